@@ -1,0 +1,68 @@
+"""The agent on a node."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = "agent"
+
+OPTS = [
+    cfg.StrOpt(
+        "host",
+        sample_default="<hostname>",
+        help="Name of the host that this agent acts on; must equal the VIM's name of the host. Empty: the machine's host name.",
+    ),
+    cfg.StrOpt(
+        "instance",
+        default="0",
+        help="Tells two agents of one host apart; part of the queue names.",
+    ),
+    cfg.ListOpt(
+        "capabilities",
+        default=["node"],
+        item_type=cfg.types.String(choices=["node", "vim"]),
+        help="What this agent may execute: steps on its own host (node), or calls to the VIM (vim).",
+    ),
+    cfg.StrOpt(
+        "action_namespace",
+        default="escalator.action",
+        help="Entry-point group of the actions; escalator.action.simulated for a fleet without real nodes.",
+    ),
+    cfg.StrOpt(
+        "checkpoint_namespace",
+        default="escalator.checkpoint",
+        help="Entry-point group of the checkpoint drivers.",
+    ),
+    cfg.StrOpt(
+        "state_path",
+        default="/var/lib/escalator/agent",
+        help="Directory of the journal and the jobs; must survive a reboot.",
+    ),
+    cfg.FloatOpt(
+        "heartbeat_interval_s",
+        default=1.0,
+        min=0.05,
+        help="Seconds between heartbeats; each is dropped by the broker after two intervals.",
+    ),
+    cfg.IntOpt(
+        "max_parallel_steps",
+        default=4,
+        min=1,
+        help="Steps that may run at once on this agent.",
+    ),
+    cfg.ListOpt(
+        "watched_packages",
+        default=[],
+        help="Packages whose installed version is told in the heartbeat's facts.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register this section's options on ``conf``."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return the section for the sample generator."""
+    return [(GROUP, OPTS)]

@@ -1,0 +1,69 @@
+"""The detector of faults."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = "monitor"
+
+OPTS = [
+    cfg.StrOpt("probe", default="icmp", help="Entry point in escalator.probe."),
+    cfg.FloatOpt(
+        "interval_s",
+        default=0.1,
+        min=0.01,
+        help="Seconds between two probes of a host.",
+    ),
+    cfg.IntOpt(
+        "misses", default=3, min=1, help="Unanswered probes in a row that make a fault."
+    ),
+    cfg.IntOpt(
+        "answers", default=3, min=1, help="Answered probes in a row that clear one."
+    ),
+    cfg.FloatOpt(
+        "storm_share",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        help="If more than this share of the hosts (and more than storm_min) fails at once, the monitor suspects itself and waits storm_hold_s.",
+    ),
+    cfg.IntOpt(
+        "storm_min",
+        default=20,
+        min=1,
+        help="Fewer failing hosts than this are never a storm.",
+    ),
+    cfg.FloatOpt(
+        "storm_hold_s",
+        default=0.3,
+        min=0.0,
+        help="Seconds a suspected storm is held before it is believed.",
+    ),
+    cfg.BoolOpt(
+        "realtime",
+        default=True,
+        help="Run the probe loop under SCHED_FIFO where the kernel allows it.",
+    ),
+    cfg.FloatOpt(
+        "inventory_interval_s",
+        default=2.0,
+        min=0.05,
+        help="Seconds between two readings of the hosts to probe.",
+    ),
+    cfg.IntOpt(
+        "agent_beats_missed",
+        default=5,
+        min=2,
+        help="Heartbeats an agent may miss before it is silent.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register this section's options on ``conf``."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return the section for the sample generator."""
+    return [(GROUP, OPTS)]

@@ -1,0 +1,51 @@
+"""Every order the core can give, one frozen dataclass each."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunStep:
+    """Order one agent to carry out one attempt of one step.
+
+    :ivar executor: ``node`` (the agent on ``host``) or ``vim`` (any agent
+        with access to the VIM).
+    :ivar kind: ``action``, ``verify`` or ``checkpoint``.
+    :ivar intent: ``run`` or ``revert``.
+    :ivar is_resumed: an earlier attempt may have acted: detect before acting
+        if ``idempotence`` is ``probe``.
+    :ivar undo: for reverts, ``{"result": ..., "checkpoint": ...}`` of the
+        step that is undone, else empty.
+    :ivar deadline_at: epoch seconds of the database's clock.
+    """
+
+    step_id: str
+    campaign_id: str
+    host: str
+    executor: str
+    kind: str
+    intent: str
+    action: str
+    params: dict[str, Any]
+    attempt: int
+    fence: int
+    idempotence: str
+    is_resumed: bool
+    timeout_s: float
+    deadline_at: float
+    undo: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProbeStep:
+    """Ask an agent's journal what became of an attempt."""
+
+    step_id: str
+    campaign_id: str
+    host: str
+    executor: str
+    attempt: int
+    fence: int
+
+
+Command = RunStep | ProbeStep

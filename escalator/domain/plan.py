@@ -1,0 +1,206 @@
+"""A plan: what a campaign file says once it is understood.
+
+Plan > Procedure > Step, frozen dataclasses.  ``domain.lints`` judges a
+document, ``domain.reading`` turns a faultless one into a Plan.  A plan names no
+host: targets are selected when a slot opens (P-4a).
+"""
+
+import dataclasses
+import enum
+from typing import Any
+
+
+class Try(enum.StrEnum):
+    """Rungs of a recovery ladder, mildest first (P-4c)."""
+
+    RETRY = "retry"
+    COMPENSATE = "compensate"
+    QUARANTINE = "quarantine"
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+class Idempotence(enum.StrEnum):
+    """What may be done if nobody knows whether an attempt acted."""
+
+    NATURAL = "natural"
+    KEYED = "keyed"
+    PROBE = "probe"
+    NEVER = "never"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rung:
+    """:ivar classes: failure classes it answers to; empty: all.
+    :ivar times: how often it may be tried for one target.
+    :ivar scope: of a rollback: ``procedure`` or ``campaign``.
+    """
+
+    attempt: str
+    classes: tuple[str, ...] = ()
+    times: int = 1
+    backoff_s: float = 0.0
+    scope: str = "procedure"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Undo:
+    """The action that undoes a step; ``params`` as in the step."""
+
+    action: str
+    executor: str
+    params: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """:ivar kind: ``action``, ``verify`` or ``checkpoint``.
+    :ivar action: entry-point name of the action or checkpoint driver.
+    :ivar checkpoint: id of the checkpoint definition, for that kind.
+    :ivar undo: None if nothing has to be undone.
+    """
+
+    id: str
+    kind: str
+    action: str
+    executor: str
+    params: dict[str, Any]
+    expected_s: float
+    timeout_s: float
+    idempotence: str
+    is_mutating: bool
+    may_reboot: bool = False
+    checkpoint: str = ""
+    undo: tuple[Undo, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """A fact must be one of ``values``; facts are named with dots."""
+
+    fact: str
+    values: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    fact: str
+    is_descending: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selector:
+    """All of ``match`` must hold and none of ``exclude``."""
+
+    id: str
+    match: tuple[Condition, ...]
+    exclude: tuple[Condition, ...] = ()
+    order_by: tuple[Order, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Budget:
+    """A redundancy limit, held as tokens.
+
+    :ivar scope: ``all``, ``fact`` (one limit per value of ``fact``) or
+        ``server_group`` (one per anti-affinity group with a member there).
+    :ivar max_down: most targets down at once per key; used if
+        ``max_percent`` is 0.
+    :ivar max_percent: percent of the key's population, rounded down, at
+        least 1.
+    """
+
+    id: str
+    scope: str
+    fact: str = ""
+    max_down: int = 1
+    max_percent: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Procedure:
+    id: str
+    level: int
+    after: tuple[str, ...]
+    selector: str
+    method: str
+    parallel: int
+    budgets: tuple[str, ...]
+    steps: tuple[Step, ...]
+    ladder: tuple[Rung, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FaultPolicy:
+    """What an unexpected fault of a host in scope does to the campaign.
+
+    :ivar do: ``rollback``, ``hold`` or ``ignore`` (the host is quarantined
+        in any case).
+    """
+
+    do: str = "rollback"
+    scope: str = "campaign"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """:ivar params: the values frozen at submission.
+    :ivar soak_s: seconds to watch after the last step before committing.
+    :ivar max_quarantined: more quarantined hosts than this end the run by
+        the fault policy.
+    """
+
+    name: str
+    owner: str
+    smoothness: str
+    params: dict[str, Any]
+    selectors: tuple[Selector, ...]
+    budgets: tuple[Budget, ...]
+    procedures: tuple[Procedure, ...]
+    on_fault: FaultPolicy
+    soak_s: float = 0.0
+    max_quarantined: int = 0
+
+    def procedure(self, procedure_id: str) -> Procedure:
+        """Return the procedure of that id.
+
+        :raises KeyError: there is none.
+        """
+        for procedure in self.procedures:
+            if procedure.id == procedure_id:
+                return procedure
+        raise KeyError(procedure_id)
+
+    def selector(self, selector_id: str) -> Selector:
+        """Return the selector of that id.
+
+        :raises KeyError: there is none.
+        """
+        for selector in self.selectors:
+            if selector.id == selector_id:
+                return selector
+        raise KeyError(selector_id)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """A host as selection and budgets see it.
+
+    :ivar groups: redundancy groups the host itself belongs to.
+    :ivar server_groups: anti-affinity groups with an instance on it.
+    :ivar is_up: no confirmed fault.
+    :ivar has_agent: its agent was heard of lately.
+    """
+
+    name: str
+    role: str = ""
+    rack: str = ""
+    availability_zone: str = ""
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    server_groups: tuple[str, ...] = ()
+    instances: int = 0
+    is_up: bool = True
+    is_quarantined: bool = False
+    has_agent: bool = True
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,241 @@
+"""The small interfaces that plugins implement.
+
+Each has a contract test that every driver, ours or a third party's, inherits
+(``tests/unit/drivers/contract_*.py``).  Drivers get the values they need, never
+the whole configuration.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from escalator.domain import commands, events
+
+
+class Jobs(Protocol):
+    """Runs programs so that they outlive the agent (``agent.jobs``)."""
+
+    def run(
+        self, order: commands.RunStep, name: str, argv: Sequence[str], timeout_s: float
+    ) -> "JobResult":
+        """Run ``argv`` once per (step, attempt, name), or collect that run.
+
+        A second call with the same key, also by a restarted agent, waits for
+        the running program or returns its recorded result: never runs it
+        again.
+
+        :raises ActionFailed: ``timeout`` class if it does not end in time.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobResult:
+    returncode: int
+    output: str
+
+
+class Action(abc.ABC):
+    """One deed on one target; its undo is another action.
+
+    :cvar executor: ``node`` (runs on the host itself) or ``vim`` (runs on an
+        agent with access to the VIM).
+    :cvar is_mutating: True if the target differs afterwards.
+    :cvar params_schema: JSON schema of ``params``.
+    """
+
+    executor: ClassVar[str] = "node"
+    is_mutating: ClassVar[bool] = True
+    params_schema: ClassVar[Mapping[str, Any]] = {"type": "object"}
+
+    @abc.abstractmethod
+    def run(self, order: commands.RunStep) -> dict[str, Any]:
+        """Reach the goal and return a JSON object kept for the undo.
+
+        Reaching a goal that is reached already succeeds and changes nothing.
+
+        :raises ActionFailed: with the failure class.
+        """
+
+    def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
+        """Return the result if the goal is reached, else None; change nothing.
+
+        Asked before a second attempt of a step whose idempotence is
+        ``probe``.
+        """
+        return None
+
+
+class Checkpoint(abc.ABC):
+    """Records the state of one target, to be gone back to."""
+
+    executor: ClassVar[str] = "node"
+
+    @abc.abstractmethod
+    def take(self, order: commands.RunStep) -> dict[str, Any]:
+        """Return the checkpoint's content as a JSON object; change nothing.
+
+        :raises ActionFailed: the state cannot be recorded.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of one target; ``at`` is ``time.monotonic()`` seconds."""
+
+    host: str
+    at: float
+
+
+class Probe(abc.ABC):
+    """Measures many hosts in one loop of one thread."""
+
+    @abc.abstractmethod
+    def set_targets(self, targets: Mapping[str, str]) -> None:
+        """Probe these from now on: host name -> address."""
+
+    @abc.abstractmethod
+    def send(self) -> None:
+        """Send one probe to every target; never blocks on a target."""
+
+    @abc.abstractmethod
+    def receive(self, timeout_s: float) -> list[Reply]:
+        """Return the answers that came within ``timeout_s``, maybe none."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release sockets; idempotent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VimHost:
+    """A host in the VIM's inventory.
+
+    :ivar groups: names of redundancy groups the host itself belongs to.
+    """
+
+    name: str
+    address: str
+    role: str
+    rack: str
+    availability_zone: str
+    is_enabled: bool
+    is_forced_down: bool
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VimInstance:
+    """:ivar server_group: id of its anti-affinity group, or empty."""
+
+    id: str
+    name: str
+    project_id: str
+    host: str
+    state: str
+    server_group: str = ""
+
+
+class Vim(abc.ABC):
+    """What Escalator asks of the virtual infrastructure manager.
+
+    Every call is safe to repeat.  All raise VimUnavailable if the VIM does
+    not answer within the driver's deadline.
+    """
+
+    @abc.abstractmethod
+    def list_hosts(self) -> list[VimHost]: ...
+
+    @abc.abstractmethod
+    def list_instances(self) -> list[VimInstance]: ...
+
+    @abc.abstractmethod
+    def read_changes(self) -> int:
+        """Return a number that grows whenever hosts or instances change."""
+
+    @abc.abstractmethod
+    def set_scheduling(self, host: str, is_enabled: bool, reason: str) -> None:
+        """Allow or refuse new instances on ``host``."""
+
+    @abc.abstractmethod
+    def drain(self, host: str) -> dict[str, str]:
+        """Move every instance off ``host``; returns instance id -> new host.
+
+        :raises ActionFailed: class ``permanent`` if one fits nowhere.
+        """
+
+    @abc.abstractmethod
+    def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
+        """Force hosts down (and their instances to error), or undo it.
+
+        Undo restores the states of the instances that are still there; those
+        moved meanwhile stay where they are (DR-10).
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one subscriber.
+
+    :ivar id: derived from cause and subscription: the same on every repeat.
+    :ivar body: JSON object, sent as it is.
+    """
+
+    id: str
+    cause_id: str
+    subscription_id: str
+    project_id: str
+    url: str
+    fault_ids: tuple[str, ...]
+    body: dict[str, Any]
+    times: dict[str, float]
+
+
+class Sink(abc.ABC):
+    """Delivers notices; one slow subscriber never delays another."""
+
+    @abc.abstractmethod
+    def start(self) -> None: ...
+
+    @abc.abstractmethod
+    def submit(
+        self, notice: Notice, settled: Callable[[events.NoticeSettled], None]
+    ) -> None:
+        """Accept ``notice`` at once; call ``settled`` exactly once, later.
+
+        ``settled`` is called from the sink's own thread with state
+        ``delivered`` or, after the last retry, ``dead``.
+        """
+
+    @abc.abstractmethod
+    def stop(self, timeout_s: float) -> None:
+        """Finish or give up what is under way; unsettled notices stay so."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Demand:
+    """Work that wants a time: minutes, and what it occupies meanwhile."""
+
+    id: str
+    length_min: int
+    resources: tuple[str, ...]
+
+
+class Solver(abc.ABC):
+    """Proposes start times; ``domain.window.check_schedule`` judges them."""
+
+    @abc.abstractmethod
+    def solve(
+        self,
+        demands: Sequence[Demand],
+        window_min: tuple[int, int],
+        taken: Sequence[tuple[str, int, int]],
+        concurrent: int,
+    ) -> dict[str, int]:
+        """Return demand id -> start, minutes from the origin.
+
+        :param window_min: [earliest start, latest end), minutes.
+        :param taken: (resource, start, end) of other work.
+        :raises NoSchedule: none was found.
+        """

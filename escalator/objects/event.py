@@ -1,0 +1,175 @@
+"""Envelopes of the facts in ``domain.events``.
+
+Version history (all classes): 1.0 first version.
+"""
+
+import dataclasses
+from typing import Any, Self
+
+from oslo_versionedobjects import fields as ovo
+
+from escalator.domain import events
+from escalator.objects import base, fields
+
+
+class EventObject(base.EscalatorObject):
+    """Envelope of one fact.  ``DOMAIN`` is its dataclass, field for field."""
+
+    DOMAIN: type[Any]
+
+    @classmethod
+    def from_domain(cls, event: Any) -> Self:
+        """Wrap one dataclass of ``domain.events``."""
+        return cls(
+            **{f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+        )
+
+    def to_domain(self) -> Any:
+        """Return the dataclass again; lists become tuples."""
+        values = {}
+        for field in dataclasses.fields(self.DOMAIN):
+            if self.obj_attr_is_set(field.name):
+                value = getattr(self, field.name)
+                values[field.name] = tuple(value) if isinstance(value, list) else value
+        return self.DOMAIN(**values)
+
+
+def _records(kind: type) -> ovo.Field:
+    return ovo.Field(ovo.List(fields.RecordField(kind)))
+
+
+@base.Registry.register
+class FaultConfirmed(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.FaultConfirmed
+    fields = {"event_id": fields.UUIDField(), "faults": _records(events.Fault)}
+
+
+@base.Registry.register
+class FaultCleared(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.FaultCleared
+    fields = {
+        "event_id": fields.UUIDField(),
+        "faults": _records(events.Fault),
+        "cleared_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
+class HostMarkedDown(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.HostMarkedDown
+    fields = {"event_id": fields.UUIDField(), "impacts": _records(events.Impact)}
+
+
+@base.Registry.register
+class HostMarkedUp(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.HostMarkedUp
+    fields = {
+        "event_id": fields.UUIDField(),
+        "impacts": _records(events.Impact),
+        "cleared_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
+class StepReported(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.StepReported
+    fields = {
+        "event_id": fields.UUIDField(),
+        "step_id": fields.UUIDField(),
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "agent": ovo.StringField(),
+        "attempt": ovo.IntegerField(),
+        "fence": ovo.IntegerField(),
+        "outcome": fields.EnumField(events.Outcome),
+        "failure_class": ovo.StringField(),
+        "detail": ovo.StringField(),
+        "result": fields.JsonField(),
+        "duration_s": ovo.FloatField(),
+        "reported_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
+class AgentBeat(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.AgentBeat
+    fields = {
+        "host": ovo.StringField(),
+        "agent": ovo.StringField(),
+        "capabilities": ovo.ListOfStringsField(),
+        "facts": fields.JsonField(),
+        "sent_at": ovo.FloatField(),
+        "interval_s": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
+class CampaignChanged(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.CampaignChanged
+    fields = {
+        "event_id": fields.UUIDField(),
+        "campaign_id": fields.UUIDField(),
+        "name": ovo.StringField(),
+        "project_id": ovo.StringField(),
+        "from_state": ovo.StringField(),
+        "to_state": ovo.StringField(),
+        "reason": ovo.StringField(),
+        "hosts": ovo.ListOfStringsField(),
+        "occurred_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
+class NoticeSettled(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.NoticeSettled
+    fields = {
+        "event_id": fields.UUIDField(),
+        "notice_id": ovo.StringField(),
+        "cause_id": ovo.StringField(),
+        "fault_ids": ovo.ListOfStringsField(),
+        "subscription_id": ovo.StringField(),
+        "project_id": ovo.StringField(),
+        "state": ovo.StringField(),
+        "attempts": ovo.IntegerField(),
+        "times": fields.JsonField(),
+        "error": ovo.StringField(),
+        "body": ovo.StringField(),
+    }
+
+
+@base.Registry.register
+class SubscriptionsChanged(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.SubscriptionsChanged
+    fields = {
+        "event_id": fields.UUIDField(),
+        "subscription_ids": ovo.ListOfStringsField(),
+    }
+
+
+CLASSES: tuple[type[EventObject], ...] = (
+    FaultConfirmed,
+    FaultCleared,
+    HostMarkedDown,
+    HostMarkedUp,
+    StepReported,
+    AgentBeat,
+    CampaignChanged,
+    NoticeSettled,
+    SubscriptionsChanged,
+)
+
+_BY_DOMAIN = {cls.DOMAIN: cls for cls in CLASSES}
+
+
+def wrap(event: events.Event) -> EventObject:
+    """Return the envelope of ``event``."""
+    return _BY_DOMAIN[type(event)].from_domain(event)

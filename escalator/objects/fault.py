@@ -1,0 +1,80 @@
+"""Faults as they are kept, with the time of every hop (DR-9).
+
+Version history (all classes): 1.0 first version.
+"""
+
+from typing import Any, Self
+
+from oslo_versionedobjects import fields as ovo
+
+from escalator import errors
+from escalator.objects import base, fields
+
+
+@base.Registry.register
+class FaultRecord(base.EscalatorObject):
+    """One fault; ``times`` holds T0..T5, each notice adds its T6..T9.
+
+    ``state`` is ``raised`` or ``cleared``.  ``notices`` is a list of objects
+    with subscription_id, project_id, state, attempts, times, error.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "fault_type": ovo.StringField(),
+        "severity": ovo.StringField(),
+        "state": ovo.StringField(),
+        "is_marked_down": ovo.BooleanField(),
+        "times": fields.JsonField(),
+        "evidence": fields.JsonField(),
+        "instances": fields.JsonField(),
+        "campaign_ids": ovo.ListOfStringsField(),
+        "notices": fields.JsonField(),
+        "raised_at": ovo.DateTimeField(),
+        "cleared_at": ovo.DateTimeField(nullable=True),
+    }
+
+    @classmethod
+    @base.remotable
+    def get_by_id(
+        cls, context: Any, fault_id: str, project_id: str | None = None
+    ) -> Self:
+        """Return one fault; with ``project_id`` only that owner's part of it.
+
+        :raises NotFound: there is none, or the project is not affected.
+        """
+        rows = cls._store().read("fault", id=fault_id, project_id=project_id)
+        if not rows:
+            raise errors.NotFound(kind="fault", id=fault_id)
+        return cls._from_row(context, rows[0])
+
+
+@base.Registry.register
+class FaultRecordList(base.EscalatorList):
+    VERSION = "1.0"
+    KIND = "fault"
+    fields = {"objects": base.list_field("FaultRecord")}
+
+    @classmethod
+    @base.remotable
+    def get_page(
+        cls,
+        context: Any,
+        host: str | None = None,
+        project_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        marker: str | None = None,
+    ) -> Self:
+        """Return faults, newest first; with ``project_id`` only that owner's."""
+        return cls._read(
+            context,
+            FaultRecord,
+            host=host,
+            project_id=project_id,
+            state=state,
+            limit=limit,
+            marker=marker,
+        )

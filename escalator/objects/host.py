@@ -1,0 +1,56 @@
+"""Hosts of the inventory.
+
+Version history (all classes): 1.0 first version.
+"""
+
+from typing import Any, Self
+
+from oslo_versionedobjects import fields as ovo
+
+from escalator.objects import base, fields
+
+
+@base.Registry.register
+class Host(base.EscalatorObject):
+    """A host as the conductor knows it.
+
+    ``state`` is ``up`` or ``down``; ``facts`` what its agent told of it
+    (package versions and the like); ``campaign_id`` who works on it now.
+    """
+
+    VERSION = "1.0"
+    fields = {
+        "name": ovo.StringField(),
+        "address": ovo.StringField(),
+        "role": ovo.StringField(),
+        "rack": ovo.StringField(),
+        "availability_zone": ovo.StringField(),
+        "tags": ovo.ListOfStringsField(),
+        "groups": ovo.ListOfStringsField(),
+        "state": ovo.StringField(),
+        "is_quarantined": ovo.BooleanField(),
+        "quarantine_reason": ovo.StringField(),
+        "campaign_id": fields.UUIDField(nullable=True),
+        "facts": fields.JsonField(),
+        "instances": ovo.IntegerField(),
+        "agent_seen_at": ovo.DateTimeField(nullable=True),
+    }
+
+
+@base.Registry.register
+class HostList(base.EscalatorList):
+    VERSION = "1.0"
+    KIND = "host"
+    fields = {"objects": base.list_field("Host")}
+
+    @classmethod
+    @base.remotable
+    def get_page(
+        cls,
+        context: Any,
+        state: str | None = None,
+        limit: int = 1000,
+        marker: str | None = None,
+    ) -> Self:
+        """Return hosts by name, after ``marker`` (a name)."""
+        return cls._read(context, Host, state=state, limit=limit, marker=marker)

@@ -1,0 +1,79 @@
+"""What the conductor casts to an agent.
+
+Version history (all classes): 1.0 first version.
+"""
+
+import dataclasses
+from typing import Any, Self
+
+from oslo_versionedobjects import fields as ovo
+
+from escalator.domain import commands
+from escalator.objects import base, fields
+
+
+class OrderObject(base.EscalatorObject):
+    """Envelope of one command of ``domain.commands``, field for field."""
+
+    DOMAIN: type[Any]
+
+    @classmethod
+    def from_domain(cls, command: Any) -> Self:
+        """Wrap one dataclass of ``domain.commands``."""
+        return cls(
+            **{f.name: getattr(command, f.name) for f in dataclasses.fields(command)}
+        )
+
+    def to_domain(self) -> Any:
+        """Return the dataclass again."""
+        return self.DOMAIN(
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self.DOMAIN)}
+        )
+
+
+@base.Registry.register
+class StepOrder(OrderObject):
+    VERSION = "1.0"
+    DOMAIN = commands.RunStep
+    fields = {
+        "step_id": fields.UUIDField(),
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "executor": ovo.StringField(),
+        "kind": ovo.StringField(),
+        "intent": ovo.StringField(),
+        "action": ovo.StringField(),
+        "params": fields.JsonField(),
+        "attempt": ovo.IntegerField(),
+        "fence": ovo.IntegerField(),
+        "idempotence": ovo.StringField(),
+        "is_resumed": ovo.BooleanField(),
+        "timeout_s": ovo.FloatField(),
+        "deadline_at": ovo.FloatField(),
+        "undo": fields.JsonField(),
+    }
+
+
+@base.Registry.register
+class StepProbe(OrderObject):
+    VERSION = "1.0"
+    DOMAIN = commands.ProbeStep
+    fields = {
+        "step_id": fields.UUIDField(),
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "executor": ovo.StringField(),
+        "attempt": ovo.IntegerField(),
+        "fence": ovo.IntegerField(),
+    }
+
+
+_BY_DOMAIN: dict[type[Any], type[OrderObject]] = {
+    commands.RunStep: StepOrder,
+    commands.ProbeStep: StepProbe,
+}
+
+
+def wrap(command: commands.Command) -> OrderObject:
+    """Return the envelope of ``command``."""
+    return _BY_DOMAIN[type(command)].from_domain(command)

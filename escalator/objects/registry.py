@@ -1,0 +1,32 @@
+"""Every class that may cross the bus, as an explicit tuple."""
+
+from escalator.objects import (
+    base,
+    campaign,
+    event,
+    fault,
+    host,
+    order,
+    service,
+    subscription,
+)
+
+CLASSES: tuple[type[base.EscalatorObject], ...] = (
+    campaign.Campaign,
+    campaign.CampaignList,
+    campaign.Step,
+    campaign.StepList,
+    campaign.JournalEntry,
+    campaign.JournalList,
+    host.Host,
+    host.HostList,
+    fault.FaultRecord,
+    fault.FaultRecordList,
+    subscription.Subscription,
+    subscription.SubscriptionList,
+    service.Service,
+    service.ServiceList,
+    order.StepOrder,
+    order.StepProbe,
+    *event.CLASSES,
+)
