@@ -92,6 +92,19 @@ class CallTimeout(EscalatorError):
     retryable = True
 
 
+class RemoteFailure(EscalatorError):
+    code = "escalator.bus.remote_failure"
+    template = "{method} on {target} failed: {reason}"
+
+
+class VersionMismatch(EscalatorError):
+    """The other side is of a release that does not know the call."""
+
+    code = "escalator.bus.version_mismatch"
+    template = "{target} does not take {method} in version {version}."
+    retryable = True
+
+
 class BadMessage(EscalatorError):
     code = "escalator.bus.bad_message"
     template = "A message on {topic} was refused: {reason}"

@@ -39,6 +39,12 @@ OPTS = [
         min=0.0,
         help="Seconds a suspected storm is held before it is believed.",
     ),
+    cfg.FloatOpt(
+        "flap_window_s",
+        default=60.0,
+        min=0.0,
+        help="Each further fault of a host within these seconds doubles the answers it owes before it counts as back; 0 switches that off.",
+    ),
     cfg.BoolOpt(
         "realtime",
         default=True,

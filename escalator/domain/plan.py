@@ -119,6 +119,12 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
+    """:ivar parallel: most targets under way at once; used if
+        ``parallel_percent`` is 0.
+    :ivar parallel_percent: percent of the chosen targets, rounded down, at
+        least 1; see ``ordering.parallel_limit``.
+    """
+
     id: str
     level: int
     after: tuple[str, ...]
@@ -128,6 +134,7 @@ class Procedure:
     budgets: tuple[str, ...]
     steps: tuple[Step, ...]
     ladder: tuple[Rung, ...]
+    parallel_percent: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class SlotState(enum.StrEnum):
     REVERTING = "reverting"
     REVERTED = "reverted"
     FAILED = "failed"
+    UNDO_FAILED = "undo_failed"
     QUARANTINED = "quarantined"
 
 
@@ -93,13 +94,12 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
     SL.ACTIVE: frozenset(
         {SL.DONE, SL.UNDOING, SL.REVERTING, SL.FAILED, SL.QUARANTINED}
     ),
-    SL.UNDOING: frozenset(
-        {SL.UNDONE, SL.ACTIVE, SL.REVERTING, SL.FAILED, SL.QUARANTINED}
-    ),
+    SL.UNDOING: frozenset({SL.UNDONE, SL.REVERTING, SL.UNDO_FAILED, SL.QUARANTINED}),
     SL.UNDONE: frozenset({SL.ACTIVE, SL.REVERTED, SL.REVERTING, SL.QUARANTINED}),
     SL.DONE: frozenset({SL.REVERTING, SL.QUARANTINED}),
-    SL.REVERTING: frozenset({SL.REVERTED, SL.FAILED, SL.QUARANTINED}),
+    SL.REVERTING: frozenset({SL.REVERTED, SL.UNDO_FAILED, SL.QUARANTINED}),
     SL.FAILED: frozenset({SL.UNDOING, SL.REVERTING, SL.QUARANTINED, SL.ACTIVE}),
+    SL.UNDO_FAILED: frozenset({SL.REVERTING, SL.QUARANTINED}),
     SL.REVERTED: frozenset({SL.QUARANTINED}),
     SL.QUARANTINED: frozenset(),
 }
@@ -107,7 +107,7 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
 _GONE = frozenset({ST.SUPERSEDED, ST.QUARANTINED})
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
-    ST.BLOCKED: frozenset({ST.READY, ST.SKIPPED}) | _GONE,
+    ST.BLOCKED: frozenset({ST.READY, ST.DISPATCHED, ST.SKIPPED}) | _GONE,
     ST.READY: frozenset({ST.HELD, ST.DISPATCHED, ST.SKIPPED}) | _GONE,
     ST.HELD: frozenset({ST.READY, ST.DISPATCHED}) | _GONE,
     ST.DISPATCHED: frozenset(

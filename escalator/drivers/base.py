@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from escalator.domain import commands, events
+from escalator.domain.notice import Notice as Notice
 
 
 class Jobs(Protocol):
@@ -172,24 +173,6 @@ class Vim(abc.ABC):
         Undo restores the states of the instances that are still there; those
         moved meanwhile stay where they are (DR-10).
         """
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
-    """One message to one subscriber.
-
-    :ivar id: derived from cause and subscription: the same on every repeat.
-    :ivar body: JSON object, sent as it is.
-    """
-
-    id: str
-    cause_id: str
-    subscription_id: str
-    project_id: str
-    url: str
-    fault_ids: tuple[str, ...]
-    body: dict[str, Any]
-    times: dict[str, float]
 
 
 class Sink(abc.ABC):

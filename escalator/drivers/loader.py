@@ -27,15 +27,13 @@ def load_classes(namespace: str) -> dict[str, Any]:
     :raises NoSuchDriver: one of them cannot be imported.
     """
 
-    def refuse(
-        manager: Any, entry_point: Any, error: Exception
-    ) -> None:  # pragma: no branch
+    def refuse(manager: Any, entry_point: Any, error: BaseException) -> None:
         raise errors.NoSuchDriver(
             namespace=namespace, name=entry_point.name, installed=str(error)
         )
 
     try:
-        manager = extension.ExtensionManager(
+        manager: extension.ExtensionManager[Any] = extension.ExtensionManager(
             namespace, invoke_on_load=False, on_load_failure_callback=refuse
         )
     except stevedore_errors.NoMatches:

@@ -34,15 +34,11 @@ class EventObject(base.EscalatorObject):
         return self.DOMAIN(**values)
 
 
-def _records(kind: type) -> ovo.Field:
-    return ovo.Field(ovo.List(fields.RecordField(kind)))
-
-
 @base.Registry.register
 class FaultConfirmed(EventObject):
     VERSION = "1.0"
     DOMAIN = events.FaultConfirmed
-    fields = {"event_id": fields.UUIDField(), "faults": _records(events.Fault)}
+    fields = {"event_id": fields.UUIDField(), "faults": fields.RecordsField(events.Fault)}
 
 
 @base.Registry.register
@@ -51,7 +47,7 @@ class FaultCleared(EventObject):
     DOMAIN = events.FaultCleared
     fields = {
         "event_id": fields.UUIDField(),
-        "faults": _records(events.Fault),
+        "faults": fields.RecordsField(events.Fault),
         "cleared_at": ovo.FloatField(),
     }
 
@@ -60,7 +56,7 @@ class FaultCleared(EventObject):
 class HostMarkedDown(EventObject):
     VERSION = "1.0"
     DOMAIN = events.HostMarkedDown
-    fields = {"event_id": fields.UUIDField(), "impacts": _records(events.Impact)}
+    fields = {"event_id": fields.UUIDField(), "impacts": fields.RecordsField(events.Impact)}
 
 
 @base.Registry.register
@@ -69,7 +65,7 @@ class HostMarkedUp(EventObject):
     DOMAIN = events.HostMarkedUp
     fields = {
         "event_id": fields.UUIDField(),
-        "impacts": _records(events.Impact),
+        "impacts": fields.RecordsField(events.Impact),
         "cleared_at": ovo.FloatField(),
     }
 

@@ -2,7 +2,8 @@
 
 Records are frozen dataclasses of ``domain``: they cross the bus as plain
 JSON, an order of magnitude cheaper than nested objects, and their shape is
-part of the owning object's fingerprint.
+part of the owning object's fingerprint.  So are an enum's members: the
+library's own ``repr`` of a field, which the fingerprint is made of, has neither.
 """
 
 import dataclasses
@@ -46,6 +47,9 @@ class EnumField(fields.AutoTypedField):
     def __init__(self, kind: type[enum.StrEnum], **kwargs: Any) -> None:
         self.AUTO_TYPE = _Enum(kind)
         super().__init__(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"{self.AUTO_TYPE!r}nullable={self.nullable}"
 
 
 class _Json(fields.FieldType):
@@ -152,7 +156,9 @@ def _member(hint: Any) -> Any:
     return None
 
 
-class _Record(fields.FieldType):
+class Record(fields.FieldType):
+    """One frozen dataclass of ``domain``, as JSON."""
+
     def __init__(self, kind: type) -> None:
         self.codec = RecordCodec(kind)
 
@@ -173,5 +179,20 @@ class RecordField(fields.AutoTypedField):
     """One frozen dataclass of ``domain``; JSON on the wire."""
 
     def __init__(self, kind: type, **kwargs: Any) -> None:
-        self.AUTO_TYPE = _Record(kind)
+        self.AUTO_TYPE = Record(kind)
         super().__init__(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"{self.AUTO_TYPE!r}nullable={self.nullable}"
+
+
+class RecordsField(fields.AutoTypedField):
+    """A list of frozen dataclasses of ``domain``; a JSON array on the wire."""
+
+    def __init__(self, kind: type, **kwargs: Any) -> None:
+        self._record = Record(kind)
+        self.AUTO_TYPE = fields.List[Any](self._record)
+        super().__init__(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"[{self._record!r}]nullable={self.nullable}"

@@ -16,6 +16,7 @@ class OrderObject(base.EscalatorObject):
     """Envelope of one command of ``domain.commands``, field for field."""
 
     DOMAIN: type[Any]
+    executor: str
 
     @classmethod
     def from_domain(cls, command: Any) -> Self:

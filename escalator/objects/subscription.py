@@ -22,6 +22,7 @@ class Subscription(base.EscalatorObject):
     """
 
     VERSION = "1.0"
+    id: str
     fields = {
         "id": fields.UUIDField(),
         "project_id": ovo.StringField(),

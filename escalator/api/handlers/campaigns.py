@@ -1,0 +1,158 @@
+"""Campaigns: reads go to the objects, orders to the conductor."""
+
+import json
+from typing import Any
+
+from escalator import errors
+from escalator.api import intake, paging
+from escalator.api.contract import Call, Reply
+from escalator.objects.campaign import Campaign, CampaignList, JournalList, StepList
+
+_LONG = ("document", "plan")
+_PARTIAL = ("pause", "resume")
+
+
+def create(call: Call) -> Reply:
+    """Store a campaign; the same Idempotency-Key answers with the same one."""
+    try:
+        campaign = call.parts.conductor.campaign_create(
+            call.ctxt, *_submission(call), call.key
+        )
+    except errors.InvalidInput as error:
+        raise _placed(call, error) from error
+    made = _whole(call, campaign)
+    return Reply(made, headers={"Location": f"{call.root}v1/campaigns/{campaign.id}"})
+
+
+def validate(call: Call) -> Reply:
+    """Judge a campaign file; nothing is stored (V-4)."""
+    try:
+        judged = call.parts.conductor.campaign_validate(call.ctxt, *_submission(call))
+        refused = [f for f in judged["findings"] if f.get("severity") != "warning"]
+        if refused:
+            raise errors.InvalidInput(
+                kind="campaign file",
+                summary=f"{len(refused)} findings",
+                findings=tuple(refused),
+            )
+    except errors.InvalidInput as error:
+        raise _placed(call, error) from error
+    return Reply({"validation": judged})
+
+
+def list_page(call: Call) -> Reply:
+    """List campaigns, newest first."""
+    rows = CampaignList.get_page(
+        call.ctxt,
+        project_id=call.query.get("project_id"),
+        state=call.query.get("state"),
+        limit=paging.limit_of(call) + 1,
+        marker=call.query.get("marker"),
+    )
+    return Reply(
+        paging.page(call, "campaigns", list(rows), lambda row: _brief(call, row))
+    )
+
+
+def show(call: Call) -> Reply:
+    """Show one campaign with its file and plan."""
+    return Reply(_whole(call, _get(call)))
+
+
+def steps(call: Call) -> Reply:
+    """List the steps of one campaign in the order of their creation."""
+    rows = StepList.get_page(
+        call.ctxt,
+        _get(call).id,
+        host=call.query.get("host"),
+        state=call.query.get("state"),
+        limit=paging.limit_of(call) + 1,
+        marker=call.query.get("marker"),
+    )
+    return Reply(paging.page(call, "steps", list(rows), lambda row: row.to_dict()))
+
+
+def journal(call: Call) -> Reply:
+    """Read the journal, oldest first, after line ``after``."""
+    rows = JournalList.get_page(
+        call.ctxt,
+        _get(call).id,
+        after=call.query.get("after", 0),
+        limit=paging.limit_of(call) + 1,
+    )
+    lines = paging.page(
+        call, "journal", list(rows), lambda row: row.to_dict(), "seq", "after"
+    )
+    return Reply(lines)
+
+
+def explain(call: Call) -> Reply:
+    """Say of every waiting step why it waits."""
+    waits = call.parts.conductor.campaign_explain(call.ctxt, _id(call))
+    return Reply({"waits": waits})
+
+
+def act(call: Call) -> Reply:
+    """Order a campaign to start, pause, resume, roll back or cancel."""
+    action = call.body["action"]
+    name, arguments = action["name"], action.get("arguments", {})
+    call.demand(f"escalator:campaigns:{name}")
+    for argument in ("target", "rack"):
+        if argument in arguments and name not in _PARTIAL:
+            intake.refuse(
+                "action.argument",
+                f"{name} acts on the whole campaign.",
+                f"Remove {argument}; only pause and resume take it.",
+                pointer=f"/action/arguments/{argument}",
+            )
+    campaign = call.parts.conductor.campaign_act(
+        call.ctxt, _id(call), name, arguments, call.key
+    )
+    return Reply(_whole(call, campaign))
+
+
+def _id(call: Call) -> str:
+    return call.path["campaign_id"]
+
+
+def _get(call: Call) -> Campaign:
+    return Campaign.get_by_id(call.ctxt, _id(call))
+
+
+def _submission(call: Call) -> tuple[str, dict[str, Any]]:
+    """Return the file as text; JSON is a subset of YAML."""
+    given = call.body["campaign"]
+    document = given["document"]
+    text = document if isinstance(document, str) else json.dumps(document)
+    return text, given.get("params", {})
+
+
+def _placed(call: Call, error: errors.InvalidInput) -> errors.InvalidInput:
+    """Make pointers into an object lead through the body that held it."""
+    if isinstance(call.body["campaign"]["document"], str):
+        return error
+    findings = tuple(
+        {
+            **finding,
+            "pointer": f"/campaign/document{finding.get('pointer') or ''}",
+            "line": None,
+        }
+        for finding in error.findings
+    )
+    return errors.InvalidInput(str(error), findings=findings)
+
+
+def _whole(call: Call, campaign: Campaign) -> dict[str, Any]:
+    return {"campaign": {**campaign.to_dict(), **_links(call, campaign)}}
+
+
+def _brief(call: Call, campaign: Campaign) -> dict[str, Any]:
+    values = campaign.to_dict()
+    for name in _LONG:
+        values.pop(name, None)
+    return {**values, **_links(call, campaign)}
+
+
+def _links(call: Call, campaign: Campaign) -> dict[str, Any]:
+    href = f"{call.root}v1/campaigns/{campaign.id}"
+    return {"links": [{"rel": "self", "href": href}]}

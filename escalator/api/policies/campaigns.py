@@ -1,0 +1,45 @@
+"""Campaigns touch every project's hosts: administrators only."""
+
+from oslo_policy import policy
+
+from escalator.api.policies.roles import ADMIN, OVERSEER
+from escalator.api.policies.rule import rule
+
+_ONE = "/v1/campaigns/{campaign_id}"
+
+ACTIONS = ("start", "pause", "resume", "rollback", "cancel")
+
+
+def list_rules() -> list[policy.DocumentedRuleDefault]:
+    """Return the rules of campaigns."""
+    reads = [
+        ("list", "List campaigns.", "/v1/campaigns"),
+        ("show", "Show a campaign.", _ONE),
+        ("steps", "List a campaign's steps.", f"{_ONE}/steps"),
+        ("journal", "Read a campaign's journal.", f"{_ONE}/journal"),
+        ("explain", "Ask why steps wait.", f"{_ONE}/explain"),
+    ]
+    return [
+        rule("campaigns:create", ADMIN, "Submit a file.", "POST", "/v1/campaigns"),
+        rule(
+            "campaigns:validate",
+            OVERSEER,
+            "Judge a file, store nothing.",
+            "POST",
+            "/v1/campaigns/validate",
+        ),
+        *(
+            rule(f"campaigns:{verb}", OVERSEER, what, "GET", path)
+            for verb, what, path in reads
+        ),
+        *(
+            rule(
+                f"campaigns:{verb}",
+                ADMIN,
+                f"Order a campaign to {verb}.",
+                "POST",
+                f"{_ONE}/actions",
+            )
+            for verb in ACTIONS
+        ),
+    ]

@@ -1,0 +1,165 @@
+"""Campaigns, their steps and their journal."""
+
+from typing import Any
+
+from escalator.api.schemas.fields import (
+    ANY,
+    LIMIT,
+    LINKS,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    UUID,
+    WHOLE,
+    closed,
+    page_of,
+    text,
+    wrapped,
+)
+from escalator.domain import states
+
+_STATE = {"enum": [state.value for state in states.CampaignState]}
+_STEP_STATE = {"enum": [state.value for state in states.StepState]}
+
+SUBMISSION = wrapped(
+    "campaign",
+    closed(
+        {
+            "document": {
+                "type": ["string", "object"],
+                "minLength": 1,
+                "description": "A campaign file: YAML text, or the same as an object.",
+            },
+            "params": {"type": "object", "propertyNames": {"maxLength": 255}},
+        },
+        ("document",),
+    ),
+)
+ACTION = wrapped(
+    "action",
+    closed(
+        {
+            "name": {"enum": ["start", "pause", "resume", "rollback", "cancel"]},
+            "arguments": closed(
+                {
+                    "target": {**text(255), "description": "Pause: one host only."},
+                    "rack": {**text(255), "description": "Pause: one rack only."},
+                    "reason": {**text(1024), "description": "For the journal."},
+                }
+            ),
+        },
+        ("name",),
+    ),
+)
+
+_BRIEF: dict[str, Any] = {
+    "id": UUID,
+    "name": TEXT,
+    "project_id": TEXT,
+    "user_id": TEXT,
+    "state": _STATE,
+    "state_reason": TEXT,
+    "file_digest": TEXT,
+    "params": OBJECT,
+    "plan_rev": WHOLE,
+    "progress": ANY,
+    "created_at": TIME,
+    "updated_at": TIME,
+    "started_at": TIME,
+    "ended_at": TIME,
+    "links": LINKS,
+}
+BRIEF = closed(_BRIEF, ("id", "name", "state"))
+WHOLE_CAMPAIGN = closed(
+    {**_BRIEF, "document": TEXT, "plan": ANY}, ("id", "name", "state")
+)
+CAMPAIGN = wrapped("campaign", WHOLE_CAMPAIGN)
+CAMPAIGNS = page_of("campaigns", BRIEF)
+
+_STEP = closed(
+    {
+        "id": UUID,
+        "campaign_id": UUID,
+        "slot_id": UUID,
+        "procedure": TEXT,
+        "host": TEXT,
+        "seq": WHOLE,
+        "name": TEXT,
+        "kind": TEXT,
+        "action": TEXT,
+        "intent": TEXT,
+        "undo_of": {"type": ["string", "null"]},
+        "state": _STEP_STATE,
+        "reason": TEXT,
+        "attempt": WHOLE,
+        "fence": WHOLE,
+        "agent": TEXT,
+        "failure_class": TEXT,
+        "result": ANY,
+        "expected_s": NUMBER,
+        "timeout_s": NUMBER,
+        "started_at": TIME,
+        "ended_at": TIME,
+    },
+    ("id", "host", "state"),
+)
+STEPS = page_of("steps", _STEP)
+
+_ENTRY = closed(
+    {
+        "seq": WHOLE,
+        "at": TIME,
+        "campaign_id": UUID,
+        "object_type": TEXT,
+        "object_id": TEXT,
+        "host": TEXT,
+        "name": TEXT,
+        "intent": TEXT,
+        "from_state": TEXT,
+        "to_state": TEXT,
+        "actor": TEXT,
+        "attempt": WHOLE,
+        "fence": WHOLE,
+        "detail": TEXT,
+    },
+    ("seq",),
+)
+JOURNAL = page_of("journal", _ENTRY)
+
+_WAIT = closed(
+    {"host": TEXT, "procedure": TEXT, "step": TEXT, "state": TEXT, "reason": TEXT},
+    ("host", "step", "reason"),
+)
+WAITS = closed({"waits": {"type": "array", "items": _WAIT}}, ("waits",))
+
+FINDING = closed(
+    {
+        "rule": TEXT,
+        "pointer": TEXT,
+        "line": {"type": ["integer", "null"]},
+        "detail": TEXT,
+        "remedy": TEXT,
+        "severity": TEXT,
+    }
+)
+VALIDATION = wrapped(
+    "validation",
+    closed(
+        {"findings": {"type": "array", "items": FINDING}, "summary": OBJECT},
+        ("findings", "summary"),
+    ),
+)
+
+LIST_QUERY = closed(
+    {"limit": LIMIT, "marker": UUID, "state": _STATE, "project_id": text(255)}
+)
+STEPS_QUERY = closed(
+    {"limit": LIMIT, "marker": UUID, "state": _STEP_STATE, "host": text(255)}
+)
+JOURNAL_QUERY = closed(
+    {
+        "limit": LIMIT,
+        "after": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    }
+)

@@ -1,0 +1,39 @@
+"""Hosts."""
+
+from escalator.api.schemas.fields import (
+    FLAG,
+    LIMIT,
+    OBJECT,
+    TEXT,
+    TIME,
+    WHOLE,
+    closed,
+    page_of,
+    text,
+)
+
+_TEXTS = {"type": "array", "items": TEXT}
+
+HOST = closed(
+    {
+        "name": TEXT,
+        "address": TEXT,
+        "role": TEXT,
+        "rack": TEXT,
+        "availability_zone": TEXT,
+        "tags": _TEXTS,
+        "groups": _TEXTS,
+        "state": TEXT,
+        "is_quarantined": FLAG,
+        "quarantine_reason": TEXT,
+        "campaign_id": {"type": ["string", "null"]},
+        "facts": OBJECT,
+        "instances": WHOLE,
+        "agent_seen_at": TIME,
+    },
+    ("name", "state"),
+)
+HOSTS = page_of("hosts", HOST)
+LIST_QUERY = closed(
+    {"limit": LIMIT, "marker": text(255), "state": {"enum": ["up", "down"]}}
+)

@@ -1,0 +1,226 @@
+"""What one service may ask of another, with the history of every version."""
+
+from typing import Any
+
+from oslo_config import cfg
+from oslo_versionedobjects import base as ovo
+
+from escalator import context
+from escalator.bus import rpc
+from escalator.objects import campaign, order
+
+CONDUCTOR = "conductor"
+AGENT = "agent"
+VIM_AGENT = "agent.vim"
+SCHEDULER = "scheduler"
+
+Context = context.RequestContext
+
+
+class ConductorAPI:
+    """Campaigns, asked of the conductor.
+
+    Version history:
+
+    * 1.0 - campaign_validate, campaign_create, campaign_act, campaign_explain
+
+    Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
+    call that timed out may have been carried out: repeat it with the same
+    ``request_key``.
+    """
+
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._client = rpc.Client(
+            conf, CONDUCTOR, self.VERSION, version_cap=version_cap
+        )
+
+    def campaign_validate(
+        self, ctxt: Context, document: str, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return ``findings`` and ``summary`` of a campaign file; store nothing."""
+        answer: dict[str, Any] = self._client.call(
+            ctxt, "1.0", "campaign_validate", document=document, params=params
+        )
+        return answer
+
+    def campaign_create(
+        self, ctxt: Context, document: str, params: dict[str, Any], request_key: str
+    ) -> campaign.Campaign:
+        """Store a campaign; idempotent by ``request_key``.
+
+        :raises InvalidInput: the file is refused; nothing is stored.
+        """
+        made: campaign.Campaign = self._client.call(
+            ctxt,
+            "1.0",
+            "campaign_create",
+            document=document,
+            params=params,
+            request_key=request_key,
+        )
+        return made
+
+    def campaign_act(
+        self,
+        ctxt: Context,
+        campaign_id: str,
+        action: str,
+        arguments: dict[str, Any],
+        request_key: str,
+    ) -> campaign.Campaign:
+        """Move a campaign; idempotent by ``request_key``.
+
+        :param action: start, pause, resume, rollback or cancel.
+        :raises IllegalMove: the campaign's state does not allow it.
+        """
+        moved: campaign.Campaign = self._client.call(
+            ctxt,
+            "1.0",
+            "campaign_act",
+            campaign_id=campaign_id,
+            action=action,
+            arguments=arguments,
+            request_key=request_key,
+        )
+        return moved
+
+    def campaign_explain(self, ctxt: Context, campaign_id: str) -> list[dict[str, Any]]:
+        """Return host, procedure, step, state and reason of all that waits."""
+        answer: list[dict[str, Any]] = self._client.call(
+            ctxt, "1.0", "campaign_explain", campaign_id=campaign_id
+        )
+        return answer
+
+
+class AgentAPI:
+    """Orders to agents: casts, whose outcome comes back as a fact.
+
+    Version history:
+
+    * 1.0 - run_step, probe_step
+
+    An order returns once the broker has it.  It may reach the agent twice,
+    or late: step, attempt, fence and deadline tell the agent what to do.
+
+    :raises NobodyListens: that agent never registered with the broker.
+    :raises BusUnavailable: the broker did not take it in time.
+    """
+
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._clients = {
+            topic: rpc.Client(conf, topic, self.VERSION, version_cap=version_cap)
+            for topic in (AGENT, VIM_AGENT)
+        }
+
+    def run_step(self, ctxt: Context, host: str, order: order.StepOrder) -> None:
+        """Order one attempt of a step; a ``vim`` step goes to any VIM agent."""
+        self._cast(ctxt, host, order.executor, "run_step", order=order)
+
+    def probe_step(self, ctxt: Context, host: str, probe: order.StepProbe) -> None:
+        """Ask what became of an attempt; answered by a fact."""
+        self._cast(ctxt, host, probe.executor, "probe_step", probe=probe)
+
+    def _cast(
+        self, ctxt: Context, host: str, executor: str, method: str, **args: Any
+    ) -> None:
+        if executor == "vim":
+            self._clients[VIM_AGENT].cast(ctxt, None, "1.0", method, **args)
+        else:
+            self._clients[AGENT].cast(ctxt, host, "1.0", method, **args)
+
+
+class SchedulerAPI:
+    """Conflict-free times, asked of the scheduler.
+
+    Version history:
+
+    * 1.0 - find_times
+    """
+
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._client = rpc.Client(
+            conf, SCHEDULER, self.VERSION, version_cap=version_cap
+        )
+
+    def find_times(self, ctxt: Context, request: dict[str, Any]) -> dict[str, Any]:
+        """Return start times that the conductor still has to check.
+
+        :raises NoSchedule: there are none.
+        """
+        answer: dict[str, Any] = self._client.call(
+            ctxt, "1.0", "find_times", request=request
+        )
+        return answer
+
+
+class Indirection(ovo.VersionedObjectIndirectionAPI):
+    """Remotable methods of objects, carried out by the conductor.
+
+    Served on the conductor's topic in a namespace and version of its own.
+
+    Version history:
+
+    * 1.0 - object_action, object_class_action_versions,
+      object_backport_versions
+    """
+
+    NAMESPACE = "objects"
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._client = rpc.Client(
+            conf, CONDUCTOR, self.VERSION, self.NAMESPACE, version_cap
+        )
+
+    def object_action(
+        self, context: Any, objinst: Any, objmethod: str, args: Any, kwargs: Any
+    ) -> Any:
+        """Carry out a method of an instance; return (updates, result)."""
+        return self._client.call(
+            context,
+            "1.0",
+            "object_action",
+            objinst=objinst,
+            objmethod=objmethod,
+            args=args,
+            kwargs=kwargs,
+        )
+
+    def object_class_action_versions(
+        self,
+        context: Any,
+        objname: str,
+        objmethod: str,
+        object_versions: dict[str, str],
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
+        """Carry out a class method; the result is in the versions we know."""
+        return self._client.call(
+            context,
+            "1.0",
+            "object_class_action_versions",
+            objname=objname,
+            objmethod=objmethod,
+            object_versions=object_versions,
+            args=args,
+            kwargs=kwargs,
+        )
+
+    def object_backport_versions(
+        self, context: Any, objinst: Any, object_versions: dict[str, str]
+    ) -> Any:
+        """Return an object of a newer release in the versions we know."""
+        return self._client.call(
+            context,
+            "1.0",
+            "object_backport_versions",
+            objinst=objinst,
+            object_versions=object_versions,
+        )

@@ -1,0 +1,153 @@
+"""Where the broker is and how oslo.messaging must behave.
+
+Stock oslo.messaging loses calls on a graceful stop and waits for minutes after
+an outage; the defaults below are what was measured to mend that.  They stand
+in code, and appear in the generated sample through the entry point
+``oslo.config.opts.defaults``.
+"""
+
+import os
+import pathlib
+import socket
+import ssl
+import tempfile
+import threading
+from typing import Any
+from urllib import parse
+
+import oslo_messaging
+from oslo_concurrency import lockutils
+from oslo_config import cfg
+from oslo_messaging._drivers import impl_rabbit
+from oslo_messaging._metrics import client as metrics
+from oslo_messaging._tracing import client as tracing
+
+RABBIT_GROUP = "oslo_messaging_rabbit"
+
+RABBIT_DEFAULTS: dict[str, Any] = {
+    "use_queue_manager": True,
+    "rabbit_quorum_queue": True,
+    "rabbit_qos_prefetch_count": 20,
+    "kombu_reconnect_delay": 0.1,
+    "rabbit_retry_interval": 1,
+    "rabbit_retry_backoff": 0,
+    "rabbit_interval_max": 1,
+    "heartbeat_timeout_threshold": 4,
+    "heartbeat_rate": 2,
+}
+
+_transports: dict[tuple[int, int, str], oslo_messaging.transport.RPCTransport] = {}
+_lock = threading.Lock()
+
+
+def set_defaults() -> None:
+    """Put Escalator's defaults in place of the library's; idempotent."""
+    oslo_messaging.set_transport_defaults("escalator")
+    cfg.set_defaults(impl_rabbit.rabbit_opts, **RABBIT_DEFAULTS)
+
+
+def prepare(conf: cfg.ConfigOpts, binary: str, instance: str) -> None:
+    """Name this process on the broker; call it before any transport is made.
+
+    Reply queues are named after host and process, so two process groups of
+    one name would read each other's answers.
+
+    :param binary: e.g. ``escalator-conductor``.
+    :param instance: tells two of one binary on one machine apart.
+    """
+    set_defaults()
+    _register(conf)
+    conf.set_default("processname", f"{binary}-{instance}", RABBIT_GROUP)
+    conf.set_default("hostname", socket.gethostname(), RABBIT_GROUP)
+    lockutils.set_defaults(str(_lock_path()))
+
+
+def is_memory(conf: cfg.ConfigOpts) -> bool:
+    """Tell whether the broker lives in this very process."""
+    return bool(_parsed(conf).transport == "kombu+memory")
+
+
+def kombu_urls(conf: cfg.ConfigOpts) -> list[str]:
+    """Return one kombu URL per broker of ``transport_url``, in its order."""
+    url = _parsed(conf)
+    if url.transport == "kombu+memory":
+        return ["memory://"]
+    vhost = parse.quote(url.virtual_host or "/", safe="")
+    hosts = url.hosts or [oslo_messaging.TransportHost(hostname="127.0.0.1")]
+    return [f"pyamqp://{_netloc(host)}/{vhost}" for host in hosts]
+
+
+def ssl_options(conf: cfg.ConfigOpts) -> dict[str, Any] | bool:
+    """Return kombu's ``ssl`` from ``[oslo_messaging_rabbit]``.
+
+    As in oslo.messaging the broker's certificate is verified, with its name,
+    if ``ssl_ca_file`` is set, and not at all otherwise.
+    """
+    _register(conf)
+    group = conf[RABBIT_GROUP]
+    if not group.ssl:
+        return False
+    options: dict[str, Any] = {
+        key: value
+        for key, value in (
+            ("keyfile", group.ssl_key_file),
+            ("certfile", group.ssl_cert_file),
+            ("ca_certs", group.ssl_ca_file),
+        )
+        if value
+    }
+    if group.ssl_ca_file:
+        options |= {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+    return options or True
+
+
+def rpc_transport(conf: cfg.ConfigOpts) -> oslo_messaging.transport.RPCTransport:
+    """Return this process's transport; one per configuration and URL.
+
+    Call it after a fork, never before.
+    """
+    _register(conf)
+    key = (os.getpid(), id(conf), str(_parsed(conf)))
+    beat_s = 0 if is_memory(conf) else RABBIT_DEFAULTS["heartbeat_timeout_threshold"]
+    conf.set_default("heartbeat_timeout_threshold", beat_s, RABBIT_GROUP)
+    with _lock:
+        if key not in _transports:
+            _transports[key] = oslo_messaging.get_rpc_transport(conf)
+        return _transports[key]
+
+
+def release(conf: cfg.ConfigOpts) -> None:
+    """Close this process's transports of ``conf``; idempotent."""
+    with _lock:
+        mine = [key for key in _transports if key[:2] == (os.getpid(), id(conf))]
+        found = [_transports.pop(key) for key in mine]
+    for made in found:
+        made.cleanup()
+
+
+def _register(conf: cfg.ConfigOpts) -> None:
+    """Register what oslo.messaging registers late, or on ``cfg.CONF`` only."""
+    conf.register_opts(impl_rabbit.rabbit_opts, group=cfg.OptGroup(name=RABBIT_GROUP))
+    conf.register_opts(metrics.oslo_messaging_metrics, group="oslo_messaging_metrics")
+    conf.register_opts(tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
+
+
+def _parsed(conf: cfg.ConfigOpts) -> oslo_messaging.TransportURL:
+    return oslo_messaging.TransportURL.parse(conf)
+
+
+def _netloc(host: oslo_messaging.TransportHost) -> str:
+    name = host.hostname or "127.0.0.1"
+    place = f"[{name}]" if ":" in name else name
+    if host.port:
+        place = f"{place}:{host.port}"
+    if not host.username:
+        return place
+    user = parse.quote(host.username, safe="")
+    return f"{user}:{parse.quote(host.password or '', safe='')}@{place}"
+
+
+def _lock_path() -> pathlib.Path:
+    path = pathlib.Path(tempfile.gettempdir(), f"escalator-{os.getuid()}", "lock")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path

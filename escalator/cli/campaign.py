@@ -1,0 +1,261 @@
+"""``openstack upgrade campaign ...``"""
+
+import argparse
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from osc_lib.command import command
+
+from escalator.cli import document, waiting
+from escalator.cli.client import Refused, Row
+from escalator.cli.columns import Structure
+
+_SHOWN = (
+    "id",
+    "name",
+    "state",
+    "state_reason",
+    "params",
+    "plan_rev",
+    "progress",
+    "project_id",
+    "user_id",
+    "file_digest",
+    "created_at",
+    "started_at",
+    "ended_at",
+)
+_STRUCTURED = ("params", "progress", "summary", "findings")
+
+
+def _show(row: Row, names: tuple[str, ...] = _SHOWN) -> tuple[Any, Any]:
+    cells = [
+        Structure(row.get(name)) if name in _STRUCTURED else row.get(name)
+        for name in names
+    ]
+    return names, cells
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0.0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+class _Waiting(command.ShowOne):  # type: ignore[misc]
+    """Base of commands that can wait; exits 1 if the goal is missed."""
+
+    exit_code = 0
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        return super().run(parsed_args) or self.exit_code
+
+    @staticmethod
+    def add_wait_options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--wait",
+            action="store_true",
+            help="Wait until the goal is reached, or cannot be: then exit with 1",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=_positive,
+            default=0.0,
+            metavar="<seconds>",
+            help="Longest wait; default: without end",
+        )
+        parser.add_argument(
+            "--interval",
+            type=_positive,
+            default=waiting.INTERVAL_S,
+            metavar="<seconds>",
+            help="Time between two looks",
+        )
+
+    def order(self, args: argparse.Namespace, campaign_id: str, action: str) -> Row:
+        """Give the order, wait if asked to, and return the campaign."""
+        client = self.app.client_manager.upgrade
+        arguments = {
+            name: value
+            for name in ("target", "rack", "reason")
+            if (value := getattr(args, name, None)) is not None
+        }
+        key = str(uuid.uuid4())
+        row: Row = client.act(campaign_id, action, arguments, key)
+        is_partial = bool({"target", "rack"} & set(arguments))
+        if args.wait and not is_partial:
+            wait = waiting.Wait(action, args.interval, args.timeout)
+            row = wait.follow(lambda: client.campaign(campaign_id), row)
+            self.exit_code = wait.exit_code(row)
+        return row
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="<file>", help="Campaign file, or -")
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="<name=value>",
+        help="Value of a parameter that the file declares (repeat for more)",
+    )
+
+
+class Validate(command.ShowOne):  # type: ignore[misc]
+    """Judge a campaign file against rules and inventory; nothing is stored"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        _add_file_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        text = document.read(parsed_args.file)
+        params = document.read_params(parsed_args.param)
+        try:
+            judged = self.app.client_manager.upgrade.validate_campaign(text, params)
+        except Refused as refused:
+            raise document.complain(parsed_args.file, refused) from refused
+        told = {"file": parsed_args.file, "verdict": "valid", **judged}
+        return _show(told, ("file", "verdict", "findings", "summary"))
+
+
+class Create(_Waiting):
+    """Submit a campaign file"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        _add_file_options(parser)
+        parser.add_argument("--start", action="store_true", help="Start it at once")
+        parser.add_argument(
+            "--idempotency-key",
+            default="",
+            metavar="<key>",
+            help="Repeat a submission whose answer was lost: the same key gives "
+            "the same campaign",
+        )
+        self.add_wait_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        text = document.read(parsed_args.file)
+        params = document.read_params(parsed_args.param)
+        key = parsed_args.idempotency_key or str(uuid.uuid4())
+        try:
+            client = self.app.client_manager.upgrade
+            row = client.create_campaign(text, params, key)
+        except Refused as refused:
+            raise document.complain(parsed_args.file, refused) from refused
+        if parsed_args.start:
+            row = self.order(parsed_args, row["id"], "start")
+        return _show(row)
+
+
+class List(command.Lister):  # type: ignore[misc]
+    """List campaigns, newest first"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--state", metavar="<state>", help="Only in this state")
+        parser.add_argument("--limit", type=int, metavar="<n>", help="At most so many")
+        parser.add_argument("--marker", metavar="<id>", help="Only after this one")
+        parser.add_argument("--long", action="store_true", help="More columns")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        names: tuple[str, ...] = ("id", "name", "state", "state_reason", "created_at")
+        if parsed_args.long:
+            names += ("started_at", "ended_at", "project_id", "plan_rev")
+        rows = self.app.client_manager.upgrade.campaigns(
+            parsed_args.limit, state=parsed_args.state, marker=parsed_args.marker
+        )
+        return names, _cells(rows, names)
+
+
+def _cells(rows: Iterator[Row], names: tuple[str, ...]) -> Iterator[list[Any]]:
+    return ([row.get(name) for name in names] for row in rows)
+
+
+class Show(command.ShowOne):  # type: ignore[misc]
+    """Show a campaign"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        parser.add_argument(
+            "--document", action="store_true", help="Show the file as well"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        row = self.app.client_manager.upgrade.campaign(parsed_args.campaign)
+        return _show(row, (*_SHOWN, "document") if parsed_args.document else _SHOWN)
+
+
+class _Order(_Waiting):
+    """Base of the five orders."""
+
+    ACTION = ""
+    IS_PARTIAL = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        parser.add_argument("--reason", metavar="<text>", help="For the journal")
+        if self.IS_PARTIAL:
+            part = parser.add_mutually_exclusive_group()
+            part.add_argument("--target", metavar="<host>", help="This host only")
+            part.add_argument("--rack", metavar="<rack>", help="This rack only")
+        self.add_wait_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        return _show(self.order(parsed_args, parsed_args.campaign, self.ACTION))
+
+
+class Start(_Order):
+    """Start a campaign"""
+
+    ACTION = "start"
+
+
+class Pause(_Order):
+    """Open no more slots: of the campaign, of one host or of one rack"""
+
+    ACTION = "pause"
+    IS_PARTIAL = True
+
+
+class Resume(_Order):
+    """Go on with what was paused or held"""
+
+    ACTION = "resume"
+    IS_PARTIAL = True
+
+
+class Rollback(_Order):
+    """Undo what was done, in reverse order of the journal"""
+
+    ACTION = "rollback"
+
+
+class Cancel(_Order):
+    """Give up a campaign of which no host is midway"""
+
+    ACTION = "cancel"
+
+
+class Explain(command.Lister):  # type: ignore[misc]
+    """Say of everything that waits why it waits"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        names = ("host", "procedure", "step", "state", "reason")
+        waits = self.app.client_manager.upgrade.explain(parsed_args.campaign)
+        return names, _cells(iter(waits), names)

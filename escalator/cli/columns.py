@@ -1,0 +1,61 @@
+"""Cells that are text for people and structures for programs."""
+
+import datetime
+from typing import Any
+
+from cliff import columns
+
+
+class Hops(columns.FormattableColumn):  # type: ignore[misc]
+    """Times of a fault: one line per hop, with ms since the one before."""
+
+    def human_readable(self) -> str:
+        return "\n".join(line(hop) for hop in self._value)
+
+
+class Notices(columns.FormattableColumn):  # type: ignore[misc]
+    """One paragraph per owner told: outcome, then the hops since detected."""
+
+    def human_readable(self) -> str:
+        return "\n".join(_paragraph(notice) for notice in self._value)
+
+
+class Times(columns.FormattableColumn):  # type: ignore[misc]
+    """Checkpoints with their time of day (UTC)."""
+
+    def human_readable(self) -> str:
+        known = sorted(self._value.items())
+        return "\n".join(f"{name}  {clock(at)}" for name, at in known)
+
+
+class Structure(columns.FormattableColumn):  # type: ignore[misc]
+    """A flat mapping as ``key=value``, a list with commas."""
+
+    def human_readable(self) -> str:
+        if isinstance(self._value, dict):
+            return ", ".join(f"{k}={v}" for k, v in sorted(self._value.items()))
+        if isinstance(self._value, list):
+            return ", ".join(str(item) for item in self._value)
+        return "" if self._value is None else str(self._value)
+
+
+def clock(at: float) -> str:
+    """Return the time of day of an epoch time, to the millisecond, UTC."""
+    moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
+    return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03}"
+
+
+def line(hop: dict[str, Any]) -> str:
+    """Return one hop as a line of a table."""
+    return f"{hop['from']} -> {hop['to']}  {hop['ms']:>10.3f} ms  {hop['meaning']}"
+
+
+def _paragraph(notice: dict[str, Any]) -> str:
+    total = notice["detected_to_taken_ms"]
+    span = f"{total:.1f} ms after detection" if total is not None else "not taken"
+    head = (
+        f"{notice.get('project_id') or 'operator'}: {notice['state']}, {span} "
+        f"({notice['subscription_id']})"
+    )
+    tail = [f"  {line(hop)}" for hop in notice["hops"] if hop["to"] >= "T6"]
+    return "\n".join([head, *tail])

@@ -1,0 +1,61 @@
+"""Waits for what an order leads to, and judges how it ended."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from osc_lib import exceptions
+
+ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"})
+"""Nothing moves any more."""
+
+GOALS = {
+    "start": frozenset({"committed"}),
+    "resume": frozenset({"committed"}),
+    "pause": frozenset({"paused"}),
+    "rollback": frozenset({"rolled_back", "restored"}),
+    "cancel": frozenset({"cancelled"}),
+}
+_STUCK = frozenset({"holding", "validated"})
+"""Only a person gets it out of there; validated: the preflight refused."""
+
+INTERVAL_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wait:
+    """How to wait.
+
+    :ivar timeout_s: 0: without end.
+    """
+
+    action: str
+    interval_s: float = INTERVAL_S
+    timeout_s: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def follow(self, read: Callable[[], Any], campaign: Any) -> Any:
+        """Return the campaign as soon as it reached the goal or cannot.
+
+        :param read: returns the campaign as it is now.
+        :raises CommandError: the time is over.
+        """
+        until = self.clock() + self.timeout_s
+        while not self._is_over(campaign["state"]):
+            if self.timeout_s and self.clock() >= until:
+                raise exceptions.CommandError(
+                    f"Campaign {campaign['id']} is still {campaign['state']} "
+                    f"after {self.timeout_s:g} s; it goes on."
+                )
+            self.sleep(self.interval_s)
+            campaign = read()
+        return campaign
+
+    def _is_over(self, state: str) -> bool:
+        return state in GOALS[self.action] | ENDED | _STUCK
+
+    def exit_code(self, campaign: Any) -> int:
+        """Return 0 if the goal was reached, else 1."""
+        return 0 if campaign["state"] in GOALS[self.action] else 1

@@ -1,0 +1,269 @@
+"""Opening slots: late selection, budgets, and a reason for every wait.
+
+Source: architecture section 3, rules 2, 7 and 8; P-4a, P-4b, E-0, E-1.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.conductor import batch as batches
+from escalator.conductor import engine as engines
+from escalator.db import work
+from escalator.domain import budget, ordering, selector, states
+from escalator.domain import campaign as rules
+from escalator.domain import plan as plans
+
+Row = Mapping[str, Any]
+
+_OPEN = frozenset(
+    {
+        states.SlotState.ACTIVE.value,
+        states.SlotState.UNDOING.value,
+        states.SlotState.UNDONE.value,
+        states.SlotState.REVERTING.value,
+        states.SlotState.FAILED.value,
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wait:
+    """A target that is not worked on yet, and why."""
+
+    host: str
+    procedure: str
+    reason: str
+
+
+@dataclasses.dataclass
+class Situation:
+    """What admission has to know, read in one transaction.
+
+    :ivar slots: procedure -> host -> slot row.
+    """
+
+    plan: plans.Plan
+    targets: list[plans.Target]
+    slots: dict[str, dict[str, Row]]
+    ledger: budget.Ledger
+
+    @classmethod
+    def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
+        """Return the situation before anything has begun."""
+        return cls(made, targets, {}, budget.Ledger(made.budgets, targets, ()))
+
+    def progress(self, procedure: plans.Procedure) -> rules.Progress:
+        """Return how far a procedure is."""
+        slots = self.slots.get(procedure.id, {})
+        counts: dict[str, int] = {}
+        for row in slots.values():
+            counts[row["state"]] = counts.get(row["state"], 0) + 1
+        waiting = [t for t in self.selected(procedure) if t.name not in slots]
+        return rules.Progress(counts, len(waiting))
+
+    def selected(self, procedure: plans.Procedure) -> list[plans.Target]:
+        """Return the targets the procedure selects at this moment, in order."""
+        wanted = self.plan.selector(procedure.selector)
+        return selector.select(wanted, self.targets)
+
+    def done(self) -> set[str]:
+        """Return the procedures that are complete."""
+        return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
+
+
+def choose(
+    campaign: Row, procedure: plans.Procedure, situation: Situation
+) -> list[tuple[plans.Target, str]]:
+    """Return targets without a slot with the reason to wait, "" to open."""
+    slots = situation.slots.get(procedure.id, {})
+    room = procedure.parallel - sum(
+        1 for row in slots.values() if row["state"] in _OPEN
+    )
+    chosen: list[tuple[plans.Target, str]] = []
+    for target in situation.selected(procedure):
+        if target.name in slots:
+            continue
+        reason = _closed(campaign, target)
+        if not reason and room <= 0:
+            reason = f"waits: {procedure.parallel} targets are worked on already"
+        if not reason:
+            refusals = situation.ledger.refusals(target, procedure.budgets)
+            reason = "; ".join(refusal.text() for refusal in refusals)
+        if not reason:
+            situation.ledger.take(target, procedure.budgets)
+            room -= 1
+        chosen.append((target, reason))
+    return chosen
+
+
+def explain(campaign: Row, situation: Situation) -> list[Wait]:
+    """Return every target without a slot, and what it waits for (pure)."""
+    waits: list[Wait] = []
+    following = {
+        each.id
+        for each in ordering.next_procedures(
+            situation.plan.procedures, situation.done()
+        )
+    }
+    for procedure in situation.plan.procedures:
+        if procedure.id in following:
+            chosen = choose(campaign, procedure, situation)
+            waits += [
+                Wait(target.name, procedure.id, reason or "is next")
+                for target, reason in chosen
+            ]
+            continue
+        slots = situation.slots.get(procedure.id, {})
+        waits += [
+            Wait(target.name, procedure.id, "waits: an earlier procedure")
+            for target in situation.selected(procedure)
+            if target.name not in slots
+        ]
+    return waits
+
+
+class Admission:
+    """Opens slots for the targets whose turn it is."""
+
+    def __init__(self, engine: engines.Engine) -> None:
+        self.engine = engine
+
+    def read(self, connection: sa.Connection, campaign: Row, now: float) -> Situation:
+        """Read inventory, slots and tokens."""
+        made = self.engine.plan_of(connection, campaign)
+        silent_before = now - self.engine.settings.agent_silent_s
+        targets = work.read_targets(connection, campaign["id"], silent_before)
+        slots: dict[str, dict[str, Row]] = {}
+        for row in work.read_slots(connection, campaign["id"]):
+            slots.setdefault(row["procedure"], {})[row["host"]] = row
+        holds = [
+            budget.Hold(row["target"], row["budget"], row["key"])
+            for row in work.read_holds(connection)
+            if row["campaign_id"] == campaign["id"]
+        ]
+        ledger = budget.Ledger(made.budgets, targets, holds)
+        return Situation(made, targets, slots, ledger)
+
+    def admit(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        situation: Situation,
+    ) -> list[Wait]:
+        """Open every slot that may be opened now; return who waits, and why."""
+        waits: list[Wait] = []
+        ordinal = sum(len(each) for each in situation.slots.values())
+        opened: list[dict[str, Any]] = []
+        for procedure in ordering.next_procedures(
+            situation.plan.procedures, situation.done()
+        ):
+            for target, reason in choose(campaign, procedure, situation):
+                if reason:
+                    waits.append(Wait(target.name, procedure.id, reason))
+                    continue
+                row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                row["opened_at"] = batch.now
+                situation.slots.setdefault(procedure.id, {})[target.name] = row
+                opened.append(row)
+                ordinal += 1
+        self._store(connection, batch, campaign, situation, opened)
+        return waits
+
+    def _store(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        situation: Situation,
+        opened: Sequence[dict[str, Any]],
+    ) -> None:
+        if not opened:
+            return
+        targets = {target.name: target for target in situation.targets}
+        work.insert_slots(connection, opened)
+        work.occupy_hosts(connection, campaign["id"], [row["host"] for row in opened])
+        carrier = engines.Carrier(connection, batch, situation.plan, {})
+        holds: list[dict[str, Any]] = []
+        for row in opened:
+            procedure = situation.plan.procedure(row["procedure"])
+            holds += token_rows(situation.plan, procedure, targets[row["host"]], row)
+            batch.journal(
+                campaign["id"],
+                "slot",
+                row["id"],
+                "",
+                row["state"],
+                slot_id=row["id"],
+                host=row["host"],
+            )
+            _open_first_step(carrier, batch, procedure, campaign["id"], row)
+        work.take_tokens(connection, holds)
+
+
+def _open_first_step(
+    carrier: engines.Carrier,
+    batch: batches.Batch,
+    procedure: plans.Procedure,
+    campaign_id: str,
+    row: Mapping[str, Any],
+) -> None:
+    steps = batches.step_rows(procedure, campaign_id, row["id"], row["host"], batch.now)
+    batch.new_steps.extend(steps)
+    first = steps[0]
+    carrier.rows[first["id"]] = first
+    slot = rules.SlotView(
+        row["id"], procedure.id, row["host"], states.SlotState.ACTIVE, 0, ()
+    )
+    batch.move_step(first, rules.Move(first["id"], states.StepState.DISPATCHED))
+    carrier.order(slot, first)
+
+
+def token_rows(
+    made: plans.Plan, procedure: plans.Procedure, target: plans.Target, slot: Row
+) -> list[dict[str, Any]]:
+    """Return the rows of the tokens a slot needs."""
+    return [
+        {
+            "slot_id": slot["id"],
+            "budget": each.id,
+            "key": key,
+            "campaign_id": slot["campaign_id"],
+            "target": target.name,
+        }
+        for each in made.budgets
+        if each.id in procedure.budgets
+        for key in budget.keys(each, target)
+    ]
+
+
+def _closed(campaign: Row, target: plans.Target) -> str:
+    """Return why a target cannot be begun at all, or ""."""
+    if not engines.is_open_to(campaign, target.name, target.rack):
+        return "waits: admission is closed by an operator"
+    if not target.is_up:
+        return "waits: the host is down or another campaign works on it"
+    if not target.has_agent:
+        return "waits: its agent is silent"
+    return ""
+
+
+def _slot_row(
+    campaign_id: str, procedure: str, host: str, ordinal: int
+) -> dict[str, Any]:
+    return {
+        "id": work.new_id(),
+        "campaign_id": campaign_id,
+        "procedure": procedure,
+        "host": host,
+        "ordinal": ordinal,
+        "state": states.SlotState.ACTIVE.value,
+        "reason": "",
+        "compensations": 0,
+        "undo_round": 0,
+        "opened_at": 0.0,
+        "ended_at": None,
+    }

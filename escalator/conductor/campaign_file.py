@@ -1,0 +1,95 @@
+"""From the text of a campaign file to a plan, or to everything wrong with it.
+
+Nothing of a refused file is kept.  Rules: ``domain.lints``.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from escalator import errors
+from escalator.conductor import campaign_shape, campaign_text
+from escalator.domain import document as doc
+from escalator.domain import lints, parameters, plan, reading
+from escalator.domain.finding import Finding
+
+Told = dict[str, object]
+"""A finding as it is told: rule, pointer, line, detail, remedy, severity."""
+
+
+def parse(text: str) -> tuple[dict[str, Any], Mapping[str, int]]:
+    """Return the document, and the line of each pointer, 1-based (pure).
+
+    :raises InvalidInput: every C1 finding.
+    """
+    loaded = campaign_text.load(text)
+    if loaded.document is None or loaded.findings:
+        raise _refusal(loaded.findings, loaded.lines)
+    return loaded.document, loaded.lines
+
+
+def understand(
+    text: str,
+    params: Mapping[str, Any],
+    catalogue: reading.Catalogue,
+    targets: Sequence[plan.Target] | None,
+) -> tuple[plan.Plan, tuple[Told, ...]]:
+    """Return the plan and the warnings (pure).
+
+    :param params: values given at submission.
+    :param catalogue: installed actions and checkpoint drivers by name.
+    :param targets: the inventory, or None to judge without one.
+    :raises InvalidInput: every finding at once, warnings among them, by line.
+    """
+    loaded = campaign_text.load(text)
+    if loaded.document is None:
+        raise _refusal(loaded.findings, loaded.lines)
+    document = loaded.document
+    found = [*loaded.findings, *_judge(document, params, catalogue, targets)]
+    if lints.has_errors(found):
+        raise _refusal(found, loaded.lines)
+    understood = reading.read(document, params, catalogue)
+    if targets is not None:
+        found += lints.check_fleet(understood, targets)
+    if lints.has_errors(found):
+        raise _refusal(found, loaded.lines)
+    return understood, _tell(found, loaded.lines)
+
+
+def _judge(
+    document: dict[str, Any],
+    params: Mapping[str, Any],
+    catalogue: reading.Catalogue,
+    targets: Sequence[plan.Target] | None,
+) -> list[Finding]:
+    values, _ = parameters.resolve(doc.table(document, "params"), params)
+    filled = reading.substituted(document, values)
+    return [
+        *campaign_shape.find(filled),
+        *lints.check_document(document, params, catalogue, targets),
+        *campaign_shape.find_params(filled, catalogue),
+    ]
+
+
+def _refusal(found: Sequence[Finding], lines: Mapping[str, int]) -> errors.InvalidInput:
+    told = _tell(found, lines)
+    wrong = [each for each in told if each["severity"] == "error"]
+    summary = f"line {wrong[0]['line']}: {wrong[0]['detail']}"
+    if len(wrong) > 1:
+        summary += f" (and {len(wrong) - 1} more)"
+    return errors.InvalidInput(kind="campaign file", summary=summary, findings=told)
+
+
+def _tell(found: Iterable[Finding], lines: Mapping[str, int]) -> tuple[Told, ...]:
+    told = [
+        {**dataclasses.asdict(each), "line": _line(each.pointer, lines)}
+        for each in dict.fromkeys(found)
+    ]
+    return tuple(sorted(told, key=lambda each: (each["line"], each["rule"])))
+
+
+def _line(pointer: str, lines: Mapping[str, int]) -> int:
+    """Return the line of the pointer, or of what would hold it."""
+    while pointer not in lines:
+        pointer = pointer.rpartition("/")[0]
+    return lines[pointer]

@@ -1,0 +1,162 @@
+"""Faults as the engine sees them: expected or not, and what to do about it.
+
+Source: architecture section 4, step 6; DR-9; issue of the first thread.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.conductor import batch as batches
+from escalator.conductor import engine as engines
+from escalator.db import facts, session, work
+from escalator.domain import campaign as rules
+from escalator.domain import events, selector, states
+
+LOG = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+_HARMLESS = frozenset({events.FaultType.AGENT_SILENT.value})
+"""Faults that are told and kept, but do not take a host down."""
+
+
+class Faults:
+    """Applies what the inspector and the notifier tell."""
+
+    def __init__(self, engine: engines.Engine) -> None:
+        self.engine = engine
+
+    @session.retry_on_conflict
+    def apply_down(self, event: events.HostMarkedDown) -> None:
+        """Store the faults, close admission, quarantine, roll back or hold.
+
+        Idempotent by fault id.
+        """
+        with self.engine.database.begin() as connection:
+            batch = self.engine.batch(connection)
+            fresh = [
+                impact
+                for impact in event.impacts
+                if facts.is_new_fault(connection, impact.fault.id)
+            ]
+            down = [i for i in fresh if i.fault.fault_type not in _HARMLESS]
+            touched = self._react(connection, batch, down)
+            for impact in fresh:
+                facts.add_fault(connection, impact, touched.get(impact.fault.host, []))
+            batch.write(connection)
+        self.engine.send(batch.messages)
+        self.engine.wake()
+
+    def _react(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        impacts: list[events.Impact],
+    ) -> dict[str, list[str]]:
+        """Return host -> ids of the campaigns that it concerns."""
+        touched: dict[str, list[str]] = {}
+        if not impacts:
+            return touched
+        for campaign_id in work.list_active(connection):
+            campaign = work.read_campaign(connection, campaign_id, "share")
+            if campaign is None:
+                continue
+            for impact in impacts:
+                if self._concern(connection, batch, campaign, impact.fault):
+                    touched.setdefault(impact.fault.host, []).append(campaign_id)
+        for impact in impacts:
+            facts.mark_hosts(connection, [impact.fault.host], "down", impact.fault.id)
+        return touched
+
+    def _concern(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        fault: events.Fault,
+    ) -> bool:
+        """Let one campaign react; False if the host is none of its targets."""
+        made = self.engine.plan_of(connection, campaign)
+        slots = [
+            row
+            for row in work.active_slots_on(connection, [fault.host])
+            if row["campaign_id"] == campaign["id"]
+        ]
+        targets = [
+            target
+            for target in work.read_targets(connection, campaign["id"], 0.0)
+            if target.name == fault.host
+        ]
+        is_selected = any(
+            selector.select(made.selector(each.selector), targets)
+            for each in made.procedures
+        )
+        if not slots and not is_selected:
+            return False
+        views, rows = work.read_views(connection, [row["id"] for row in slots])
+        if any(_is_expected(row, batch.now) for row in rows.values()):
+            batch.journal(
+                campaign["id"],
+                "fault",
+                fault.id,
+                "",
+                "expected",
+                f"{fault.fault_type}: our own step may reboot the host",
+                host=fault.host,
+            )
+            return True
+        carrier = engines.Carrier(connection, batch, made, rows)
+        reason = f"{fault.host}: {fault.fault_type}"
+        for view in views.values():
+            if states.SlotState.QUARANTINED in states.SLOT_MOVES[view.state]:
+                batch.move_slot(
+                    view, states.SlotState.QUARANTINED, campaign["id"], reason
+                )
+                carrier.quarantine(view, reason)
+        work.quarantine(connection, fault.host, reason)
+        batch.journal(
+            campaign["id"],
+            "fault",
+            fault.id,
+            "",
+            "unexpected",
+            reason,
+            host=fault.host,
+        )
+        if made.on_fault.do != "ignore":
+            batch.signals.append(
+                (
+                    campaign["id"],
+                    rules.Escalation(made.on_fault.do, made.on_fault.scope, "", reason),
+                )
+            )
+        return True
+
+    @session.retry_on_conflict
+    def apply_up(self, event: events.HostMarkedUp) -> None:
+        """Clear the faults; a quarantine stays until an operator lifts it."""
+        with self.engine.database.begin() as connection:
+            for impact in event.impacts:
+                facts.clear_fault(connection, impact.fault.id, event.cleared_at)
+                hosts = facts.hosts_of_fault(connection, impact.fault.id)
+                facts.mark_hosts(connection, hosts, "up", "")
+        self.engine.wake()
+
+    @session.retry_on_conflict
+    def apply_settled(self, settled: Iterable[events.NoticeSettled]) -> None:
+        """Store how notices ended (DR-9)."""
+        with self.engine.database.begin() as connection:
+            now = self.engine.database.now(connection)
+            for each in settled:
+                facts.settle_notice(connection, each, now)
+
+
+def _is_expected(row: Row, now: float) -> bool:
+    return bool(
+        row["may_reboot"]
+        and row["state"] in states.IN_FLIGHT
+        and (row["hard_at"] or 0.0) > now
+    )

@@ -1,0 +1,59 @@
+"""From a claimed step's row to the command its agent gets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from escalator.domain import commands, plan
+
+Row = Mapping[str, Any]
+
+
+def command_for(
+    row: Row,
+    procedure: plan.Procedure,
+    undone: Row | None,
+    checkpoints: Mapping[str, Any],
+    is_resumed: bool,
+) -> commands.RunStep:
+    """Return the order for one attempt.
+
+    :param row: the step as claimed, fence already raised.
+    :param undone: for a revert, the row of the step that it undoes.
+    :param checkpoints: checkpoint id -> content, of the same slot.
+    """
+    name = row["name"]
+    step = next(each for each in procedure.steps if each.id == name)
+    undo: dict[str, Any] = {}
+    params = step.params
+    if undone is not None:
+        params = step.undo[0].params
+        undo = {"result": undone["result"] or {}, "checkpoint": dict(checkpoints)}
+    return commands.RunStep(
+        step_id=row["id"],
+        campaign_id=row["campaign_id"],
+        host=row["host"],
+        executor=row["executor"],
+        kind=row["kind"],
+        intent=row["intent"],
+        action=row["action"],
+        params=dict(params),
+        attempt=row["attempt"],
+        fence=row["fence"],
+        idempotence=row["idempotence"],
+        is_resumed=is_resumed,
+        timeout_s=row["timeout_s"],
+        deadline_at=row["hard_at"],
+        undo=undo,
+    )
+
+
+def probe_for(row: Row) -> commands.ProbeStep:
+    """Return the question what became of a step's current attempt."""
+    return commands.ProbeStep(
+        step_id=row["id"],
+        campaign_id=row["campaign_id"],
+        host=row["host"],
+        executor=row["executor"],
+        attempt=row["attempt"],
+        fence=row["fence"],
+    )

@@ -1,0 +1,405 @@
+"""From a campaign file to a stored campaign; what operators ask of it.
+
+Source: P-0, P-4, V-4, V-5, E-0, A-0.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_errors
+
+from escalator import errors
+from escalator.conductor import admission as admissions
+from escalator.conductor import batch as batches
+from escalator.conductor import campaign_file
+from escalator.conductor import engine as engines
+from escalator.conductor import execution as executions
+from escalator.db import models, session, work
+from escalator.domain import plan, reading, states
+
+Row = Mapping[str, Any]
+State = states.CampaignState
+
+_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
+
+
+class Planning:
+    """Validates, stores and steers campaigns.
+
+    :param catalogue: installed actions and checkpoint drivers by name.
+    """
+
+    def __init__(
+        self,
+        engine: engines.Engine,
+        execution: executions.Execution,
+        catalogue: Mapping[str, reading.ActionFacts],
+    ) -> None:
+        self.engine = engine
+        self.execution = execution
+        self.catalogue = catalogue
+
+    def validate(self, document: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge a file against the rules and the inventory; store nothing.
+
+        :returns: ``findings`` (warnings) and ``summary``.
+        :raises InvalidInput: with every finding at once.
+        """
+        made, warnings, targets = self._understand(document, params)
+        return {"findings": warnings, "summary": _summary(made, targets)}
+
+    def _understand(
+        self, document: str, params: Mapping[str, Any]
+    ) -> tuple[plan.Plan, list[dict[str, Any]], list[plan.Target]]:
+        with self.engine.database.begin() as connection:
+            targets = work.read_targets(connection, None, 0.0)
+        made, warnings = campaign_file.understand(
+            document, dict(params), self.catalogue, targets
+        )
+        return made, list(warnings), targets
+
+    def create(
+        self,
+        document: str,
+        params: Mapping[str, Any],
+        project_id: str,
+        user_id: str,
+        request_key: str | None,
+    ) -> str:
+        """Store a validated campaign and return its id.
+
+        Idempotent by ``request_key``: the same request gives the same
+        campaign.
+
+        :raises InvalidInput: nothing is stored.
+        :raises Conflict: the key was used for another request.
+        """
+        made, _, targets = self._understand(document, params)
+        digest = hashlib.sha256(
+            json.dumps([document, dict(params)], sort_keys=True).encode()
+        ).hexdigest()
+        campaign_id = work.new_id()
+        try:
+            self._store(
+                campaign_id,
+                made,
+                targets,
+                {
+                    "name": made.name,
+                    "project_id": project_id,
+                    "user_id": user_id,
+                    "request_key": request_key,
+                    "request_digest": digest,
+                    "document": document,
+                    "file_digest": hashlib.sha256(document.encode()).hexdigest(),
+                    "params": dict(made.params),
+                },
+            )
+        except db_errors.DBDuplicateEntry:
+            return self._same_request(project_id, request_key, digest)
+        return campaign_id
+
+    @session.retry_on_conflict
+    def _store(
+        self,
+        campaign_id: str,
+        made: plan.Plan,
+        targets: list[plan.Target],
+        values: dict[str, Any],
+    ) -> None:
+        with self.engine.database.begin() as connection:
+            batch = self.engine.batch(connection)
+            campaign = {
+                "id": campaign_id,
+                "state": State.VALIDATED.value,
+                "state_reason": "the file was accepted",
+                "plan_rev": 1,
+                "closed_to": [],
+                "created_at": batch.now,
+                "updated_at": batch.now,
+                "ovo_version": "1.0",
+                **values,
+            }
+            connection.execute(sa.insert(models.campaign).values(**campaign))
+            names = sorted(_selected(made, targets))
+            work.add_plan(
+                connection,
+                campaign_id,
+                1,
+                engines.PLAN_CODEC.encode(made),
+                names,
+                {"joined": names, "left": []},
+                batch.now,
+            )
+            batch.journal(
+                campaign_id, "campaign", campaign_id, "draft", State.VALIDATED.value
+            )
+            batch.write(connection)
+
+    def _same_request(
+        self, project_id: str, request_key: str | None, digest: str
+    ) -> str:
+        query = sa.select(models.campaign.c.id, models.campaign.c.request_digest).where(
+            models.campaign.c.project_id == project_id,
+            models.campaign.c.request_key == request_key,
+        )
+        with self.engine.database.begin() as connection:
+            found = connection.execute(query).one()
+        if found.request_digest != digest:
+            raise errors.Conflict(
+                "The idempotency key was used for another request; take a new one."
+            )
+        return str(found.id)
+
+    @session.retry_on_conflict
+    def act(
+        self,
+        campaign_id: str,
+        action: str,
+        arguments: Mapping[str, Any],
+        actor: str,
+        request_key: str | None,
+    ) -> None:
+        """Start, pause, resume, roll back or cancel a campaign.
+
+        Idempotent by ``request_key``.
+
+        :raises NotFound: there is no such campaign.
+        :raises IllegalMove: its state does not allow the action.
+        :raises InvalidInput: unknown action or arguments.
+        """
+        verbs = {
+            "start": self._start,
+            "pause": self._pause,
+            "resume": self._resume,
+            "rollback": self._roll_back,
+            "cancel": self._cancel,
+        }
+        if action not in verbs:
+            raise errors.InvalidInput(
+                kind="action", summary=f"{action}; known: {', '.join(sorted(verbs))}"
+            )
+        with self.engine.database.begin() as connection:
+            campaign = work.read_campaign(connection, campaign_id, "write")
+            if campaign is None:
+                raise errors.NotFound(kind="campaign", id=campaign_id)
+            if request_key and work.find_signal(connection, campaign_id, request_key):
+                return
+            batch = self.engine.batch(connection)
+            batch.owner = actor or batch.owner
+            verbs[action](connection, batch, campaign, arguments)
+            work.add_signal(
+                connection,
+                campaign_id,
+                action,
+                arguments,
+                actor,
+                batch.now,
+                request_key,
+                handled_at=batch.now,
+            )
+            batch.write(connection)
+        self.engine.send(batch.messages)
+        self.engine.wake()
+
+    def _start(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        arguments: Row,
+    ) -> None:
+        campaign = self.engine.move_campaign(
+            connection, batch, campaign, State.PREFLIGHT, "started by an operator"
+        )
+        situation = self.execution.admission.read(connection, campaign, batch.now)
+        refusal = _preflight(situation)
+        if refusal:
+            self.engine.move_campaign(
+                connection, batch, campaign, State.VALIDATED, refusal
+            )
+            return
+        self.engine.move_campaign(
+            connection,
+            batch,
+            campaign,
+            State.RUNNING,
+            "preflight passed",
+            started_at=batch.now,
+        )
+
+    def _pause(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        arguments: Row,
+    ) -> None:
+        entry = _closed_entry(arguments)
+        if entry:
+            closed = [each for each in campaign["closed_to"] if each != entry]
+            self._close(connection, batch, campaign, [*closed, entry], "closed")
+            return
+        self.engine.move_campaign(
+            connection,
+            batch,
+            campaign,
+            State.PAUSING,
+            arguments.get("reason") or "paused by an operator",
+        )
+
+    def _resume(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        arguments: Row,
+    ) -> None:
+        entry = _closed_entry(arguments)
+        if entry:
+            closed = [each for each in campaign["closed_to"] if each != entry]
+            self._close(connection, batch, campaign, closed, "reopened")
+            return
+        was_holding = campaign["state"] == State.HOLDING
+        self.engine.move_campaign(
+            connection, batch, campaign, State.RUNNING, "resumed by an operator"
+        )
+        if was_holding:
+            self.execution.revive(connection, batch, campaign)
+
+    def _close(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        closed: list[Any],
+        verb: str,
+    ) -> None:
+        work.update_campaign(connection, campaign["id"], batch.now, closed_to=closed)
+        batch.journal(
+            campaign["id"], "admission", campaign["id"], "", verb, json.dumps(closed)
+        )
+
+    def _roll_back(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        arguments: Row,
+    ) -> None:
+        self.engine.move_campaign(
+            connection,
+            batch,
+            campaign,
+            State.ROLLING_BACK,
+            arguments.get("reason") or "asked for by an operator",
+            rollback_scope="campaign",
+            rollback_procedure="",
+        )
+
+    def _cancel(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        arguments: Row,
+    ) -> None:
+        midway = [
+            row["host"]
+            for row in work.read_slots(connection, campaign["id"])
+            if row["state"] not in _CANCELLABLE_SLOTS
+        ]
+        if midway:
+            raise errors.Conflict(
+                f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
+            )
+        self.engine.move_campaign(
+            connection,
+            batch,
+            campaign,
+            State.CANCELLED,
+            arguments.get("reason") or "cancelled by an operator",
+        )
+
+    def explain(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Say of every target that is not done what it waits for (rule 7).
+
+        :raises NotFound: there is no such campaign.
+        """
+        with self.engine.database.begin() as connection:
+            campaign = work.read_campaign(connection, campaign_id)
+            if campaign is None:
+                raise errors.NotFound(kind="campaign", id=campaign_id)
+            now = self.engine.database.now(connection)
+            situation = self.execution.admission.read(connection, campaign, now)
+            open_steps = work.open_steps(connection, campaign_id)
+        waits = admissions.explain(campaign, situation)
+        return [
+            {
+                "host": row["host"],
+                "procedure": row["procedure"],
+                "step": row["name"],
+                "state": row["state"],
+                "reason": row["reason"],
+            }
+            for row in open_steps
+        ] + [
+            {
+                "host": wait.host,
+                "procedure": wait.procedure,
+                "step": "",
+                "state": "waiting",
+                "reason": wait.reason,
+            }
+            for wait in waits
+        ]
+
+
+def _closed_entry(arguments: Row) -> dict[str, str]:
+    if arguments.get("target"):
+        return {"host": str(arguments["target"])}
+    if arguments.get("rack"):
+        return {"rack": str(arguments["rack"])}
+    return {}
+
+
+def _preflight(situation: admissions.Situation) -> str:
+    """Return why the campaign may not start now, or "" (V-5)."""
+    selected = {
+        target.name: target
+        for procedure in situation.plan.procedures
+        for target in situation.selected(procedure)
+    }
+    if not selected:
+        return "preflight refused: no host is selected"
+    down = sorted(name for name, target in selected.items() if not target.is_up)
+    if down:
+        return f"preflight refused: down or busy: {', '.join(down)}"
+    silent = sorted(n for n, target in selected.items() if not target.has_agent)
+    if silent:
+        return f"preflight refused: agents are silent: {', '.join(silent)}"
+    return ""
+
+
+def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:
+    return executions.selected_names(admissions.Situation.empty(made, targets))
+
+
+def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
+    situation = admissions.Situation.empty(made, targets)
+    return {
+        "name": made.name,
+        "procedures": [
+            {
+                "id": procedure.id,
+                "level": procedure.level,
+                "steps": len(procedure.steps),
+                "targets": len(situation.selected(procedure)),
+                "expected_s_per_target": sum(s.expected_s for s in procedure.steps),
+            }
+            for procedure in made.procedures
+        ],
+    }

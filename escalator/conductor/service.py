@@ -1,0 +1,97 @@
+"""The conductor's process: what comes in, and who deals with it."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from escalator.conductor import engine as engines
+from escalator.conductor import faults, planning, results
+from escalator.domain import events
+from escalator.objects import campaign as campaign_objects
+
+LOG = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """What the API asks of the conductor.
+
+    Version history: 1.0 first version.
+    """
+
+    def __init__(self, plans: planning.Planning) -> None:
+        self.plans = plans
+
+    def campaign_validate(
+        self, ctxt: Any, document: str, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        return self.plans.validate(document, params)
+
+    def campaign_create(
+        self, ctxt: Any, document: str, params: dict[str, Any], request_key: str | None
+    ) -> Any:
+        campaign_id = self.plans.create(
+            document,
+            params,
+            ctxt.project_id or "",
+            ctxt.user_id or "",
+            request_key or None,
+        )
+        return campaign_objects.Campaign.get_by_id(ctxt, campaign_id)
+
+    def campaign_act(
+        self,
+        ctxt: Any,
+        campaign_id: str,
+        action: str,
+        arguments: dict[str, Any],
+        request_key: str | None,
+    ) -> Any:
+        self.plans.act(
+            campaign_id, action, arguments, ctxt.user_id or "", request_key or None
+        )
+        return campaign_objects.Campaign.get_by_id(ctxt, campaign_id)
+
+    def campaign_explain(self, ctxt: Any, campaign_id: str) -> list[dict[str, Any]]:
+        return self.plans.explain(campaign_id)
+
+
+class Intake:
+    """Handlers of the facts the conductor listens to."""
+
+    def __init__(self, applied: results.Results, noted: faults.Faults) -> None:
+        self.applied = applied
+        self.noted = noted
+
+    def handlers(self) -> Mapping[type, Callable[[Sequence[Any]], None]]:
+        """Return event class -> handler of a batch of deliveries."""
+        return {
+            events.StepReported: self._steps,
+            events.HostMarkedDown: self._down,
+            events.HostMarkedUp: self._up,
+            events.NoticeSettled: self._settled,
+        }
+
+    def _steps(self, deliveries: Sequence[Any]) -> None:
+        self.applied.apply([each.event for each in deliveries])
+
+    def _down(self, deliveries: Sequence[Any]) -> None:
+        for each in deliveries:
+            self.noted.apply_down(each.event)
+
+    def _up(self, deliveries: Sequence[Any]) -> None:
+        for each in deliveries:
+            self.noted.apply_up(each.event)
+
+    def _settled(self, deliveries: Sequence[Any]) -> None:
+        self.noted.apply_settled([each.event for each in deliveries])
+
+
+def settings(section: Any) -> engines.Settings:
+    """Return the engine's settings from ``[conductor]``."""
+    return engines.Settings(
+        lease_s=section.lease_s,
+        probe_interval_s=section.probe_interval_s,
+        batch=section.batch,
+        outbox_retry_s=section.outbox_retry_s,
+        agent_silent_s=section.agent_silent_s,
+    )

@@ -1,0 +1,172 @@
+"""Rolling back: slots are undone in reverse, through the same budgets.
+
+Source: architecture section 3, rule 6; R-0, R-2.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.conductor import admission as admissions
+from escalator.conductor import batch as batches
+from escalator.conductor import engine as engines
+from escalator.db import work
+from escalator.domain import campaign as rules
+from escalator.domain import rollback, states
+
+Row = Mapping[str, Any]
+
+_TO_UNDO = (
+    states.SlotState.ACTIVE,
+    states.SlotState.UNDONE,
+    states.SlotState.DONE,
+    states.SlotState.FAILED,
+)
+_UNDER_WAY = (states.SlotState.UNDOING, states.SlotState.REVERTING)
+
+
+class Unwinding:
+    """Undoes what a campaign did."""
+
+    def __init__(self, engine: engines.Engine) -> None:
+        self.engine = engine
+
+    def go_on(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        situation: admissions.Situation,
+    ) -> list[admissions.Wait]:
+        """Undo every slot that may be undone now; return who waits, and why.
+
+        Ends the rollback when nothing is left.
+        """
+        rows = {row["id"]: row for row in self._in_scope(campaign, situation)}
+        levels = {each.id: each.level for each in situation.plan.procedures}
+        todo = {i: r for i, r in rows.items() if r["state"] in _TO_UNDO}
+        busy = [r for r in rows.values() if r["state"] in _UNDER_WAY]
+        if not todo and not busy:
+            self._end(connection, batch, campaign, situation, list(rows.values()))
+            return []
+        top = max(levels[row["procedure"]] for row in [*todo.values(), *busy])
+        lines = self._lines(connection, todo)
+        order = rollback.slots_to_undo(
+            lines, levels, {i: row["procedure"] for i, row in todo.items()}
+        )
+        waits: list[admissions.Wait] = []
+        for slot_id in order:
+            row = todo[slot_id]
+            if levels[row["procedure"]] < top:
+                reason = "waits: a later level is undone first"
+            else:
+                reason = self._undo(connection, batch, campaign, situation, row)
+            if reason:
+                waits.append(admissions.Wait(row["host"], row["procedure"], reason))
+        return waits
+
+    def _in_scope(self, campaign: Row, situation: admissions.Situation) -> list[Row]:
+        return [
+            row
+            for procedure, slots in situation.slots.items()
+            if campaign["rollback_scope"] != "procedure"
+            or procedure == campaign["rollback_procedure"]
+            for row in slots.values()
+        ]
+
+    def _lines(
+        self, connection: sa.Connection, todo: Mapping[str, Row]
+    ) -> list[rollback.Line]:
+        return [
+            rollback.Line(row["seq"], row["slot_id"], row["object_id"], row["to_state"])
+            for row in work.step_lines(connection, todo)
+        ]
+
+    def _undo(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        situation: admissions.Situation,
+        row: Row,
+    ) -> str:
+        """Begin the undo of one slot, or return why it waits."""
+        procedure = situation.plan.procedure(row["procedure"])
+        target = next((t for t in situation.targets if t.name == row["host"]), None)
+        if target is None:
+            return "waits: the host left the inventory"
+        under_way = sum(
+            1
+            for each in situation.slots[procedure.id].values()
+            if each["state"] in _UNDER_WAY
+        )
+        if under_way >= procedure.parallel:
+            return f"waits: {procedure.parallel} targets are undone already"
+        refusals = situation.ledger.refusals(target, procedure.budgets)
+        if refusals:
+            return "; ".join(refusal.text() for refusal in refusals)
+        views, steps = work.read_views(connection, [row["id"]])
+        view = views[row["id"]]
+        if any(step.state in states.IN_FLIGHT for step in view.steps):
+            return "waits: the agent finishes its present step"
+        situation.ledger.take(target, procedure.budgets)
+        work.give_back_tokens(connection, [row["id"]])
+        work.take_tokens(
+            connection,
+            admissions.token_rows(situation.plan, procedure, target, row),
+        )
+        carrier = engines.Carrier(connection, batch, situation.plan, steps)
+        _supersede(batch, view, steps)
+        self._revert(batch, campaign, carrier, view)
+        situation.slots[procedure.id][row["host"]] = {
+            **row,
+            "state": batch.slots[row["id"]]["state"],
+        }
+        return ""
+
+    def _revert(
+        self,
+        batch: batches.Batch,
+        campaign: Row,
+        carrier: engines.Carrier,
+        view: rules.SlotView,
+    ) -> None:
+        batch.move_slot(view, states.SlotState.REVERTING, campaign["id"])
+        carrier.begin_undo(campaign["id"], view, states.SlotState.REVERTING)
+
+    def _end(
+        self,
+        connection: sa.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        situation: admissions.Situation,
+        rows: list[Row],
+    ) -> None:
+        is_partial = (
+            campaign["rollback_scope"] == "procedure"
+            and len([p for p, s in situation.slots.items() if s]) > 1
+        )
+        state, reason = rules.rollback_outcome(
+            [states.SlotState(row["state"]) for row in rows], is_partial
+        )
+        trigger = campaign["state_reason"]
+        self.engine.move_campaign(
+            connection, batch, campaign, state, f"{reason}; {trigger}"
+        )
+
+
+def _supersede(
+    batch: batches.Batch, view: rules.SlotView, steps: Mapping[str, Row]
+) -> None:
+    """End the steps that will never run."""
+    for step in view.steps:
+        if step.state in (
+            states.StepState.BLOCKED,
+            states.StepState.READY,
+            states.StepState.HELD,
+        ):
+            batch.move_step(
+                steps[step.id],
+                rules.Move(step.id, states.StepState.SUPERSEDED, "the slot is undone"),
+            )

@@ -1,0 +1,178 @@
+"""Redundancy limits as tokens: what may be down now, and why something waits.
+
+A target takes a token of every key it stands under (its rack, its server
+groups, ...) or none at all.  Source: P-4b, architecture section 3.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from escalator.domain import selector
+from escalator.domain.plan import Budget, Target
+
+EVERYTHING = "all"
+"""The one key of a budget with scope ``all``."""
+
+UNKNOWN = "(unknown)"
+"""Key of targets without the fact: they share one limit, to be safe."""
+
+_MANY_VALUED = frozenset({"tag", "group"})
+_NAMED_HOLDERS = 5
+
+_Token = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hold:
+    """A token in a target's hand."""
+
+    target: str
+    budget: str
+    key: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a target must wait.
+
+    :ivar used: targets that hold the key's tokens, are down or quarantined.
+    :ivar holders: their names, sorted.
+    """
+
+    budget: str
+    key: str
+    used: int
+    limit: int
+    holders: tuple[str, ...]
+
+    def text(self) -> str:
+        """Say it in one line; of many holders only the first are named."""
+        named = ", ".join(self.holders[:_NAMED_HOLDERS])
+        if len(self.holders) > _NAMED_HOLDERS:
+            named += f" and {len(self.holders) - _NAMED_HOLDERS} more"
+        return (
+            f"waits: budget {self.budget} {self.key} {self.used}/{self.limit}"
+            f" held by {named}"
+        )
+
+
+def keys(budget: Budget, target: Target) -> tuple[str, ...]:
+    """Return the keys of ``budget`` that ``target`` takes a token of.
+
+    Many-valued facts (groups, tags, server groups) give one key a value and
+    none if there is none; a missing single-valued fact gives ``UNKNOWN``.
+    """
+    if budget.scope == "all":
+        return (EVERYTHING,)
+    if budget.scope == "server_group":
+        return tuple(dict.fromkeys(target.server_groups))
+    values = tuple(dict.fromkeys(selector.values_of(target, budget.fact)))
+    if values or budget.fact in _MANY_VALUED:
+        return values
+    return (UNKNOWN,)
+
+
+def limit_of(budget: Budget, population: int) -> int:
+    """Return how many of a key's ``population`` may be down at once."""
+    if not budget.max_percent:
+        return budget.max_down
+    return max(1, math.floor(population * budget.max_percent / 100))
+
+
+class Ledger:
+    """Counts tokens in memory; the database's rows are its truth.
+
+    Every call costs as much as the target has keys, whatever the fleet's
+    size.  Not thread-safe: one ledger belongs to one pass of admission.
+
+    :param population: every target that budgets may count, chosen or not;
+        one that is down or quarantined uses up its keys without holding
+        them, and is counted once if it does both.
+    :param holds: tokens out there; those of vanished targets count too.
+    """
+
+    def __init__(
+        self,
+        budgets: Iterable[Budget],
+        population: Iterable[Target],
+        holds: Iterable[Hold],
+    ) -> None:
+        self._budgets = {budget.id: budget for budget in budgets}
+        self._sizes: dict[_Token, int] = {}
+        self._users: dict[_Token, set[str]] = {}
+        self._held: dict[str, dict[_Token, None]] = {}
+        self._lost: dict[str, frozenset[_Token]] = {}
+        for target in population:
+            self._count(target)
+        for hold in holds:
+            self._give(hold.target, (hold.budget, hold.key))
+
+    def refusals(
+        self, target: Target, budget_ids: Iterable[str]
+    ) -> tuple[Refusal, ...]:
+        """Return every key without room for ``target``; empty: it may go.
+
+        Tokens that the target holds, or uses up by being down, are no
+        hindrance to itself.
+
+        :raises KeyError: no budget of that id.
+        """
+        found = []
+        for token in self._tokens(target, budget_ids):
+            users = self._users.get(token, set())
+            limit = self._limit(token)
+            if target.name not in users and len(users) >= limit:
+                holders = tuple(sorted(users))
+                found.append(Refusal(*token, len(users), limit, holders))
+        return tuple(found)
+
+    def take(self, target: Target, budget_ids: Iterable[str]) -> tuple[Hold, ...]:
+        """Take a token of every key, or none.
+
+        Idempotent: a target that has them gets the same again.
+
+        :raises ValueError: there is no room; nothing was taken.
+        :raises KeyError: no budget of that id.
+        """
+        ids = tuple(budget_ids)
+        refused = self.refusals(target, ids)
+        if refused:
+            raise ValueError("; ".join(each.text() for each in refused))
+        tokens = self._tokens(target, ids)
+        for token in tokens:
+            self._give(target.name, token)
+        return tuple(Hold(target.name, *token) for token in tokens)
+
+    def give_back(self, target: str) -> None:
+        """Return every token of the target of that name; idempotent.
+
+        If it is down or quarantined, it goes on using up its keys.
+        """
+        lost = self._lost.get(target, frozenset())
+        for token in self._held.pop(target, {}):
+            if token not in lost:
+                self._users[token].discard(target)
+
+    def _count(self, target: Target) -> None:
+        tokens = self._tokens(target, self._budgets)
+        for token in tokens:
+            self._sizes[token] = self._sizes.get(token, 0) + 1
+        if target.is_quarantined or not target.is_up:
+            self._lost[target.name] = frozenset(tokens)
+            for token in tokens:
+                self._users.setdefault(token, set()).add(target.name)
+
+    def _give(self, target: str, token: _Token) -> None:
+        self._held.setdefault(target, {})[token] = None
+        self._users.setdefault(token, set()).add(target)
+
+    def _tokens(self, target: Target, budget_ids: Iterable[str]) -> list[_Token]:
+        return [
+            (budget_id, key)
+            for budget_id in budget_ids
+            for key in keys(self._budgets[budget_id], target)
+        ]
+
+    def _limit(self, token: _Token) -> int:
+        return limit_of(self._budgets[token[0]], self._sizes.get(token, 0))

@@ -1,0 +1,340 @@
+"""What a report means for its slot, and a slot for its campaign.
+
+Pure: rows as values and ``now`` in, moves and orders out.  The engine
+(``escalator.conductor``) loads, asks, saves and sends.
+Source: architecture section 3; P-4c, E-2, R-2.
+"""
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from escalator.domain import events, plan, states
+from escalator.domain.states import SlotState, StepState
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepView:
+    """A step's row, as far as decisions need it."""
+
+    id: str
+    seq: int
+    name: str
+    kind: str
+    intent: str
+    undo_of: str | None
+    state: StepState
+    attempt: int
+    retries: int
+    fence: int
+    idempotence: str
+    is_mutating: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SlotView:
+    """A slot's row with the rows of its steps, by ``seq``."""
+
+    id: str
+    procedure: str
+    host: str
+    state: SlotState
+    compensations: int
+    steps: tuple[StepView, ...]
+
+    def step(self, step_id: str) -> StepView:
+        """Return the step of that id.
+
+        :raises KeyError: there is none.
+        """
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Move:
+    """One row changes its state.
+
+    :ivar is_order: the row is to be dispatched: the engine raises the fence,
+        sets lease and deadline and writes the order into the outbox.
+    :ivar is_resumed: an earlier attempt may have acted.
+    :ivar delay_s: of a retry: not before this many seconds from now.
+    """
+
+    step_id: str
+    to: StepState
+    reason: str = ""
+    failure_class: str = ""
+    is_order: bool = False
+    is_resumed: bool = False
+    delay_s: float = 0.0
+    is_retry: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Escalation:
+    """What a slot asks of its campaign: ``hold`` or ``rollback``."""
+
+    kind: str
+    scope: str
+    procedure: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """:ivar slot_to: new state of the slot, or None.
+    :ivar is_undo_due: compute the slot's undo from the journal and begin it.
+    :ivar is_rerun_due: the slot is undone; run it again from its first step.
+    :ivar is_late: the report changes nothing and is journalled as late.
+    :ivar is_resent: the same attempt is cast again.
+    """
+
+    moves: tuple[Move, ...] = ()
+    slot_to: SlotState | None = None
+    reason: str = ""
+    is_undo_due: bool = False
+    is_rerun_due: bool = False
+    is_late: bool = False
+    is_resent: bool = False
+    is_quarantine: bool = False
+    escalation: Escalation | None = None
+
+
+LATE = Decision(is_late=True)
+
+MAX_REVERT_RETRIES = 2
+"""A transient failure of an undo is tried again this often."""
+
+
+def hear(
+    slot: SlotView,
+    report: events.StepReported,
+    ladder: Sequence[plan.Rung],
+    is_open: bool,
+) -> Decision:
+    """Say what an agent's report does to its slot.
+
+    :param is_open: the campaign is running and not closed to this target;
+        otherwise nothing new is ordered and the next step waits.
+    :returns: LATE if the report is stale by fence or state (pure).
+    """
+    step = slot.step(report.step_id)
+    if report.fence != step.fence or step.state not in states.IN_FLIGHT:
+        return LATE
+    match report.outcome:
+        case events.Outcome.RUNNING:
+            return _running(step)
+        case events.Outcome.DONE:
+            return _done(slot, step, is_open)
+        case events.Outcome.FAILED:
+            return fail(slot, step, report.failure_class, report.detail, ladder)
+        case events.Outcome.NEVER_SEEN:
+            return Decision(is_resent=True)
+        case events.Outcome.UNKNOWN:
+            return _in_doubt(slot, step, ladder)
+    return LATE
+
+
+def _running(step: StepView) -> Decision:
+    to = StepState.VERIFYING if step.kind == "verify" else StepState.RUNNING
+    if step.state is to:
+        return Decision(moves=())
+    return Decision(moves=(Move(step.id, to),))
+
+
+def _done(slot: SlotView, step: StepView, is_open: bool) -> Decision:
+    moves = [Move(step.id, StepState.DONE)]
+    if step.intent == "revert":
+        if step.undo_of is not None:
+            moves.append(Move(step.undo_of, StepState.REVERTED))
+        return _after_revert(slot, step, moves, is_open)
+    following = next_step(slot, step, "run")
+    if following is None:
+        return Decision(tuple(moves), SlotState.DONE)
+    moves.append(_open_step(following, is_open))
+    return Decision(tuple(moves))
+
+
+def _open_step(step: StepView, is_open: bool) -> Move:
+    if is_open:
+        return Move(step.id, StepState.DISPATCHED, is_order=True)
+    return Move(step.id, StepState.READY, "waits: admission is closed")
+
+
+def next_step(slot: SlotView, step: StepView, intent: str) -> StepView | None:
+    """Return the blocked step that follows ``step``, or None."""
+    for candidate in slot.steps:
+        if (
+            candidate.intent == intent
+            and candidate.seq > step.seq
+            and candidate.state is StepState.BLOCKED
+        ):
+            return candidate
+    return None
+
+
+def _after_revert(
+    slot: SlotView, step: StepView, moves: list[Move], is_open: bool
+) -> Decision:
+    following = next_step(slot, step, "revert")
+    if following is not None:
+        moves += start_revert(following)
+        return Decision(tuple(moves))
+    return finish_undo(slot, tuple(moves), is_open)
+
+
+def start_revert(step: StepView) -> list[Move]:
+    """Order one undo; the step that it undoes is reverting meanwhile."""
+    moves = [Move(step.id, StepState.DISPATCHED, is_order=True)]
+    if step.undo_of is not None:
+        moves.append(Move(step.undo_of, StepState.REVERTING))
+    return moves
+
+
+def finish_undo(slot: SlotView, moves: tuple[Move, ...], is_open: bool) -> Decision:
+    """End the undo of a slot: run it again, or leave it reverted."""
+    if slot.state is SlotState.UNDOING:
+        return Decision(moves, SlotState.UNDONE, is_rerun_due=is_open)
+    return Decision(moves, SlotState.REVERTED)
+
+
+def fail(
+    slot: SlotView,
+    step: StepView,
+    failure_class: str,
+    detail: str,
+    ladder: Sequence[plan.Rung],
+    to: StepState = StepState.FAILED,
+) -> Decision:
+    """Take the first rung of the ladder that answers this failure (P-4c)."""
+    if step.intent == "revert":
+        return _revert_failed(slot, step, failure_class, detail)
+    failed = Move(step.id, to, detail, failure_class)
+    rung = next_rung(ladder, failure_class, step.retries, slot.compensations)
+    match rung.attempt:
+        case plan.Try.RETRY:
+            again = Move(
+                step.id,
+                StepState.READY,
+                f"waits: retry {step.retries + 1} of {rung.times}",
+                delay_s=rung.backoff_s * 2**step.retries,
+                is_retry=True,
+            )
+            return Decision((failed, again))
+        case plan.Try.COMPENSATE:
+            return Decision((failed,), SlotState.UNDOING, detail, is_undo_due=True)
+        case plan.Try.QUARANTINE:
+            return Decision(
+                (failed,), SlotState.QUARANTINED, detail, is_quarantine=True
+            )
+    kind = "rollback" if rung.attempt == plan.Try.ROLLBACK else "hold"
+    reason = f"{slot.host}: {step.name} failed ({failure_class}): {detail}"
+    return Decision(
+        (failed,),
+        SlotState.FAILED,
+        detail,
+        escalation=Escalation(kind, rung.scope, slot.procedure, reason),
+    )
+
+
+def _revert_failed(
+    slot: SlotView, step: StepView, failure_class: str, detail: str
+) -> Decision:
+    failed = Move(step.id, StepState.FAILED, detail, failure_class)
+    if failure_class in ("transient", "timeout") and step.retries < MAX_REVERT_RETRIES:
+        again = Move(
+            step.id, StepState.READY, "waits: retry", delay_s=1.0, is_retry=True
+        )
+        return Decision((failed, again))
+    moves = [failed]
+    if step.undo_of is not None:
+        moves.append(Move(step.undo_of, StepState.REVERT_FAILED, detail))
+    reason = f"undo of {step.name} failed: {detail}"
+    asked = None
+    if slot.state is SlotState.UNDOING:
+        asked = Escalation("hold", "campaign", slot.procedure, f"{slot.host}: {reason}")
+    return Decision(tuple(moves), SlotState.UNDO_FAILED, reason, escalation=asked)
+
+
+def next_rung(
+    ladder: Sequence[plan.Rung],
+    failure_class: str,
+    retries: int,
+    compensations: int,
+) -> plan.Rung:
+    """Return the first rung left for this failure; holding is the last resort."""
+    for rung in ladder:
+        if rung.classes and failure_class not in rung.classes:
+            continue
+        if rung.attempt == plan.Try.RETRY and retries >= rung.times:
+            continue
+        if rung.attempt == plan.Try.COMPENSATE and compensations >= rung.times:
+            continue
+        return rung
+    return plan.Rung(plan.Try.HOLD)
+
+
+def _in_doubt(slot: SlotView, step: StepView, ladder: Sequence[plan.Rung]) -> Decision:
+    """Nobody knows whether the attempt acted: its idempotence decides."""
+    if step.idempotence == plan.Idempotence.NEVER:
+        reason = f"{slot.host}: nobody knows whether {step.name} acted"
+        return Decision(
+            (Move(step.id, StepState.LOST, reason, "lost"),),
+            SlotState.FAILED,
+            reason,
+            escalation=Escalation("hold", "campaign", slot.procedure, reason),
+        )
+    return Decision(
+        (
+            Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
+            Move(
+                step.id,
+                StepState.READY,
+                "waits: repeated by its idempotence",
+                is_resumed=True,
+            ),
+            Move(step.id, StepState.DISPATCHED, is_order=True, is_resumed=True),
+        )
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one procedure is: slots by state, and targets without a slot."""
+
+    slots: dict[str, int]
+    waiting: int
+
+    @property
+    def is_complete(self) -> bool:
+        """True if no target waits and no slot is under way."""
+        settled = {SlotState.DONE.value, SlotState.QUARANTINED.value}
+        return self.waiting == 0 and set(self.slots) <= settled
+
+
+def is_reverted(slot_states: Collection[SlotState]) -> bool:
+    """True if nothing of these slots is left to be undone."""
+    return all(
+        state in (SlotState.REVERTED, SlotState.QUARANTINED, SlotState.UNDO_FAILED)
+        for state in slot_states
+    )
+
+
+def rollback_outcome(
+    slot_states: Collection[SlotState], is_partial: bool
+) -> tuple[states.CampaignState, str]:
+    """Say how a finished rollback leaves its campaign.
+
+    :param is_partial: only one procedure of several was undone.
+    """
+    broken = sum(1 for state in slot_states if state is SlotState.UNDO_FAILED)
+    if broken:
+        return (
+            states.CampaignState.FAILED,
+            f"the undo of {broken} targets failed; restore them",
+        )
+    if is_partial:
+        return states.CampaignState.HOLDING, "one procedure was rolled back"
+    return states.CampaignState.ROLLED_BACK, "everything was undone"

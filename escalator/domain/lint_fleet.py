@@ -1,0 +1,77 @@
+"""C503, C702, C704: what shows once a plan meets the inventory."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from escalator.domain import budget, ordering, plan, selector
+from escalator.domain.finding import Finding, point
+
+Chosen = dict[str, list[plan.Target]]
+
+
+def find(understood: plan.Plan, targets: Sequence[plan.Target]) -> Iterator[Finding]:
+    """Find empty selections, shared targets and used-up budgets."""
+    chosen = {each.id: selector.select(each, targets) for each in understood.selectors}
+    yield from _empty(understood, chosen)
+    yield from _shared(understood, chosen)
+    yield from _used_up(understood, targets, chosen)
+
+
+def _empty(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
+    for index, procedure in enumerate(understood.procedures):
+        if not chosen[procedure.selector]:
+            yield Finding(
+                "C704",
+                point("procedures", index, "select"),
+                f"selector {procedure.selector} chooses no target now",
+                "check its facts; targets that join later are picked up",
+                severity="warning",
+            )
+
+
+def _shared(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
+    places = {each.id: index for index, each in enumerate(understood.procedures)}
+    for one, other in itertools.combinations(understood.procedures, 2):
+        if one.level != other.level or _is_ordered(understood, one, other):
+            continue
+        names = {target.name for target in chosen[one.selector]}
+        both = sorted(names & {target.name for target in chosen[other.selector]})
+        if both:
+            yield Finding(
+                "C503",
+                point("procedures", places[other.id]),
+                f"{one.id} and {other.id} may run at once on {len(both)} targets",
+                "give one a higher level or an after edge, or select apart",
+            )
+
+
+def _is_ordered(
+    understood: plan.Plan, one: plan.Procedure, other: plan.Procedure
+) -> bool:
+    """An edge between the two, added in either direction, would be a cycle."""
+    edges = {each.id: each.after for each in understood.procedures}
+    return any(
+        ordering.find_cycle({**edges, a.id: (*a.after, b.id)}) is not None
+        for a, b in ((one, other), (other, one))
+    )
+
+
+def _used_up(
+    understood: plan.Plan, targets: Sequence[plan.Target], chosen: Chosen
+) -> Iterator[Finding]:
+    """A fault in a rack may leave no room there before the run begins."""
+    ledger = budget.Ledger(understood.budgets, targets, ())
+    for index, procedure in enumerate(understood.procedures):
+        full = {
+            (refusal.budget, refusal.key): refusal
+            for target in chosen[procedure.selector]
+            for refusal in ledger.refusals(target, procedure.budgets)
+        }
+        for refusal in full.values():
+            yield Finding(
+                "C702",
+                point("procedures", index, "budgets"),
+                f"nothing can start there: {refusal.text()}",
+                "repair the hosts that are down, or widen the budget",
+                severity="warning",
+            )

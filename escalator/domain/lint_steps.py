@@ -1,0 +1,159 @@
+"""C601 to C610: each step is whole, bounded in time and can be undone."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from escalator.domain import document as doc
+from escalator.domain import duration, parameters
+from escalator.domain.finding import Finding, point
+from escalator.domain.reading import Catalogue, is_waiver
+
+KINDS = ("action", "verify", "checkpoint")
+
+DRAIN = "vim.drain"
+CORDON = "vim.disable_scheduling"
+
+
+def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
+    """Find faults of single steps and of their sequence."""
+    for path, body in doc.rows(filled, "procedures"):
+        steps = doc.rows(body, *path, "steps")
+        for place, step in steps:
+            yield from _step(place, step, catalogue)
+        yield from _drains(steps)
+        if body.get("method") == "rolling":
+            yield from _unsaved(steps, catalogue)
+    yield from _other_times(filled)
+
+
+def _step(
+    path: doc.Path, step: Mapping[str, Any], catalogue: Catalogue
+) -> Iterator[Finding]:
+    kinds = [kind for kind in KINDS if kind in step]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) or "none"
+        yield Finding(
+            "C601",
+            point(*path),
+            f"a step is exactly one of {', '.join(KINDS)}; this one has {found}",
+            "split it into steps of one kind each",
+        )
+    if is_waiver(step):
+        yield from _waiver(path, step)
+        return
+    yield from _times(path, step)
+    action = doc.text(step, "action")
+    if action in catalogue and catalogue[action].is_mutating:
+        yield from _promises(path, step, action)
+
+
+def _waiver(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
+    if not doc.text(step, "reason").strip():
+        yield Finding(
+            "C609",
+            point(*path),
+            "a checkpoint is waived without a reason",
+            "say in reason why this target needs none",
+        )
+
+
+def _promises(
+    path: doc.Path, step: Mapping[str, Any], action: str
+) -> Iterator[Finding]:
+    if not step.get("undo"):
+        yield Finding(
+            "C605",
+            point(*path),
+            f"{action} changes its target, but the step has no undo",
+            "name the action that undoes it, or write undo: none_needed",
+        )
+    if not step.get("idempotent"):
+        yield Finding(
+            "C606",
+            point(*path),
+            f"{action} changes its target, but the step does not say how it repeats",
+            "write idempotent: natural, keyed, probe or never",
+        )
+
+
+def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
+    seconds: dict[str, float] = {}
+    for key in ("expected", "timeout"):
+        if key not in step:
+            yield Finding(
+                "C602",
+                point(*path),
+                f"the step has no {key}",
+                f"write {key}: {duration.SHAPES}",
+            )
+            continue
+        try:
+            seconds[key] = duration.parse(step[key])
+        except ValueError as error:
+            yield from _unreadable((*path, key), step[key], error)
+    if seconds.get("timeout") == 0:
+        yield Finding(
+            "C603",
+            point(*path, "timeout"),
+            "a timeout of zero ends the step before it begins",
+            "allow more time than is expected",
+        )
+    elif len(seconds) == 2 and seconds["timeout"] < seconds["expected"]:
+        yield Finding(
+            "C604",
+            point(*path, "timeout"),
+            f"timeout {step['timeout']} is below expected {step['expected']}",
+            "allow more time than is expected",
+        )
+
+
+def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Finding]:
+    """A parameter without a value is C302's or C402's affair."""
+    if not (isinstance(value, str) and parameters.uses(value)):
+        yield Finding("C603", point(*path), str(error), f"write {duration.SHAPES}")
+
+
+def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
+    places: list[tuple[doc.Path, Mapping[str, Any], str]] = [
+        (("finish",), doc.table(filled, "finish"), "soak")
+    ]
+    recovery = doc.table(filled, "recovery")
+    for ladder in recovery:
+        for path, rung in doc.rows(recovery, "recovery", ladder):
+            places.append((path, rung, "backoff"))
+    for path, body, key in places:
+        try:
+            duration.parse(body.get(key, 0))
+        except ValueError as error:
+            yield from _unreadable((*path, key), body[key], error)
+
+
+def _drains(steps: list[doc.Row]) -> Iterator[Finding]:
+    is_cordoned = False
+    for path, step in steps:
+        action = doc.text(step, "action")
+        is_cordoned = is_cordoned or action == CORDON
+        if action == DRAIN and not is_cordoned:
+            yield Finding(
+                "C610",
+                point(*path),
+                "a host is drained while new instances may still land on it",
+                f"put a step with {CORDON} before it",
+            )
+
+
+def _unsaved(steps: list[doc.Row], catalogue: Catalogue) -> Iterator[Finding]:
+    """Only the first change of the node itself matters: the VIM's are undone."""
+    for path, step in steps:
+        if "checkpoint" in step:
+            return
+        facts = catalogue.get(doc.text(step, "action"))
+        if facts and facts.is_mutating and facts.executor == "node":
+            yield Finding(
+                "C609",
+                point(*path),
+                "the node is changed before a checkpoint was taken",
+                "put a checkpoint step before it, or one with checkpoint: waived"
+                " and a reason",
+            )
+            return

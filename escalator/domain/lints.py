@@ -1,0 +1,119 @@
+"""What a campaign file may not say, each rule with a stable id (P-4).
+
+An id is never reused.  C1 and C2 are found by ``conductor.campaign_file``, which
+sees the text and owns the schema; C611 too, because it needs JSON schemas.
+
+====  =======================================================================
+C101  the text is not YAML, or not one mapping
+C102  a key stands twice in one mapping (both lines are told)
+C103  a key is not text (YAML 1.1 reads ``on`` and ``yes`` as truth values)
+C104  too large, too deep, or too many aliases
+C201  unknown key
+C202  wrong shape
+C203  missing key
+C301  a parameter is given that the file does not declare
+C302  a parameter has no value
+C303  a parameter is mistyped or out of range
+C401  a literal host name (P-4a)
+C402  a reference to nothing: selector, budget, checkpoint, suite, ladder,
+      parameter, procedure
+C403  an id stands twice
+C404  an action or checkpoint driver that is not installed
+C405  a fact that targets do not have
+C501  ``after`` edges and levels form a cycle
+C502  ``parallel`` lets nothing run
+C503  procedures that may run at once share targets
+C601  a step is not exactly one of action, verify, checkpoint
+C602  ``expected`` or ``timeout`` is missing (P-4e)
+C603  a duration cannot be read, or a timeout is zero
+C604  ``timeout`` is below ``expected``
+C605  a changing step without ``undo``
+C606  a changing step without ``idempotent``
+C607  ``undo`` names no installed action
+C608  a verification that changes its target, or an action that is a
+      checkpoint driver, or the reverse
+C609  a rolling procedure changes its nodes without a checkpoint before
+C610  a drain without a cordon before
+C611  parameters that the action refuses
+C701  a budget that can never admit
+C702  a budget that is used up now (warning)
+C703  a rolling procedure without a budget (warning)
+C704  a selector that chooses nothing now (warning)
+C801  a ladder without a last rung
+C802  a failure class that no last rung answers (P-4c)
+C803  a rung that is never reached (warning)
+====  =======================================================================
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from escalator.domain import (
+    document as doc,
+)
+from escalator.domain import (
+    lint_fleet,
+    lint_hosts,
+    lint_order,
+    lint_recovery,
+    lint_references,
+    lint_steps,
+    parameters,
+    plan,
+    reading,
+)
+from escalator.domain.finding import Finding
+from escalator.domain.reading import Catalogue
+
+__all__ = ["Finding", "check", "check_document", "check_fleet", "has_errors"]
+
+
+def check(
+    document: Mapping[str, Any],
+    params: Mapping[str, Any],
+    catalogue: Catalogue,
+    targets: Sequence[plan.Target] | None,
+) -> tuple[Finding, ...]:
+    """Return every finding of a document that its schema accepts (pure).
+
+    :param targets: the inventory, for rules that need one; None: without.
+    """
+    findings = check_document(document, params, catalogue, targets)
+    if targets is None or has_errors(findings):
+        return findings
+    understood = reading.read(document, params, catalogue)
+    return findings + check_fleet(understood, targets)
+
+
+def check_document(
+    document: Mapping[str, Any],
+    params: Mapping[str, Any],
+    catalogue: Catalogue,
+    targets: Sequence[plan.Target] | None,
+) -> tuple[Finding, ...]:
+    """Return what the document alone shows, whatever its shape (pure).
+
+    :param targets: only their names, and the values of their facts, are used.
+    """
+    values, findings = parameters.resolve(doc.table(document, "params"), params)
+    filled = reading.substituted(document, values)
+    return (
+        *findings,
+        *lint_hosts.find(document, params, targets or ()),
+        *lint_references.find(filled, catalogue),
+        *lint_order.find(filled),
+        *lint_steps.find(filled, catalogue),
+        *lint_recovery.find(filled),
+    )
+
+
+def check_fleet(
+    understood: plan.Plan, targets: Sequence[plan.Target]
+) -> tuple[Finding, ...]:
+    """Return what shows once the plan meets the inventory (pure)."""
+    return tuple(lint_fleet.find(understood, targets))
+
+
+def has_errors(findings: Sequence[Finding]) -> bool:
+    """Say whether one of the findings refuses the file."""
+    return any(found.severity == "error" for found in findings)

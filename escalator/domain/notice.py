@@ -1,0 +1,232 @@
+"""Which subscription hears what, and in which words.
+
+Pure.  One notice per (event, subscription), however many hosts and instances
+the event is about: that is what keeps a mass fault below the second.
+Source: DR-4, DR-7, DR-10; the body is described in the admin guide.
+"""
+
+import dataclasses
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from escalator.domain import events
+
+_RANKS: Mapping[str, int] = {str(item): item.rank for item in events.Severity}
+_WORST = max(_RANKS.values())
+
+Told = events.HostMarkedDown | events.HostMarkedUp | events.CampaignChanged
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one subscriber.
+
+    :ivar id: derived from cause and subscription: the same on every repeat.
+    :ivar body: JSON object, sent as it is.
+    """
+
+    id: str
+    cause_id: str
+    subscription_id: str
+    project_id: str
+    url: str
+    fault_ids: tuple[str, ...]
+    body: dict[str, Any]
+    times: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A subscription, as far as telling goes.
+
+    :ivar fault_types: empty means every type.
+    :ivar min_rank: rank of the mildest severity that is told.
+    """
+
+    id: str
+    project_id: str
+    url: str
+    fault_types: frozenset[str]
+    min_rank: int
+    is_admin: bool
+
+    def wants(self, fault: events.Fault) -> bool:
+        """Apply the subscription's own filter (DR-4).
+
+        A severity that this version does not know counts as the worst:
+        better one notice too many.
+        """
+        is_type = not self.fault_types or fault.fault_type in self.fault_types
+        return is_type and _RANKS.get(fault.severity, _WORST) >= self.min_rank
+
+
+class Directory:
+    """All subscribers, to be asked by project.  Never changed once made."""
+
+    def __init__(self, subscribers: Iterable[Subscriber] = ()) -> None:
+        self._by_project: dict[str, list[Subscriber]] = {}
+        self._admins: list[Subscriber] = []
+        for item in subscribers:
+            if item.is_admin:
+                self._admins.append(item)
+            self._by_project.setdefault(item.project_id, []).append(item)
+
+    @property
+    def admins(self) -> Iterable[Subscriber]:
+        return self._admins
+
+    def owners(self, project_id: str) -> Iterable[Subscriber]:
+        """Return the project's subscribers, administrators among them."""
+        return self._by_project.get(project_id, ())
+
+
+def subscriber(
+    id: str,
+    project_id: str,
+    url: str,
+    fault_types: Iterable[str],
+    min_severity: str,
+    is_admin: bool,
+) -> Subscriber:
+    """Build a subscriber from a subscription's fields."""
+    return Subscriber(
+        id=id,
+        project_id=project_id,
+        url=url,
+        fault_types=frozenset(fault_types),
+        min_rank=_RANKS.get(min_severity, 0),
+        is_admin=is_admin,
+    )
+
+
+def notices(event: Told, directory: Directory, now: float) -> tuple[Notice, ...]:
+    """Return who is told what because of ``event``.
+
+    :param now: epoch seconds, the body's ``sent_at``.
+    """
+    if isinstance(event, events.CampaignChanged):
+        return tuple(_campaign_notices(event, directory, now))
+    return tuple(_host_notices(event, directory, now))
+
+
+def host_ref(host: str, project_id: str) -> str:
+    """Return the name by which a tenant may know a host (never its own).
+
+    The formula is Nova's ``hostId``: an owner can compare it with what
+    ``openstack server show`` says.
+    """
+    return hashlib.sha224((project_id + host).encode()).hexdigest()
+
+
+def _host_notices(
+    event: events.HostMarkedDown | events.HostMarkedUp,
+    directory: Directory,
+    now: float,
+) -> Iterator[Notice]:
+    head: dict[str, Any] = {"event": "host.down", "sent_at": now}
+    state = "raised"
+    if isinstance(event, events.HostMarkedUp):
+        head = {"event": "host.up", "sent_at": now, "cleared_at": event.cleared_at}
+        state = "cleared"
+    for owner, found in _sort_out(event.impacts, directory):
+        faults = [_fault_body(i, mine, state, owner) for i, mine in found]
+        ids = tuple(impact.fault.id for impact, _ in found)
+        yield _notice(event.event_id, owner, ids, {**head, "faults": faults})
+
+
+_Part = tuple[events.Impact, tuple[events.AffectedInstance, ...]]
+
+
+def _sort_out(
+    impacts: Iterable[events.Impact], directory: Directory
+) -> Iterable[tuple[Subscriber, list[_Part]]]:
+    """Group impacts by subscriber, each with the instances it may see (DR-7)."""
+    found: dict[str, tuple[Subscriber, list[_Part]]] = {}
+
+    def add(item: Subscriber, part: _Part) -> None:
+        if item.wants(part[0].fault):
+            found.setdefault(item.id, (item, []))[1].append(part)
+
+    for impact in impacts:
+        for admin in directory.admins:
+            add(admin, (impact, impact.instances))
+        by_project: dict[str, list[events.AffectedInstance]] = {}
+        for instance in impact.instances:
+            by_project.setdefault(instance.project_id, []).append(instance)
+        for project_id, mine in by_project.items():
+            for owner in directory.owners(project_id):
+                if not owner.is_admin:
+                    add(owner, (impact, tuple(mine)))
+    return found.values()
+
+
+def _fault_body(
+    impact: events.Impact,
+    instances: Iterable[events.AffectedInstance],
+    state: str,
+    owner: Subscriber,
+) -> dict[str, Any]:
+    fault = impact.fault
+    return {
+        "fault_id": fault.id,
+        "host_ref": _ref(fault.host, owner),
+        "fault_type": fault.fault_type,
+        "severity": fault.severity,
+        "state": state,
+        "is_marked_down": impact.is_marked_down,
+        "instances": [_instance_body(item, owner) for item in instances],
+        "times": impact.times,
+    }
+
+
+def _instance_body(item: events.AffectedInstance, owner: Subscriber) -> dict[str, Any]:
+    body = {"id": item.id, "name": item.name}
+    return {**body, "project_id": item.project_id} if owner.is_admin else body
+
+
+def _campaign_notices(
+    event: events.CampaignChanged, directory: Directory, now: float
+) -> Iterator[Notice]:
+    for owner in directory.owners(event.project_id):
+        campaign = {
+            "campaign_id": event.campaign_id,
+            "name": event.name,
+            "from_state": event.from_state,
+            "to_state": event.to_state,
+            "reason": event.reason,
+            "host_refs": [_ref(host, owner) for host in event.hosts],
+            "occurred_at": event.occurred_at,
+        }
+        head = {"event": "campaign.changed", "sent_at": now, "campaign": campaign}
+        yield _notice(event.event_id, owner, (), head)
+
+
+def _ref(host: str, owner: Subscriber) -> str:
+    return host if owner.is_admin else host_ref(host, owner.project_id)
+
+
+def _notice(
+    event_id: str,
+    owner: Subscriber,
+    fault_ids: tuple[str, ...],
+    content: dict[str, Any],
+) -> Notice:
+    notice_id = str(uuid.uuid5(uuid.UUID(event_id), owner.id))
+    head = {
+        "event_id": event_id,
+        "notice_id": notice_id,
+        "subscription_id": owner.id,
+        "project_id": owner.project_id,
+    }
+    return Notice(
+        id=notice_id,
+        cause_id=event_id,
+        subscription_id=owner.id,
+        project_id=owner.project_id,
+        url=owner.url,
+        fault_ids=fault_ids,
+        body={**head, **content},
+        times={},
+    )

@@ -1,0 +1,71 @@
+"""The order of procedures: levels, ``after`` edges, cycles (P-1, P-4b)."""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from escalator.domain.plan import Procedure
+
+
+def find_cycle(edges: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
+    """Return one cycle, its first node repeated at the end, or None (pure).
+
+    :param edges: node -> the nodes it comes after; edges to unknown nodes
+        are passed over.
+    """
+    finished: set[str] = set()
+    for start in edges:
+        if start not in finished:
+            cycle = _walk(start, edges, finished)
+            if cycle:
+                return cycle
+    return None
+
+
+def _walk(
+    start: str, edges: Mapping[str, Iterable[str]], finished: set[str]
+) -> tuple[str, ...] | None:
+    """Search depth first without recursion: a long chain is no danger."""
+    path: dict[str, Iterator[str]] = {start: iter(edges[start])}
+    while path:
+        node = next(reversed(path))
+        for following in path[node]:
+            if following in path:
+                names = list(path)
+                return (*names[names.index(following) :], following)
+            if following in edges and following not in finished:
+                path[following] = iter(edges[following])
+                break
+        else:
+            finished.add(node)
+            del path[node]
+    return None
+
+
+def next_procedures(
+    procedures: Sequence[Procedure], done: Collection[str]
+) -> list[Procedure]:
+    """Return the procedures that may run now, those under way included.
+
+    Equal levels run side by side; a higher level begins once every lower
+    one is done; ``after`` edges hold within a level too.
+
+    :param done: ids of the procedures that are complete.
+    """
+    left = [procedure for procedure in procedures if procedure.id not in done]
+    lowest = min((procedure.level for procedure in left), default=0)
+    return [
+        procedure
+        for procedure in left
+        if procedure.level == lowest and set(procedure.after) <= set(done)
+    ]
+
+
+def parallel_limit(procedure: Procedure, population: int) -> int:
+    """Return how many of its targets a procedure may work on at once.
+
+    :param population: targets that its selector chooses now, done ones
+        included.
+    """
+    if not procedure.parallel_percent:
+        return procedure.parallel
+    return max(1, math.floor(population * procedure.parallel_percent / 100))

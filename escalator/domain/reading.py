@@ -1,0 +1,209 @@
+"""From a faultless campaign document to a Plan (P-0: pure, no clock, no chance).
+
+``domain.lints`` and the file's schema say what faultless means; here it is
+presupposed.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from escalator import errors
+from escalator.domain import document as doc
+from escalator.domain import duration, parameters, plan, selector
+
+WAIVED = "waived"
+"""In place of a checkpoint's id: deliberately none, with a ``reason``."""
+
+NONE_NEEDED = "none_needed"
+"""In place of an undo: the step changes nothing worth undoing."""
+
+ON_FAULT = "on_fault"
+"""The one key of ``recovery`` that is no ladder."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ActionFacts:
+    """What planning must know of an installed action or checkpoint driver.
+
+    :ivar params_schema: JSON schema of ``with``.
+    """
+
+    executor: str
+    is_mutating: bool
+    params_schema: Mapping[str, Any]
+    is_checkpoint: bool = False
+
+
+Catalogue = Mapping[str, ActionFacts]
+
+
+def read(
+    document: Mapping[str, Any], params: Mapping[str, Any], catalogue: Catalogue
+) -> plan.Plan:
+    """Return the plan that a faultless document describes (pure).
+
+    :param params: values given at submission; defaults fill the rest.
+    :raises InvalidInput: a parameter is unknown, missing or mistyped.
+    """
+    values, findings = parameters.resolve(doc.table(document, "params"), params)
+    if findings:
+        raise errors.InvalidInput(
+            kind="campaign file",
+            summary=findings[0].detail,
+            findings=tuple(dataclasses.asdict(found) for found in findings),
+        )
+    filled = substituted(document, values)
+    metadata = doc.table(filled, "metadata")
+    recovery = doc.table(filled, "recovery")
+    on_fault = doc.table(recovery, ON_FAULT)
+    reader = _Steps(filled, catalogue)
+    return plan.Plan(
+        name=metadata["name"],
+        owner=metadata.get("owner", ""),
+        smoothness=metadata.get("smoothness", "smooth"),
+        params=values,
+        selectors=tuple(
+            _selector(name, body) for name, body in filled["selectors"].items()
+        ),
+        budgets=tuple(read_budget(body) for body in filled.get("budgets", ())),
+        procedures=tuple(
+            _procedure(body, reader, recovery) for body in filled["procedures"]
+        ),
+        on_fault=plan.FaultPolicy(**on_fault),
+        soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
+        max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined", 0),
+    )
+
+
+def substituted(
+    document: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the document with its parameters filled in, outside ``params``."""
+    return {
+        key: body if key == "params" else parameters.substitute(body, values)
+        for key, body in document.items()
+    }
+
+
+def _selector(selector_id: str, body: Mapping[str, Any]) -> plan.Selector:
+    return plan.Selector(
+        selector_id,
+        match=_conditions(doc.table(body, "match")),
+        exclude=tuple(
+            condition
+            for each in body.get("exclude", ())
+            for condition in _conditions(each)
+        ),
+        order_by=tuple(
+            plan.Order(each["fact"], each.get("value") == "descending")
+            for each in body.get("order_by", ())
+        ),
+    )
+
+
+def _conditions(body: Mapping[str, Any]) -> tuple[plan.Condition, ...]:
+    return tuple(
+        plan.Condition(fact, tuple(selector.as_text(value) for value in _many(values)))
+        for fact, values in body.items()
+    )
+
+
+def _many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def read_budget(body: Mapping[str, Any]) -> plan.Budget:
+    """Return the budget of one entry of ``budgets``."""
+    scope, limit = body["scope"], body["max_down"]
+    kind, fact = "all", ""
+    if isinstance(scope, Mapping):
+        fact = scope.get("by", "")
+        kind = "fact" if fact else "server_group"
+    share = doc.percent(limit)
+    if share is None:
+        return plan.Budget(body["id"], kind, fact, max_down=limit)
+    return plan.Budget(body["id"], kind, fact, max_percent=share)
+
+
+def _procedure(
+    body: Mapping[str, Any], reader: "_Steps", recovery: Mapping[str, Any]
+) -> plan.Procedure:
+    parallel = body.get("parallel", 1)
+    share = doc.percent(parallel)
+    return plan.Procedure(
+        id=body["id"],
+        level=body.get("level", 0),
+        after=tuple(body.get("after", ())),
+        selector=body["select"],
+        method=body["method"],
+        parallel=parallel if share is None else 1,
+        budgets=tuple(body.get("budgets", ())),
+        steps=tuple(reader.step(each) for each in body["steps"] if not is_waiver(each)),
+        ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
+        parallel_percent=share or 0.0,
+    )
+
+
+def is_waiver(step: Mapping[str, Any]) -> bool:
+    """Say whether an entry of ``steps`` only says why there is no checkpoint."""
+    return step.get("checkpoint") == WAIVED
+
+
+def _rung(body: Mapping[str, Any]) -> plan.Rung:
+    return plan.Rung(
+        attempt=plan.Try(body["try"]),
+        classes=tuple(body.get("classes", ())),
+        times=body.get("times", 1),
+        backoff_s=duration.parse(body.get("backoff", 0)),
+        scope=body.get("scope", "procedure"),
+    )
+
+
+class _Steps:
+    """Reads steps against the definitions that they refer to."""
+
+    def __init__(self, filled: Mapping[str, Any], catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._suites = doc.table(filled, "verify")
+        self._checkpoints = {
+            body["id"]: body["driver"] for body in filled.get("checkpoints", ())
+        }
+
+    def step(self, body: Mapping[str, Any]) -> plan.Step:
+        kind = next(each for each in ("action", "verify", "checkpoint") if each in body)
+        action, params = self._deed(kind, body)
+        facts = self._catalogue[action]
+        return plan.Step(
+            id=body["id"],
+            kind=kind,
+            action=action,
+            executor=facts.executor,
+            params=params,
+            expected_s=duration.parse(body["expected"]),
+            timeout_s=duration.parse(body["timeout"]),
+            idempotence=plan.Idempotence(body.get("idempotent", "natural")),
+            is_mutating=facts.is_mutating and kind == "action",
+            may_reboot=body.get("may_reboot", False),
+            checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
+            undo=self._undo(body, params),
+        )
+
+    def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return entry-point name and parameters."""
+        match kind:
+            case "verify":
+                suite = self._suites[body["verify"]]
+                return suite["action"], dict(suite.get("with", {}))
+            case "checkpoint":
+                return self._checkpoints[body["checkpoint"]], {}
+        return body["action"], dict(body.get("with", {}))
+
+    def _undo(
+        self, body: Mapping[str, Any], params: dict[str, Any]
+    ) -> tuple[plan.Undo, ...]:
+        return tuple(
+            plan.Undo(name, self._catalogue[name].executor, params)
+            for name in doc.texts(body.get("undo", NONE_NEEDED))
+            if name != NONE_NEEDED
+        )

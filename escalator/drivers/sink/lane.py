@@ -1,0 +1,124 @@
+"""One consumer's lane: what waits for it never delays anybody else."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import tenacity
+
+from escalator import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """The consumer said no for good: trying again cannot help."""
+
+
+class Unanswered(Exception):
+    """The attempt failed, a later one may not."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a consumer is borne with.
+
+    :ivar waiting_limit: notices that may wait for a consumer whose last
+        ``attempts`` attempts all failed; more are given up at once, because
+        each one holds an unacknowledged event and with it, in the end,
+        everybody's queue.
+    """
+
+    timeout_s: float
+    attempts: int
+    backoff_s: float
+    backoff_max_s: float
+    connections: int
+    waiting_limit: int = 32
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds after which a notice is settled, whatever happens."""
+        pauses = (self.backoff_s * 2**n for n in range(self.attempts - 1))
+        waits = sum(min(pause, self.backoff_max_s) for pause in pauses)
+        return (self.attempts + 1) * self.timeout_s + waits
+
+
+@dataclasses.dataclass(slots=True)
+class Account:
+    """What became of one notice: ``error`` empty means taken."""
+
+    attempts: int = 0
+    error: str = ""
+
+
+Attempt = Callable[[], Awaitable[Any]]
+
+
+class Lane:
+    """Bounds what is under way to one consumer, and retries.
+
+    A connection is held during an attempt, not during the pause after it.
+    Lives in the sink's loop.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._slots = asyncio.Semaphore(patience.connections)
+        self._failures = 0
+        self._present = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self._present == 0
+
+    async def carry(self, attempt: Attempt) -> Account:
+        """Attempt until taken, refused or out of patience; never raises."""
+        account = Account()
+        if self._is_hopeless():
+            account.error = "the consumer fails, and too many notices wait for it"
+            return account
+        self._present += 1
+        try:
+            async with asyncio.timeout(self._patience.longest_s):
+                await self._retry(attempt, account)
+            account.error = ""
+        except (Refused, Unanswered, errors.UnsafeUrl) as error:
+            account.error = str(error)
+        except TimeoutError:
+            account.error = account.error or "earlier notices were not taken in time"
+        except Exception as error:
+            LOG.exception("a notice could not be sent")
+            account.error = repr(error)
+        finally:
+            self._present -= 1
+        return account
+
+    async def _retry(self, attempt: Attempt, account: Account) -> None:
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self._patience.attempts),
+            wait=tenacity.wait_exponential(
+                multiplier=self._patience.backoff_s, max=self._patience.backoff_max_s
+            ),
+            retry=tenacity.retry_if_exception_type(Unanswered),
+            reraise=True,
+        )
+        await retrying(self._once, attempt, account)
+
+    async def _once(self, attempt: Attempt, account: Account) -> None:
+        async with self._slots:
+            account.attempts += 1
+            try:
+                await attempt()
+            except Unanswered as error:
+                self._failures += 1
+                account.error = str(error)
+                raise
+            self._failures = 0
+
+    def _is_hopeless(self) -> bool:
+        patience = self._patience
+        waiting = self._present - patience.connections
+        return self._failures >= patience.attempts and waiting >= patience.waiting_limit

@@ -1,0 +1,168 @@
+"""From verdicts to facts: one event for all hosts of a round.
+
+Identity of a fault.  An episode has one id from FaultConfirmed to
+FaultCleared, and this process keeps the open ones by (type, host, agent).  A
+restarted probe loop is told which hosts are down, so it repeats nothing.  A
+restarted monitor first takes over the faults the conductor has as raised, with
+their ids: hosts still down are no news, their return clears the old id.  A
+fault killed before the conductor knew it is found again under a new id;
+receivers therefore drop a FaultConfirmed for a (host, type) that is raised
+already, and clear by (host, type).
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from oslo_log import log as logging
+
+from escalator.domain import events, silence
+from escalator.monitor import lateness, report
+
+LOG = logging.getLogger(__name__)
+
+Key = tuple[str, str, str]
+"""Fault type, host, agent (empty for faults of the host itself)."""
+
+
+class Outbox(Protocol):
+    """Where facts go: ``monitor.publishing``."""
+
+    def put(self, event: events.Event) -> None:
+        """Take ``event`` without blocking."""
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Detection:
+    """Keeps the open faults and turns verdicts into events; thread-safe."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        late: lateness.Lateness,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self._outbox = outbox
+        self._late = late
+        self._new_id = new_id
+        self._open: dict[Key, events.Fault] = {}
+        self._lock = threading.Lock()
+
+    def adopt(self, faults: Iterable[events.Fault]) -> None:
+        """Take over faults raised by an earlier monitor."""
+        with self._lock:
+            for fault in faults:
+                self._open.setdefault(key_of(fault), fault)
+
+    def hosts_down(self) -> frozenset[str]:
+        """Return the hosts with an open host.down."""
+        with self._lock:
+            return frozenset(
+                host
+                for kind, host, _ in self._open
+                if kind == events.FaultType.HOST_DOWN
+            )
+
+    def judged(self, judged: report.Judged) -> None:
+        """Publish a round's verdicts: one event for all that failed."""
+        faults = [
+            self._make(
+                (events.FaultType.HOST_DOWN, failure.host, ""),
+                events.Severity.CRITICAL,
+                {"T0": failure.t0, "T1": judged.at},
+                _evidence(failure),
+            )
+            for failure in judged.failed
+        ]
+        keys = [(events.FaultType.HOST_DOWN, host, "") for host in judged.returned]
+        with self._lock:
+            self._confirm(faults)
+            self._clear(keys, judged.at)
+
+    def ticked(self, late_s: Sequence[float]) -> None:
+        """Keep the probe loop's own lateness."""
+        self._late.add(late_s)
+
+    def agents_silent(
+        self, agents: Sequence[silence.Silent], at: float, offset: float
+    ) -> None:
+        """Publish silent agents.
+
+        :param at: the verdict, epoch seconds.
+        :param offset: epoch minus monotonic seconds.
+        """
+        faults = [
+            self._make(
+                (events.FaultType.AGENT_SILENT, agent.host, agent.agent),
+                events.Severity.MAJOR,
+                {"T0": agent.since + offset, "T1": at},
+                {"agent": agent.agent, "interval_s": agent.interval_s},
+            )
+            for agent in agents
+        ]
+        with self._lock:
+            self._confirm(faults)
+
+    def agents_back(self, host: str, agents: Iterable[str], at: float) -> None:
+        """Publish that silent agents of ``host`` beat again."""
+        kind = events.FaultType.AGENT_SILENT
+        with self._lock:
+            self._clear([(kind, host, agent) for agent in agents], at)
+
+    def _make(
+        self,
+        key: Key,
+        severity: events.Severity,
+        times: dict[str, float],
+        evidence: dict[str, Any],
+    ) -> events.Fault:
+        kind, host, _ = key
+        return events.Fault(self._new_id(), host, kind, severity, times, evidence)
+
+    def _confirm(self, found: Sequence[events.Fault]) -> None:
+        fresh = tuple(f for f in found if key_of(f) not in self._open)
+        if not fresh:
+            return
+        self._open.update((key_of(fault), fault) for fault in fresh)
+        self._outbox.put(events.FaultConfirmed(self._new_id(), fresh))
+        LOG.warning(
+            "%s confirmed on %d host(s): %s",
+            fresh[0].fault_type,
+            len(fresh),
+            _some(fault.host for fault in fresh),
+        )
+
+    def _clear(self, keys: Iterable[Key], at: float) -> None:
+        known = tuple(self._open.pop(key) for key in keys if key in self._open)
+        if not known:
+            return
+        self._outbox.put(events.FaultCleared(self._new_id(), known, at))
+        LOG.info(
+            "%s cleared on %d host(s): %s",
+            known[0].fault_type,
+            len(known),
+            _some(fault.host for fault in known),
+        )
+
+
+def key_of(fault: events.Fault) -> Key:
+    """Return what makes ``fault`` the same as another one."""
+    return fault.fault_type, fault.host, str(fault.evidence.get("agent", ""))
+
+
+def _evidence(failure: report.Failure) -> dict[str, Any]:
+    return {
+        "misses": failure.misses,
+        "faults_in_window": failure.faults,
+        "has_answered": failure.has_answered,
+        "is_storm": failure.is_storm,
+    }
+
+
+def _some(hosts: Iterable[str], most: int = 10) -> str:
+    names = list(hosts)
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")

@@ -1,0 +1,78 @@
+"""Whom to watch: the conductor's hosts, page by page."""
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_log import log as logging
+
+from escalator.domain import events
+from escalator.objects import fault, host
+
+LOG = logging.getLogger(__name__)
+
+PAGE = 1000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hosts:
+    """:ivar targets: host -> address; :ivar agents: hosts with an agent."""
+
+    targets: dict[str, str]
+    agents: frozenset[str]
+
+
+class Inventory:
+    """Asks the conductor; every call may raise what the bus raises."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._refused: frozenset[str] = frozenset()
+
+    def read_hosts(self) -> Hosts:
+        """Return all hosts; those without a usable address are logged."""
+        targets, agents, refused = {}, set(), set()
+        for found in self._pages(host.HostList, "name"):
+            if found.agent_seen_at is not None:
+                agents.add(found.name)
+            if _is_address(found.address):
+                targets[found.name] = found.address
+            else:
+                refused.add(found.name)
+        if refused - self._refused:
+            LOG.warning("Not probed, no IP address: %s", ", ".join(sorted(refused)))
+        self._refused = frozenset(refused)
+        return Hosts(targets, frozenset(agents))
+
+    def read_raised(self) -> list[events.Fault]:
+        """Return the faults that are raised and not yet cleared."""
+        return [
+            events.Fault(
+                found.id,
+                found.host,
+                found.fault_type,
+                found.severity,
+                dict(found.times),
+                dict(found.evidence),
+            )
+            for found in self._pages(fault.FaultRecordList, "id", state="raised")
+        ]
+
+    def _pages(self, kind: Any, key: str, **query: Any) -> Iterator[Any]:
+        marker = None
+        while True:
+            page = kind.get_page(self._context, limit=PAGE, marker=marker, **query)
+            if not page.objects:
+                return
+            yield from page.objects
+            # The server may cap a page: only an empty one is the end.
+            marker = getattr(page.objects[-1], key)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

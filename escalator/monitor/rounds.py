@@ -1,0 +1,125 @@
+"""The probe loop: send, listen, judge, tell; nothing else runs in it."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+
+from escalator.domain import fault
+from escalator.drivers import base
+from escalator.monitor import report
+
+PAUSE_SHARE = 0.02
+"""After a read, packets gather for this share of an interval: one wake-up
+for many answers."""
+
+TICKS_PER_REPORT = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clock:
+    """The loop's only ways to time; tests bring their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """What to watch: host -> address, and who is known to be down."""
+
+    targets: Mapping[str, str]
+    down: frozenset[str] = frozenset()
+
+
+class Rounds:
+    """Probes in rounds until told to stop.
+
+    :param read_order: asked once a round and must not block: an order, None
+        if there is nothing new.  Raises EOFError to end the loop.
+    """
+
+    def __init__(
+        self,
+        probe: base.Probe,
+        law: fault.Law,
+        read_order: Callable[[], Order | None],
+        outlet: report.Outlet,
+        clock: Clock | None = None,
+    ) -> None:
+        self._probe = probe
+        self._detector = fault.Detector(law)
+        self._pause_s = PAUSE_SHARE * law.interval_s
+        self._read_order = read_order
+        self._outlet = outlet
+        self._clock = clock or Clock()
+        self._late_s: list[float] = []
+
+    def run(self) -> None:
+        """Probe until ``read_order`` raises EOFError; closes the probe."""
+        try:
+            while True:
+                self.turn()
+        except EOFError:
+            return
+        finally:
+            self._outlet.ticked(self._late_s)
+            self._probe.close()
+
+    def turn(self) -> None:
+        """Carry out one round.
+
+        :raises EOFError: the loop is to end.
+        """
+        order = self._read_order()
+        if order is not None:
+            self._probe.set_targets(order.targets)
+            self._detector.watch(order.targets, self._clock.monotonic(), order.down)
+        started = self._clock.monotonic()
+        self._probe.send()
+        self._detector.sent(started, self._clock.monotonic())
+        judgement = None
+        while judgement is None:
+            self._listen(self._detector.due_at)
+            judgement = self._judge()
+        if judgement.failed or judgement.returned:
+            self._outlet.judged(self._tell(judgement))
+        if len(self._late_s) >= TICKS_PER_REPORT:
+            self._outlet.ticked(self._late_s)
+            self._late_s = []
+
+    def _listen(self, until: float) -> None:
+        clock, hear = self._clock, self._detector.hear
+        while (left := until - clock.monotonic()) > 0:
+            replies = self._probe.receive(left)
+            if replies:
+                hear(replies)
+                pause = min(self._pause_s, until - clock.monotonic())
+                if pause > 0:
+                    clock.sleep(pause)
+
+    def _judge(self) -> fault.Judgement | None:
+        """Judge what had arrived by now: so read it first."""
+        now = self._clock.monotonic()
+        self._late_s.append(now - self._detector.due_at)
+        self._detector.hear(self._probe.receive(0))
+        return self._detector.judge(now)
+
+    def _tell(self, judgement: fault.Judgement) -> report.Judged:
+        wall = self._clock.wall()
+        offset = wall - self._clock.monotonic()
+        return report.Judged(
+            wall,
+            tuple(
+                report.Failure(
+                    verdict.host,
+                    verdict.since + offset,
+                    verdict.misses,
+                    verdict.faults,
+                    verdict.has_answered,
+                    verdict.is_storm,
+                )
+                for verdict in judgement.failed
+            ),
+            judgement.returned,
+        )

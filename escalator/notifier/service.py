@@ -1,0 +1,110 @@
+"""The notifier: hears of faults and campaigns, and tells their owners."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from oslo_config import cfg
+
+from escalator.domain import events
+from escalator.drivers import base
+from escalator.notifier import dispatch, ledger, reporting, settings, subscriptions
+
+LOG = logging.getLogger(__name__)
+
+POOL = "notifier"
+MAX_BATCH = 100
+STOP_S = 10.0
+"""Seconds in which notices under way may end when the service stops."""
+
+
+class Listener(Protocol):
+    """What is asked of ``bus.events.EventListener``."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> Any: ...
+
+
+class NotifierService:
+    """Wires the hot path: listener -> dispatch -> sink -> reporter -> ack.
+
+    Listening begins with the first reading of the subscriptions: until then
+    the facts stay with the broker.  A fact is acknowledged after every notice
+    it caused is settled and the broker has confirmed the outcomes: at least
+    once.
+
+    :param publisher: ``bus.events.EventPublisher``.
+    :param listener_factory: ``bus.events.EventListener``, or another with its
+        parameters.
+    :param sink: started and stopped with the service.
+    :raises ConfigError: an option of [notifier] is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        publisher: reporting.Publisher,
+        listener_factory: Callable[..., Listener],
+        sink: base.Sink,
+        context: Any,
+    ) -> None:
+        settings.webhook_options(conf)
+        self._sink = sink
+        self._book = ledger.Ledger()
+        self._reporter = reporting.Reporter(publisher, self._book.settle)
+        self._subscriptions = subscriptions.Subscriptions(
+            context, conf.notifier.subscriptions_interval_s, self._listen
+        )
+        teller = dispatch.Dispatch(
+            lambda: self._subscriptions.directory,
+            sink,
+            self._book,
+            self._reporter,
+        )
+        handlers = {
+            events.HostMarkedDown: teller.take,
+            events.HostMarkedUp: teller.take,
+            events.CampaignChanged: teller.take,
+            events.SubscriptionsChanged: self._refresh,
+        }
+        self._listener = listener_factory(
+            conf, POOL, handlers, max_batch=MAX_BATCH, is_manual=True
+        )
+        self._is_listening = False
+
+    def start(self) -> None:
+        """Return at once; facts are taken as soon as subscriptions are known."""
+        self._sink.start()
+        self._reporter.start()
+        self._subscriptions.start()
+
+    def stop(self) -> None:
+        """Take nothing new."""
+        self._subscriptions.stop(timeout_s=0.1)
+        if self._is_listening:
+            self._listener.stop()
+
+    def wait(self, timeout_s: float = STOP_S) -> None:
+        """Finish the notices under way; what is not settled comes again."""
+        deadline = time.monotonic() + timeout_s
+        while self._book.under_way and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._sink.stop(0.1)
+        self._reporter.stop(max(deadline - time.monotonic(), 1.0))
+        if self._is_listening:
+            self._listener.wait(max(deadline - time.monotonic(), 1.0))
+
+    def _listen(self) -> None:
+        """Start the listener, and read once more what changed meanwhile."""
+        self._is_listening = True
+        self._listener.start()
+        self._subscriptions.refresh()
+
+    def _refresh(self, deliveries: list[ledger.Delivery]) -> None:
+        self._subscriptions.refresh()
+        for delivery in deliveries:
+            delivery.ack()

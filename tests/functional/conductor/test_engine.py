@@ -1,0 +1,218 @@
+"""The engine on a real SQLite database with a fake fleet."""
+
+import collections
+import os
+import tempfile
+import unittest
+import uuid
+
+from escalator.db import models
+from escalator.domain import events, plan
+from tests.fixtures import engine as beds
+
+
+class Case(unittest.TestCase):
+    hosts = 12
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.database = beds.database(
+            "sqlite:///" + os.path.join(folder.name, "e.sqlite")
+        )
+        self.addCleanup(self.database.dispose)
+        self.names = beds.add_hosts(self.database, self.hosts)
+
+    def bed(self, program=None, **changes):
+        bed = beds.EngineBed(self.database, beds.FakeFleet(program), **changes)
+        bed.watch = lambda: self.check_budgets(bed)
+        self.broken = []
+        return bed
+
+    def check_budgets(self, bed):
+        """Hold the limits against the slots that are open, not against tokens."""
+        hosts = {row["name"]: row for row in bed.rows(models.host)}
+        out = {
+            row["host"]
+            for row in bed.rows(models.slot)
+            if row["state"] in ("active", "undoing", "undone", "reverting", "failed")
+        }
+        out |= {name for name, row in hosts.items() if row["state"] == "down"}
+        racks = collections.Counter(hosts[name]["rack"] for name in out)
+        groups = collections.Counter(
+            group for name in out for group in hosts[name]["server_groups"]
+        )
+        if max(racks.values(), default=0) > 2 or max(groups.values(), default=0) > 1:
+            self.broken.append((dict(racks), dict(groups)))
+
+
+class TestForward(Case):
+    def test_every_host_gets_every_step_once(self):
+        """P-4b, E-1: all upgraded, budgets held, no side effect twice."""
+        bed = self.bed()
+        beds.start_campaign(bed, beds.rolling_plan())
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertEqual([], self.broken)
+        done = collections.Counter(h for h, _, a in bed.fleet.log if a == "install")
+        self.assertEqual(dict.fromkeys(self.names, 1), dict(done))
+        self.assertEqual({1}, set(bed.fleet.effects.values()))
+        self.assertEqual([], bed.rows(models.token_hold))
+        self.assertEqual([], bed.rows(models.outbox))
+        self.assertEqual(
+            {None}, {row["campaign_id"] for row in bed.rows(models.host)}
+        )
+
+    def test_transient_failure_is_retried(self):
+        """P-4c: the ladder's first rung."""
+
+        def program(order, times):
+            if order.host == "h003" and order.action == "install" and times <= 2:
+                return ("failed", "transient", "lock held")
+            return None
+
+        bed = self.bed(program)
+        beds.start_campaign(bed, beds.rolling_plan())
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertEqual(3, bed.fleet.runs[("h003", "install")])
+
+    def test_lost_order_is_probed_and_cast_again(self):
+        """Rule 5: an agent that never saw the order gets it again."""
+
+        dropped = []
+
+        def program(order, times):
+            if order.action == "drain" and not dropped:
+                dropped.append(order.host)
+                return ("silent", "", "")
+            return None
+
+        bed = self.bed(program)
+        beds.start_campaign(bed, beds.rolling_plan())
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertEqual({1}, set(bed.fleet.effects.values()))
+
+    def test_unsent_messages_are_taken_over(self):
+        """Rule 2: killed between commit and cast, the outbox still owes it."""
+        bed = self.bed()
+        bed.is_dropping = True
+        beds.start_campaign(bed, beds.rolling_plan())
+        self.assertEqual("committed", bed.run_until(["committed", "holding"], 60))
+        self.assertEqual({1}, set(bed.fleet.effects.values()))
+
+    def test_hosts_join_and_leave(self):
+        """P-4a: a new plan revision, no step for a host that left."""
+        bed = self.bed()
+        beds.start_campaign(bed, beds.rolling_plan(parallel=1))
+        for _ in range(3):
+            bed.step()
+        with bed.database.begin() as connection:
+            connection.execute(
+                models.host.update()
+                .where(models.host.c.name == "h011")
+                .values(is_listed=False)
+            )
+            row = dict(bed_host(connection, "h010"), name="h999", server_groups=[])
+            connection.execute(models.host.insert().values(**row))
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        touched = {host for host, _, _ in bed.fleet.log}
+        self.assertIn("h999", touched)
+        self.assertNotIn("h011", touched)
+        revisions = bed.rows(models.plan_rev)
+        self.assertEqual(["h999"], revisions[-1]["diff"]["joined"])
+        self.assertEqual(["h011"], revisions[-1]["diff"]["left"])
+
+
+def bed_host(connection, name):
+    query = models.host.select().where(models.host.c.name == name)
+    return dict(connection.execute(query).mappings().one())
+
+
+class TestBackward(Case):
+    def failing(self, host, action, kind="permanent"):
+        def program(order, times):
+            if order.host == host and order.action == action:
+                return ("failed", kind, "planted")
+            return None
+
+        return program
+
+    def test_undone_retried_then_rolled_back_in_reverse(self):
+        """R-2: per target the exact mirror of what the journal says was done."""
+        bed = self.bed(self.failing("h006", "verify", "verification"))
+        beds.start_campaign(bed, beds.rolling_plan())
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+        self.assertEqual([], self.broken)
+        self.assertEqual(2, bed.fleet.runs[("h006", "install")])
+        undo = {"disable": "enable", "install": "restore", "enable": "vacate"}
+        for name in {host for host, _, _ in bed.fleet.log}:
+            done = [
+                (intent, action)
+                for host, intent, action in bed.fleet.log
+                if host == name and action not in ("manifest", "drain", "verify")
+            ]
+            while done:
+                forward = [a for i, a in done if i == "run"]
+                first = next((n for n, d in enumerate(done) if d[0] == "revert"), 0)
+                run = [a for _, a in done[:first]]
+                back = [a for i, a in done[first : first * 2]]
+                self.assertEqual([undo[a] for a in reversed(run)], back, name)
+                self.assertTrue(forward)
+                done = done[first * 2 :]
+        self.assertEqual([], bed.rows(models.token_hold))
+        self.assertEqual(
+            {"reverted"}, {row["state"] for row in bed.rows(models.slot)}
+        )
+
+    def test_failed_undo_ends_in_failed(self):
+        """R-2: what cannot be undone is said, the rest is undone."""
+
+        def program(order, times):
+            if order.host == "h006" and order.action in ("verify", "restore"):
+                return ("failed", "permanent", "planted")
+            return None
+
+        bed = self.bed(program)
+        ladder = (plan.Rung("rollback", scope="campaign"),)
+        beds.start_campaign(bed, beds.rolling_plan(ladder=ladder))
+        self.assertEqual("failed", bed.run_until(["rolled_back", "failed"]))
+        states = {row["host"]: row["state"] for row in bed.rows(models.slot)}
+        self.assertEqual("undo_failed", states.pop("h006"))
+        self.assertEqual({"reverted"}, set(states.values()))
+
+    def test_fault_quarantines_and_rolls_back_the_rest(self):
+        """DC-4: admission stops, the dead host is quarantined, the rest undone."""
+        bed = self.bed()
+        campaign_id = beds.start_campaign(bed, beds.rolling_plan())
+        while len({h for h, _, a in bed.fleet.log if a == "enable"}) < 4:
+            bed.step()
+        open_now = [r for r in bed.rows(models.slot) if r["state"] == "active"]
+        dead = open_now[0]["host"]
+        bed.fleet.silent.add(dead)
+        fault = events.Fault(
+            str(uuid.uuid4()), dead, "host.down", "critical", {"T0": 1.0, "T1": 2.0}
+        )
+        impact = events.Impact(fault, (), True, fault.times)
+        event = events.HostMarkedDown(str(uuid.uuid4()), (impact,))
+        bed.faults.apply_down(event)
+        bed.faults.apply_down(event)
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+        self.assertEqual([], self.broken)
+        states = {row["host"]: row["state"] for row in bed.rows(models.slot)}
+        self.assertEqual("quarantined", states.pop(dead))
+        self.assertEqual({"reverted"}, set(states.values()))
+        faults = bed.rows(models.fault)
+        self.assertEqual([[campaign_id]], [row["campaign_ids"] for row in faults])
+        hosts = {row["name"]: row for row in bed.rows(models.host)}
+        self.assertTrue(hosts[dead]["is_quarantined"])
+
+    def test_late_report_changes_nothing(self):
+        """Rule 4: a stale fence is journalled as late, never applied."""
+        bed = self.bed()
+        beds.start_campaign(bed, beds.rolling_plan(parallel=1))
+        bed.step()
+        old = bed.reports[-1]
+        bed.run_until(["committed"])
+        before = bed.rows(models.step)
+        bed.results.apply([old])
+        self.assertEqual(before, bed.rows(models.step))
+        self.assertEqual("late", bed.journal()[-1][3])

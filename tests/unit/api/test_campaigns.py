@@ -1,0 +1,210 @@
+"""Campaigns by HTTP, on fakes."""
+
+import unittest
+import uuid
+
+import tests  # noqa: F401
+from escalator import errors
+from escalator.objects import base
+from tests.fixtures import api
+
+FINDING = {
+    "rule": "step.undo",
+    "pointer": "/procedures/0/steps/1",
+    "line": 12,
+    "detail": "cordon changes the target but says no undo.",
+    "remedy": "Add undo, or undo: none_needed.",
+}
+
+
+class CampaignCase(unittest.TestCase):
+    def setUp(self) -> None:
+        self.house = api.House()
+        base.use_store(self.house.store)
+
+    def submit(self, body: object, **kwargs: object) -> object:
+        return self.house.post("/v1/campaigns", body, **kwargs)
+
+
+class TestCreate(CampaignCase):
+    def test_text_and_params_reach_the_conductor_with_the_key(self) -> None:
+        body = {"campaign": {"document": api.DOCUMENT, "params": {"version": "2.0"}}}
+        answer = self.submit(body, headers={"Idempotency-Key": "once"})
+        self.assertEqual(201, answer.status_code, api.pretty(answer))
+        made = answer.json["campaign"]
+        self.assertTrue(answer.headers["Location"].endswith(made["id"]))
+        self.assertEqual(
+            [("create", api.DOCUMENT, {"version": "2.0"}, "once")],
+            self.house.conductor.calls,
+        )
+
+    def test_an_object_travels_as_text(self) -> None:
+        self.submit({"campaign": {"document": {"kind": "Campaign"}}})
+        self.assertEqual('{"kind": "Campaign"}', self.house.conductor.calls[0][1])
+
+    def test_a_bare_file_is_taken(self) -> None:
+        answer = self.house.client.call(
+            "POST",
+            "/v1/campaigns",
+            data=api.DOCUMENT,
+            content_type="application/yaml; charset=utf-8",
+        )
+        self.assertEqual(201, answer.status_code)
+        self.assertEqual(api.DOCUMENT, self.house.conductor.calls[0][1])
+
+    def test_findings_become_one_error_each_with_place_rule_remedy(self) -> None:
+        """Bad input (issue 2): the place, the rule's id and the remedy."""
+        self.house.conductor.findings = [FINDING, {**FINDING, "rule": "other"}]
+        answer = self.submit({"campaign": {"document": "x"}})
+        self.assertEqual(400, answer.status_code)
+        first, second = answer.json["errors"]
+        source = {"pointer": FINDING["pointer"], "line": 12}
+        self.assertEqual(source, first["source"])
+        self.assertEqual(FINDING["remedy"], first["remedy"])
+        self.assertEqual(FINDING["detail"], first["detail"])
+        self.assertEqual("escalator.invalid_input", first["code"])
+        self.assertEqual(["step.undo", "other"], [first["rule"], second["rule"]])
+        self.assertEqual([], self.house.store.rows["campaign"])
+
+    def test_pointers_into_an_object_lead_through_the_body(self) -> None:
+        self.house.conductor.findings = [FINDING]
+        answer = self.submit({"campaign": {"document": {"kind": "x"}}})
+        pointer = "/campaign/document" + FINDING["pointer"]
+        self.assertEqual({"pointer": pointer}, answer.json["errors"][0]["source"])
+
+    def test_a_bad_key_is_refused(self) -> None:
+        answer = self.submit(
+            {"campaign": {"document": "x"}}, headers={"Idempotency-Key": "k" * 256}
+        )
+        source = {"header": "Idempotency-Key"}
+        self.assertEqual(source, answer.json["errors"][0]["source"])
+
+
+class TestValidate(CampaignCase):
+    def validate(self) -> object:
+        body = {"campaign": {"document": "x"}}
+        return self.house.post("/v1/campaigns/validate", body)
+
+    def test_a_good_file(self) -> None:
+        answer = self.validate()
+        self.assertEqual(200, answer.status_code)
+        self.assertEqual({"steps": 6}, answer.json["validation"]["summary"])
+
+    def test_a_bad_file_answers_400(self) -> None:
+        self.house.conductor.findings = [FINDING]
+        self.assertEqual(400, self.validate().status_code)
+
+    def test_a_warning_refuses_nothing(self) -> None:
+        self.house.conductor.findings = [{**FINDING, "severity": "warning"}]
+        self.assertEqual(200, self.validate().status_code)
+
+
+class TestRead(CampaignCase):
+    def setUp(self) -> None:
+        super().setUp()
+        add = self.house.store.add
+        self.rows = [add("campaign", api.campaign_row(name=str(n))) for n in range(5)]
+        self.id = self.rows[0]["id"]
+        for seq in range(1, 4):
+            add("step", api.step_row(self.id, seq))
+            add("journal", api.journal_row(self.id, seq))
+
+    def follow(self, path: str, key: str, member: str) -> list[object]:
+        found: list[object] = []
+        while path:
+            answer = self.house.get(path)
+            self.assertEqual(200, answer.status_code, api.pretty(answer))
+            found += [row[member] for row in answer.json[key]]
+            links = answer.json["links"]
+            path = links[0]["href"].removeprefix("http://localhost") if links else ""
+        return found
+
+    def test_pages_lead_to_the_end_and_repeat_nothing(self) -> None:
+        names = self.follow("/v1/campaigns?limit=2", "campaigns", "name")
+        self.assertEqual(["0", "1", "2", "3", "4"], names)
+        lines = self.follow(
+            f"/v1/campaigns/{self.id}/journal?limit=1", "journal", "seq"
+        )
+        self.assertEqual([1, 2, 3], lines)
+        hosts = self.follow(f"/v1/campaigns/{self.id}/steps?limit=2", "steps", "seq")
+        self.assertEqual([1, 2, 3], hosts)
+
+    def test_a_full_last_page_has_no_next(self) -> None:
+        self.assertEqual([], self.house.get("/v1/campaigns?limit=5").json["links"])
+
+    def test_the_operator_caps_the_limit(self) -> None:
+        self.house.conf.set_override("max_limit", 3, group="api")
+        answer = self.house.get("/v1/campaigns?limit=1000")
+        self.assertEqual(3, len(answer.json["campaigns"]))
+
+    def test_a_list_leaves_out_file_and_plan(self) -> None:
+        brief = self.house.get("/v1/campaigns").json["campaigns"][0]
+        self.assertNotIn("document", brief)
+        whole = self.house.get(f"/v1/campaigns/{self.id}").json["campaign"]
+        self.assertEqual(api.DOCUMENT, whole["document"])
+
+    def test_filters_reach_the_store(self) -> None:
+        self.house.store.rows["campaign"][3]["state"] = "running"
+        answer = self.house.get("/v1/campaigns?state=running")
+        self.assertEqual(["3"], [c["name"] for c in answer.json["campaigns"]])
+        answer = self.house.get(f"/v1/campaigns/{self.id}/steps?host=compute-02")
+        self.assertEqual([2], [s["seq"] for s in answer.json["steps"]])
+
+    def test_no_such_campaign(self) -> None:
+        for tail in ("", "/steps", "/journal"):
+            answer = self.house.get(f"/v1/campaigns/{uuid.uuid4()}{tail}")
+            self.assertEqual(404, answer.status_code)
+            self.assertEqual("escalator.not_found", answer.json["errors"][0]["code"])
+
+    def test_explain_says_why(self) -> None:
+        waits = self.house.get(f"/v1/campaigns/{self.id}/explain").json["waits"]
+        self.assertIn("budget rack", waits[0]["reason"])
+
+
+class TestAct(CampaignCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.id = self.house.store.add("campaign", api.campaign_row())["id"]
+
+    def act(self, **action: object) -> object:
+        return self.house.post(f"/v1/campaigns/{self.id}/actions", {"action": action})
+
+    def test_every_action_is_ordered(self) -> None:
+        for name in ("start", "pause", "resume", "rollback", "cancel"):
+            answer = self.act(name=name, arguments={"reason": "because"})
+            self.assertEqual(202, answer.status_code, api.pretty(answer))
+        ordered = [call[2] for call in self.house.conductor.calls]
+        self.assertEqual(["start", "pause", "resume", "rollback", "cancel"], ordered)
+
+    def test_pause_can_name_a_part(self) -> None:
+        self.act(name="pause", arguments={"rack": "r1"})
+        self.assertEqual({"rack": "r1"}, self.house.conductor.calls[0][3])
+
+    def test_a_whole_action_refuses_a_part(self) -> None:
+        answer = self.act(name="rollback", arguments={"target": "compute-01"})
+        self.assertEqual(400, answer.status_code)
+        source = {"pointer": "/action/arguments/target"}
+        self.assertEqual(source, answer.json["errors"][0]["source"])
+        self.assertEqual([], self.house.conductor.calls)
+
+    def test_failures_of_the_conductor_keep_their_code(self) -> None:
+        cases = [
+            (errors.IllegalMove(kind="campaign"), 409),
+            (errors.Conflict(kind="campaign", id="x"), 409),
+            (errors.NobodyListens(target="conductor"), 503),
+            (errors.CallTimeout(method="act"), 504),
+        ]
+        for failure, status in cases:
+            self.house.conductor.failure = failure
+            answer = self.act(name="start")
+            self.assertEqual(status, answer.status_code)
+            self.assertEqual(failure.code, answer.json["errors"][0]["code"])
+            self.assertEqual(status > 500, "Retry-After" in answer.headers)
+
+    def test_a_surprise_is_logged_but_not_told(self) -> None:
+        self.house.conductor.failure = RuntimeError("inner detail")
+        with self.assertLogs("escalator.api", "ERROR"):
+            answer = self.act(name="start")
+        self.assertEqual(500, answer.status_code)
+        self.assertNotIn("inner detail", answer.text)
+        self.assertTrue(answer.json["errors"][0]["request_id"].startswith("req-"))

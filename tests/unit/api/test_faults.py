@@ -1,0 +1,80 @@
+"""Faults, hosts and services by HTTP, on fakes."""
+
+import unittest
+
+import tests  # noqa: F401
+from escalator.api.handlers import faults
+from escalator.objects import base
+from tests.fixtures import api
+
+
+class TestFaults(unittest.TestCase):
+    def setUp(self) -> None:
+        self.house = api.House()
+        base.use_store(self.house.store)
+        self.row = self.house.store.add("fault", api.fault_row())
+
+    def test_every_hop_is_told(self) -> None:
+        """DR-9: the time of every hop can be asked for."""
+        fault = self.house.get(f"/v1/faults/{self.row['id']}").json["fault"]
+        self.assertEqual(
+            [("T0", "T1", 300.0), ("T1", "T2", 1.0), ("T2", "T4", 7.0)],
+            [(h["from"], h["to"], h["ms"]) for h in fault["hops"]][:3],
+        )
+        notice = fault["notices"][0]
+        self.assertEqual("T9", notice["hops"][-1]["to"])
+        self.assertEqual(20.0, notice["detected_to_taken_ms"])
+        self.assertEqual(2, len(fault["instances"]))
+
+    def test_the_list_names_the_slowest_owner(self) -> None:
+        self.row["notices"][1]["times"]["T9"] = 100.5
+        fault = self.house.get("/v1/faults?state=raised").json["faults"][0]
+        self.assertEqual(200.0, fault["slowest_ms"])
+        self.assertEqual("compute-07", fault["host"])
+
+    def test_an_untaken_notice_has_no_span(self) -> None:
+        del self.row["notices"][0]["times"]["T9"]
+        del self.row["notices"][1]["times"]
+        fault = self.house.get(f"/v1/faults/{self.row['id']}").json["fault"]
+        spans = [n["detected_to_taken_ms"] for n in fault["notices"]]
+        self.assertEqual([None, None], spans)
+        self.assertIsNone(self.house.get("/v1/faults").json["faults"][0]["slowest_ms"])
+
+    def test_hops_skip_what_is_unknown(self) -> None:
+        self.assertEqual([], faults.hops({}))
+        (hop,) = faults.hops({"T0": 1.0, "T9": 1.0005})
+        self.assertEqual(("T0", "T9", 0.5), (hop["from"], hop["to"], hop["ms"]))
+
+
+class TestHostsAndServices(unittest.TestCase):
+    def setUp(self) -> None:
+        self.house = api.House()
+        base.use_store(self.house.store)
+
+    def test_hosts_page_by_name(self) -> None:
+        for name in ("a/1", "b 2", "c"):
+            self.house.store.add("host", api.host_row(name))
+        first = self.house.get("/v1/hosts?limit=1").json
+        path = first["links"][0]["href"].removeprefix("http://localhost")
+        second = self.house.get(path).json
+        self.assertEqual(
+            ["a/1", "b 2"], [page["hosts"][0]["name"] for page in (first, second)]
+        )
+
+    def test_services(self) -> None:
+        self.house.store.add(
+            "service",
+            {
+                "id": "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb",
+                "binary": "escalator-conductor",
+                "host": "ctl",
+                "instance": "1",
+                "service_version": 1,
+                "release": "0.1.0",
+                "state": "up",
+                "started_at": api.NOW,
+                "last_seen_at": api.NOW,
+            },
+        )
+        (service,) = self.house.get("/v1/services").json["services"]
+        self.assertEqual("escalator-conductor", service["binary"])
