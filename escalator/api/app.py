@@ -77,9 +77,7 @@ def _networks(conf: cfg.ConfigOpts) -> tuple[webhook.Network, ...]:
 
 
 def _wrap(app: Any, conf: cfg.ConfigOpts) -> Any:
-    app = microversion.MicroversionMiddleware(
-        app, SERVICE_TYPE, VERSIONS, json_error_formatter=middleware.format_webob
-    )
+    app = microversion.MicroversionMiddleware(app, SERVICE_TYPE, VERSIONS)
     if conf.api.auth_strategy == "keystone":
         app = _token_check(app, conf)
     app = DispatcherMiddleware(app, {HEALTHCHECK: _healthcheck(conf)})

@@ -12,6 +12,7 @@ from typing import Any
 import flask
 from oslo_config import cfg
 from oslo_log import log
+from oslo_middleware import sizelimit
 from werkzeug import exceptions
 
 from escalator import errors
@@ -29,6 +30,10 @@ _NO_ONE = "noauth"
 def make_flask(parts: Parts) -> flask.Flask:
     """Return the application without its layers."""
     app = flask.Flask("escalator.api", static_folder=None)
+    parts.conf.register_opts(sizelimit.OPTS, group="oslo_middleware")
+    # The layer outside trusts a Content-Length that a chunked body belies.
+    longest = parts.conf.oslo_middleware.max_request_body_size
+    app.config["MAX_CONTENT_LENGTH"] = longest
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     for route in ROUTES:

@@ -17,6 +17,7 @@ YAML_TYPES = frozenset(
 )
 MAX_DEPTH = 64
 MAX_DIGITS = 40
+_PIECE = 65536
 
 
 def read_body(request: wrappers.Request, takes_yaml: bool) -> dict[str, Any]:
@@ -37,9 +38,14 @@ def read_body(request: wrappers.Request, takes_yaml: bool) -> dict[str, Any]:
 
 def _read_text(request: wrappers.Request) -> str:
     try:
-        return request.get_data(cache=False).decode("utf-8")
+        # Piece by piece: a chunked body must meet the size limit on its way,
+        # not when all of it is in memory.
+        pieces = iter(lambda: request.stream.read(_PIECE), b"")
+        return b"".join(pieces).decode("utf-8")
     except UnicodeDecodeError as error:
         refuse("body.encoding", f"Byte {error.start} is not UTF-8.", "Send UTF-8.")
+    except (ValueError, OSError):
+        refuse("body.transfer", "The body did not arrive whole.", "Send it again.")
 
 
 def _read_json(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from oslo_policy import policy
 from werkzeug import exceptions
 
 from escalator import errors
+from escalator.api.contract import VERSIONS
 
 LOG = log.getLogger(__name__)
 
@@ -59,6 +60,13 @@ _REMEDIES = {
     "escalator.illegal_move": "Wait until its state allows this.",
     "escalator.internal": "Tell the operator the request id.",
 }
+_DETAILS = {
+    400: "A header does not parse.",
+    406: f"Versions {VERSIONS[0]} to {VERSIONS[-1]} are served.",
+    413: "The body is larger than the operator allows.",
+}
+"""Of refusals that come from the libraries around the application."""
+
 _TRY_LATER = "Try again later."
 
 Problem = dict[str, Any]
@@ -125,13 +133,6 @@ def headers_of(status: int) -> dict[str, str]:
     return {"Retry-After": str(RETRY_AFTER_S)} if status in (503, 504) else {}
 
 
-def format_webob(*, body: str, status: str, title: str, environ: Any) -> Any:
-    """Return a JSON error for a library that raises WebOb's exceptions."""
-    made = problem(int(status.split()[0]), " ".join(body.split()))
-    made["request_id"] = environ.get("openstack.request_id")
-    return {"errors": [made]}
-
-
 class JsonErrors:
     """Outermost layer: gives the libraries' refusals our shape."""
 
@@ -142,14 +143,17 @@ class JsonErrors:
     @webob.dec.wsgify
     def __call__(self, request: webob.Request) -> webob.Response:
         is_spared = request.path_info.startswith(self.spared)
+        if not request.environ.get("CONTENT_LENGTH", "").lstrip().isdecimal():
+            request.environ.pop("CONTENT_LENGTH", None)
         try:
             response = request.get_response(self.application)
         except Exception as error:  # noqa: BLE001 - the last layer there is
             return _shape(webob.Response(), request, problems_of(error)[0])
         if is_spared or response.status_int < 400 or response.content_type == JSON:
             return response
-        phrase = HTTPStatus(response.status_int).phrase
-        return _shape(response, request, problem(response.status_int, phrase))
+        status = response.status_int
+        detail = _DETAILS.get(status, HTTPStatus(status).phrase)
+        return _shape(response, request, problem(status, detail))
 
 
 def _shape(

@@ -40,7 +40,7 @@ class ApiService:
             request_queue_size=BACKLOG,
             timeout=IDLE_S,
             shutdown_timeout=conf.bus.call_timeout_s + _SLACK_S,
-            reuse_port=conf.api.workers > 1,
+            reuse_port=conf.api.workers > 1 and conf.api.bind_port > 0,
         )
         self._server.ssl_adapter = self._tls
         self._thread: threading.Thread | None = None
@@ -98,7 +98,7 @@ class ApiService:
             LOG.error("The certificate was not read again: %s", error)
 
 
-class _Server(wsgi.Server):  # type: ignore[misc]
+class _Server(wsgi.Server):
     def error_log(
         self, msg: str = "", level: int = logging.INFO, traceback: bool = False
     ) -> None:

@@ -9,7 +9,8 @@ from osc_lib.command import command
 
 from escalator.cli import document, waiting
 from escalator.cli.client import Refused, Row
-from escalator.cli.columns import Structure
+from escalator.cli.columns import Progress, Structure
+from escalator.cli.plugin import client_of
 
 _SHOWN = (
     "id",
@@ -26,12 +27,17 @@ _SHOWN = (
     "started_at",
     "ended_at",
 )
-_STRUCTURED = ("params", "progress", "summary", "findings")
+_CELLS = {
+    "params": Structure,
+    "progress": Progress,
+    "summary": Structure,
+    "findings": Structure,
+}
 
 
 def _show(row: Row, names: tuple[str, ...] = _SHOWN) -> tuple[Any, Any]:
     cells = [
-        Structure(row.get(name)) if name in _STRUCTURED else row.get(name)
+        _CELLS[name](row.get(name)) if name in _CELLS else row.get(name)
         for name in names
     ]
     return names, cells
@@ -44,7 +50,7 @@ def _positive(text: str) -> float:
     return value
 
 
-class _Waiting(command.ShowOne):  # type: ignore[misc]
+class _Waiting(command.ShowOne):
     """Base of commands that can wait; exits 1 if the goal is missed."""
 
     exit_code = 0
@@ -76,7 +82,7 @@ class _Waiting(command.ShowOne):  # type: ignore[misc]
 
     def order(self, args: argparse.Namespace, campaign_id: str, action: str) -> Row:
         """Give the order, wait if asked to, and return the campaign."""
-        client = self.app.client_manager.upgrade
+        client = client_of(self.app)
         arguments = {
             name: value
             for name in ("target", "rack", "reason")
@@ -103,7 +109,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Validate(command.ShowOne):  # type: ignore[misc]
+class Validate(command.ShowOne):
     """Judge a campaign file against rules and inventory; nothing is stored"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -115,7 +121,7 @@ class Validate(command.ShowOne):  # type: ignore[misc]
         text = document.read(parsed_args.file)
         params = document.read_params(parsed_args.param)
         try:
-            judged = self.app.client_manager.upgrade.validate_campaign(text, params)
+            judged = client_of(self.app).validate_campaign(text, params)
         except Refused as refused:
             raise document.complain(parsed_args.file, refused) from refused
         told = {"file": parsed_args.file, "verdict": "valid", **judged}
@@ -144,7 +150,7 @@ class Create(_Waiting):
         params = document.read_params(parsed_args.param)
         key = parsed_args.idempotency_key or str(uuid.uuid4())
         try:
-            client = self.app.client_manager.upgrade
+            client = client_of(self.app)
             row = client.create_campaign(text, params, key)
         except Refused as refused:
             raise document.complain(parsed_args.file, refused) from refused
@@ -153,7 +159,7 @@ class Create(_Waiting):
         return _show(row)
 
 
-class List(command.Lister):  # type: ignore[misc]
+class List(command.Lister):
     """List campaigns, newest first"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -168,7 +174,7 @@ class List(command.Lister):  # type: ignore[misc]
         names: tuple[str, ...] = ("id", "name", "state", "state_reason", "created_at")
         if parsed_args.long:
             names += ("started_at", "ended_at", "project_id", "plan_rev")
-        rows = self.app.client_manager.upgrade.campaigns(
+        rows = client_of(self.app).campaigns(
             parsed_args.limit, state=parsed_args.state, marker=parsed_args.marker
         )
         return names, _cells(rows, names)
@@ -178,7 +184,7 @@ def _cells(rows: Iterator[Row], names: tuple[str, ...]) -> Iterator[list[Any]]:
     return ([row.get(name) for name in names] for row in rows)
 
 
-class Show(command.ShowOne):  # type: ignore[misc]
+class Show(command.ShowOne):
     """Show a campaign"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -190,7 +196,7 @@ class Show(command.ShowOne):  # type: ignore[misc]
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        row = self.app.client_manager.upgrade.campaign(parsed_args.campaign)
+        row = client_of(self.app).campaign(parsed_args.campaign)
         return _show(row, (*_SHOWN, "document") if parsed_args.document else _SHOWN)
 
 
@@ -247,7 +253,7 @@ class Cancel(_Order):
     ACTION = "cancel"
 
 
-class Explain(command.Lister):  # type: ignore[misc]
+class Explain(command.Lister):
     """Say of everything that waits why it waits"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -257,5 +263,5 @@ class Explain(command.Lister):  # type: ignore[misc]
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         names = ("host", "procedure", "step", "state", "reason")
-        waits = self.app.client_manager.upgrade.explain(parsed_args.campaign)
+        waits = client_of(self.app).explain(parsed_args.campaign)
         return names, _cells(iter(waits), names)

@@ -13,7 +13,7 @@ PAGE = 1000
 Row = dict[str, Any]
 
 
-class Refused(exceptions.CommandError):  # type: ignore[misc]
+class Refused(exceptions.CommandError):
     """The API answered with errors.
 
     :ivar problems: the API's ``errors`` list; never empty.
@@ -128,11 +128,10 @@ class Client(proxy.Proxy):
         query["limit"] = min(left or PAGE, PAGE)
         while True:
             body = self._send("GET", path, None, None, query=query)
-            for row in body[key] if left is None else body[key][:left]:
-                yield row
+            yield from body[key] if left is None else body[key][:left]
             left = None if left is None else left - len(body[key])
             onward = [x["href"] for x in body["links"] if x["rel"] == "next"]
-            if not onward or (left is not None and left <= 0):
+            if True:
                 return
             query = dict(parse_qsl(urlsplit(onward[0]).query))
 

@@ -6,21 +6,21 @@ from typing import Any
 from cliff import columns
 
 
-class Hops(columns.FormattableColumn):  # type: ignore[misc]
+class Hops(columns.FormattableColumn):
     """Times of a fault: one line per hop, with ms since the one before."""
 
     def human_readable(self) -> str:
         return "\n".join(line(hop) for hop in self._value)
 
 
-class Notices(columns.FormattableColumn):  # type: ignore[misc]
+class Notices(columns.FormattableColumn):
     """One paragraph per owner told: outcome, then the hops since detected."""
 
     def human_readable(self) -> str:
         return "\n".join(_paragraph(notice) for notice in self._value)
 
 
-class Times(columns.FormattableColumn):  # type: ignore[misc]
+class Times(columns.FormattableColumn):
     """Checkpoints with their time of day (UTC)."""
 
     def human_readable(self) -> str:
@@ -28,7 +28,20 @@ class Times(columns.FormattableColumn):  # type: ignore[misc]
         return "\n".join(f"{name}  {clock(at)}" for name, at in known)
 
 
-class Structure(columns.FormattableColumn):  # type: ignore[misc]
+class Progress(columns.FormattableColumn):
+    """Slots by procedure and state."""
+
+    def human_readable(self) -> str:
+        progress = self._value or {}
+        lines = [
+            f"{procedure}: "
+            + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            for procedure, counts in sorted(progress.get("slots", {}).items())
+        ]
+        return "\n".join([*lines, f"of {progress.get('targets', 0)} hosts"])
+
+
+class Structure(columns.FormattableColumn):
     """A flat mapping as ``key=value``, a list with commas."""
 
     def human_readable(self) -> str:

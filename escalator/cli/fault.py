@@ -6,9 +6,10 @@ from typing import Any
 from osc_lib.command import command
 
 from escalator.cli.columns import Hops, Notices, Structure, Times
+from escalator.cli.plugin import client_of
 
 
-class List(command.Lister):  # type: ignore[misc]
+class List(command.Lister):
     """List faults, newest first"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -30,13 +31,13 @@ class List(command.Lister):  # type: ignore[misc]
             "slowest_ms",
             "raised_at",
         )
-        rows = self.app.client_manager.upgrade.faults(
+        rows = client_of(self.app).faults(
             parsed_args.limit, host=parsed_args.host, state=parsed_args.state
         )
         return names, ([row.get(name) for name in names] for row in rows)
 
 
-class Show(command.ShowOne):  # type: ignore[misc]
+class Show(command.ShowOne):
     """Show a fault with the time of every hop, T0 to T9 (DR-9)"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -45,7 +46,7 @@ class Show(command.ShowOne):  # type: ignore[misc]
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        row = self.app.client_manager.upgrade.fault(parsed_args.fault)
+        row = client_of(self.app).fault(parsed_args.fault)
         plain = (
             "id",
             "host",

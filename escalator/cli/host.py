@@ -6,9 +6,10 @@ from typing import Any
 from osc_lib.command import command
 
 from escalator.cli.columns import Structure
+from escalator.cli.plugin import client_of
 
 
-class List(command.Lister):  # type: ignore[misc]
+class List(command.Lister):
     """List hosts by name"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -29,7 +30,7 @@ class List(command.Lister):  # type: ignore[misc]
         )
         if parsed_args.long:
             names += ("address", "quarantine_reason", "agent_seen_at", "facts")
-        rows = self.app.client_manager.upgrade.hosts(state=parsed_args.state)
+        rows = client_of(self.app).hosts(state=parsed_args.state)
         return names, (
             [
                 Structure(row.get(name)) if name == "facts" else row.get(name)

@@ -40,3 +40,9 @@ def build_option_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentPar
         "(Env: OS_UPGRADE_API_VERSION)",
     )
     return parser
+
+
+def client_of(app: Any) -> Client:
+    """Return the client of a command's application."""
+    client: Client = app.client_manager.upgrade
+    return client

@@ -8,6 +8,7 @@ from osc_lib.command import command
 
 from escalator.cli.client import Refused
 from escalator.cli.columns import Structure
+from escalator.cli.plugin import client_of
 
 _NAMES = (
     "id",
@@ -28,7 +29,7 @@ def _cells(row: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
     ]
 
 
-class Create(command.ShowOne):  # type: ignore[misc]
+class Create(command.ShowOne):
     """Subscribe a webhook; its secret is shown this once"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -67,22 +68,22 @@ class Create(command.ShowOne):  # type: ignore[misc]
             "project_id": parsed_args.project,
             "all_projects": parsed_args.all_projects,
         }
-        row = self.app.client_manager.upgrade.create_subscription(
+        row = client_of(self.app).create_subscription(
             **{name: value for name, value in given.items() if value is not None}
         )
         names = (*_NAMES, "secret")
         return names, _cells(row, names)
 
 
-class List(command.Lister):  # type: ignore[misc]
+class List(command.Lister):
     """List webhooks"""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        rows = self.app.client_manager.upgrade.subscriptions()
+        rows = client_of(self.app).subscriptions()
         return _NAMES, (_cells(row, _NAMES) for row in rows)
 
 
-class Delete(command.Command):  # type: ignore[misc]
+class Delete(command.Command):
     """Unsubscribe webhooks"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -96,7 +97,7 @@ class Delete(command.Command):  # type: ignore[misc]
         failed = []
         for subscription_id in parsed_args.subscription:
             try:
-                client = self.app.client_manager.upgrade
+                client = client_of(self.app)
                 client.delete_subscription(subscription_id)
             except Refused as refused:
                 failed.append(f"{subscription_id}: {refused}")

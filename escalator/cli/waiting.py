@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from keystoneauth1 import exceptions as ksa_exceptions
 from osc_lib import exceptions
+
+from escalator.cli.client import Refused
 
 ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"})
 """Nothing moves any more."""
@@ -21,6 +24,40 @@ _STUCK = frozenset({"holding", "validated"})
 """Only a person gets it out of there; validated: the preflight refused."""
 
 INTERVAL_S = 1.0
+PATIENCE_S = 60.0
+
+
+class Patience:
+    """Bears an API that is away for a while, as during its own upgrade.
+
+    :param limit_s: an absence longer than this is an error.
+    """
+
+    def __init__(
+        self,
+        limit_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limit_s = limit_s
+        self.clock = clock
+        self._since: float | None = None
+
+    def ask(self, read: Callable[[], Any], before: Any) -> Any:
+        """Return what ``read`` gives, or ``before`` while nobody answers.
+
+        :raises Refused: the answer is a refusal, or the patience is over.
+        """
+        try:
+            found = read()
+        except (Refused, ksa_exceptions.ConnectionError) as error:
+            if isinstance(error, Refused) and error.status < 500:
+                raise
+            self._since = self.clock() if self._since is None else self._since
+            if self.clock() - self._since > self.limit_s:
+                raise
+            return before
+        self._since = None
+        return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +80,7 @@ class Wait:
         :raises CommandError: the time is over.
         """
         until = self.clock() + self.timeout_s
+        patience = Patience(clock=self.clock)
         while not self._is_over(campaign["state"]):
             if self.timeout_s and self.clock() >= until:
                 raise exceptions.CommandError(
@@ -50,7 +88,7 @@ class Wait:
                     f"after {self.timeout_s:g} s; it goes on."
                 )
             self.sleep(self.interval_s)
-            campaign = read()
+            campaign = patience.ask(read, campaign)
         return campaign
 
     def _is_over(self, state: str) -> bool:

@@ -7,11 +7,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import work
+from escalator.db import session, work
 from escalator.domain import budget, ordering, selector, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
@@ -131,7 +129,9 @@ class Admission:
     def __init__(self, engine: engines.Engine) -> None:
         self.engine = engine
 
-    def read(self, connection: sa.Connection, campaign: Row, now: float) -> Situation:
+    def read(
+        self, connection: session.Connection, campaign: Row, now: float
+    ) -> Situation:
         """Read inventory, slots and tokens."""
         made = self.engine.plan_of(connection, campaign)
         silent_before = now - self.engine.settings.agent_silent_s
@@ -149,7 +149,7 @@ class Admission:
 
     def admit(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: Situation,
@@ -175,7 +175,7 @@ class Admission:
 
     def _store(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: Situation,

@@ -7,9 +7,7 @@ It is the only place where a fence is raised.
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
-from escalator.db import models, outbox, work
+from escalator.db import models, outbox, session, work
 from escalator.domain import campaign as rules
 from escalator.domain import commands, events, plan, states
 from escalator.objects import event as event_objects
@@ -179,7 +177,7 @@ class Batch:
             fence=row["fence"],
         )
 
-    def write(self, connection: sa.Connection) -> None:
+    def write(self, connection: session.Connection) -> None:
         """Write everything; the caller commits and then sends."""
         work.insert_steps(connection, self.new_steps)
         work.update_rows(connection, models.step, self.steps)

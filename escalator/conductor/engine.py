@@ -5,8 +5,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import orders
@@ -57,7 +55,7 @@ class Engine:
         self.wake = wake
         self._plans: dict[tuple[str, int], plan.Plan] = {}
 
-    def batch(self, connection: sa.Connection) -> batches.Batch:
+    def batch(self, connection: session.Connection) -> batches.Batch:
         """Begin a batch at the database's present time."""
         return batches.Batch(
             self.database.now(connection),
@@ -66,7 +64,7 @@ class Engine:
             self.settings.outbox_retry_s,
         )
 
-    def plan_of(self, connection: sa.Connection, campaign: Row) -> plan.Plan:
+    def plan_of(self, connection: session.Connection, campaign: Row) -> plan.Plan:
         """Return the campaign's plan; revisions never change once stored."""
         key = (campaign["id"], campaign["plan_rev"])
         if key not in self._plans:
@@ -78,7 +76,7 @@ class Engine:
 
     def move_campaign(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         to: states.CampaignState,
@@ -128,7 +126,7 @@ class Carrier:
 
     def __init__(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         made: plan.Plan,
         rows: Mapping[str, Row],

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
@@ -55,7 +53,7 @@ class Execution:
             self.engine.wake()
 
     def _take_signals(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> Row:
         signals = work.read_signals(connection, campaign["id"])
         for signal in signals:
@@ -65,7 +63,11 @@ class Execution:
         return campaign
 
     def _heed(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row, note: Row
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        note: Row,
     ) -> Row:
         """Do what a slot or a fault asks, if the campaign's state allows it."""
         arguments = note["arguments"]
@@ -92,7 +94,7 @@ class Execution:
         )
 
     def _move_on(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         match State(campaign["state"]):
             case State.RUNNING:
@@ -113,7 +115,7 @@ class Execution:
                 self._unwind(connection, batch, campaign)
 
     def _run(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         self._continue_slots(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
@@ -136,7 +138,7 @@ class Execution:
             self._commit(connection, batch, campaign)
 
     def _commit(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         moved = self.engine.move_campaign(
             connection, batch, campaign, State.COMMITTED, "all targets are done"
@@ -144,14 +146,14 @@ class Execution:
         self._release(connection, moved)
 
     def _unwind(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         self._continue_reverts(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         self.unwinding.go_on(connection, batch, campaign, situation)
         self._release(connection, campaign)
 
-    def _release(self, connection: sa.Connection, campaign: Row) -> None:
+    def _release(self, connection: session.Connection, campaign: Row) -> None:
         """Let go of hosts whose slots have ended."""
         over = [
             row["host"]
@@ -162,7 +164,7 @@ class Execution:
             work.release_hosts(connection, campaign["id"], over)
 
     def _continue_slots(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         """Order due retries and steps that waited for an open campaign."""
         due = work.ready_steps(
@@ -191,7 +193,7 @@ class Execution:
                 carrier.rerun(campaign["id"], views[slot_id])
 
     def _continue_reverts(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         """Order due retries of undo steps."""
         due = work.ready_steps(
@@ -214,7 +216,7 @@ class Execution:
                 _order(carrier, view, row["id"])
 
     def revive(
-        self, connection: sa.Connection, batch: batches.Batch, campaign: Row
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         """Let failed slots try their failed step again after a hold."""
         failed = [
@@ -235,7 +237,7 @@ class Execution:
 
     def _note_drift(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: admissions.Situation,

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import facts, session, work
@@ -52,7 +50,7 @@ class Faults:
 
     def _react(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         impacts: list[events.Impact],
     ) -> dict[str, list[str]]:
@@ -73,7 +71,7 @@ class Faults:
 
     def _concern(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         fault: events.Fault,

@@ -3,14 +3,17 @@
 from typing import Any
 
 from escalator import errors
+from escalator.bus import server
 from escalator.objects import base
 
 
 class Indirection:
     """Runs remotable methods for others.
 
-    RPC namespace ``indirection``; version history: 1.0 first version.
+    RPC namespace ``objects``; version history: 1.0 first version.
     """
+
+    target = server.endpoint_target("1.0", namespace="objects")
 
     def object_class_action_versions(
         self,

@@ -6,8 +6,6 @@ Source: architecture section 3, rules 1 and 5; P-4e.
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import orders
@@ -60,7 +58,7 @@ class Leases:
         change["reason"] = "waits: silent, its agent is asked"
 
     def _give_up(
-        self, connection: sa.Connection, batch: batches.Batch, hung: list[Row]
+        self, connection: session.Connection, batch: batches.Batch, hung: list[Row]
     ) -> None:
         if not hung:
             return

@@ -8,16 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-from oslo_db import exception as db_errors
-
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import campaign_file
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.db import models, session, work
+from escalator.db import session, work
 from escalator.domain import plan, reading, states
 
 Row = Mapping[str, Any]
@@ -98,7 +95,7 @@ class Planning:
                     "params": dict(made.params),
                 },
             )
-        except db_errors.DBDuplicateEntry:
+        except session.Duplicate:
             return self._same_request(project_id, request_key, digest)
         return campaign_id
 
@@ -123,7 +120,7 @@ class Planning:
                 "ovo_version": "1.0",
                 **values,
             }
-            connection.execute(sa.insert(models.campaign).values(**campaign))
+            work.insert_campaign(connection, campaign)
             names = sorted(_selected(made, targets))
             work.add_plan(
                 connection,
@@ -142,17 +139,13 @@ class Planning:
     def _same_request(
         self, project_id: str, request_key: str | None, digest: str
     ) -> str:
-        query = sa.select(models.campaign.c.id, models.campaign.c.request_digest).where(
-            models.campaign.c.project_id == project_id,
-            models.campaign.c.request_key == request_key,
-        )
         with self.engine.database.begin() as connection:
-            found = connection.execute(query).one()
-        if found.request_digest != digest:
+            found = work.campaign_of_request(connection, project_id, request_key)
+        if found["request_digest"] != digest:
             raise errors.Conflict(
                 "The idempotency key was used for another request; take a new one."
             )
-        return str(found.id)
+        return str(found["id"])
 
     @session.retry_on_conflict
     def act(
@@ -207,7 +200,7 @@ class Planning:
 
     def _start(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         arguments: Row,
@@ -233,7 +226,7 @@ class Planning:
 
     def _pause(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         arguments: Row,
@@ -253,7 +246,7 @@ class Planning:
 
     def _resume(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         arguments: Row,
@@ -272,7 +265,7 @@ class Planning:
 
     def _close(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         closed: list[Any],
@@ -285,7 +278,7 @@ class Planning:
 
     def _roll_back(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         arguments: Row,
@@ -302,7 +295,7 @@ class Planning:
 
     def _cancel(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         arguments: Row,

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
@@ -46,7 +44,7 @@ class Results:
 
     def _apply_all(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         reports: list[events.StepReported],
     ) -> None:

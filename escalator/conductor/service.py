@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from escalator.bus import server
 from escalator.conductor import engine as engines
 from escalator.conductor import faults, planning, results
 from escalator.domain import events
@@ -17,6 +18,8 @@ class Endpoint:
 
     Version history: 1.0 first version.
     """
+
+    target = server.endpoint_target("1.0")
 
     def __init__(self, plans: planning.Planning) -> None:
         self.plans = plans

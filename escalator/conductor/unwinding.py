@@ -6,12 +6,10 @@ Source: architecture section 3, rule 6; R-0, R-2.
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import work
+from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import rollback, states
 
@@ -34,7 +32,7 @@ class Unwinding:
 
     def go_on(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: admissions.Situation,
@@ -76,7 +74,7 @@ class Unwinding:
         ]
 
     def _lines(
-        self, connection: sa.Connection, todo: Mapping[str, Row]
+        self, connection: session.Connection, todo: Mapping[str, Row]
     ) -> list[rollback.Line]:
         return [
             rollback.Line(row["seq"], row["slot_id"], row["object_id"], row["to_state"])
@@ -85,7 +83,7 @@ class Unwinding:
 
     def _undo(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: admissions.Situation,
@@ -137,7 +135,7 @@ class Unwinding:
 
     def _end(
         self,
-        connection: sa.Connection,
+        connection: session.Connection,
         batch: batches.Batch,
         campaign: Row,
         situation: admissions.Situation,

@@ -7,6 +7,12 @@ from oslo_config import cfg
 GROUP = "bus"
 
 OPTS = [
+    cfg.StrOpt(
+        "instance",
+        default="main",
+        help="Tells two process groups of one service on one machine apart, for "
+        "example the old and the new one during an upgrade.",
+    ),
     cfg.BoolOpt(
         "quorum_queues",
         default=True,

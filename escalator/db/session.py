@@ -17,6 +17,12 @@ from oslo_db.sqlalchemy import enginefacade
 from escalator import errors
 from escalator.db import models
 
+Connection = sa.Connection
+"""What the functions of this room take; other rooms need no SQLAlchemy."""
+
+Duplicate = db_errors.DBDuplicateEntry
+"""Raised when a unique constraint refuses a row."""
+
 _Result = TypeVar("_Result")
 
 _CLOCKS = {

@@ -56,6 +56,25 @@ def read_campaign(
     return _first(connection, query)
 
 
+def insert_campaign(connection: sa.Connection, row: Row) -> None:
+    """Store a new campaign.
+
+    :raises session.Duplicate: the project used the request key before.
+    """
+    connection.execute(sa.insert(models.campaign).values(**row))
+
+
+def campaign_of_request(
+    connection: sa.Connection, project_id: str, request_key: str | None
+) -> Row:
+    """Return the campaign that a request of this key made."""
+    query = sa.select(models.campaign).where(
+        models.campaign.c.project_id == project_id,
+        models.campaign.c.request_key == request_key,
+    )
+    return dict(connection.execute(query).mappings().one())
+
+
 def list_active(connection: sa.Connection) -> list[str]:
     """Return the ids of campaigns that the engine has to look at."""
     query = sa.select(models.campaign.c.id).where(

@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterable
 from typing import Protocol, TypeVar
 
 LATE_SHARE = 0.1
-"""Later than this share of an interval is a stall."""
+"""Waking later than this share of an interval is a stall."""
 
 GRACE_SHARE = 0.25
-"""After a stall answers get this share of an interval to be read."""
+"""After a stall answers get this share of an interval to be read; so often, at
+least, the loop must say that it is awake."""
 
 MIN_OPEN_SHARE = 0.5
 """Even the last probe of a slow round has this long to be answered."""
@@ -94,7 +95,8 @@ class Detector:
     """Judges rounds of probes of many hosts.
 
     Call order: :meth:`watch` at any time; per round :meth:`sent`, then
-    :meth:`hear` as answers are read, then :meth:`judge` at :attr:`due_at`.
+    :meth:`hear` as answers are read and :meth:`awake` at every wake-up, then
+    :meth:`judge` at :attr:`due_at`.
     Deterministic: time comes only from the arguments (monotonic seconds).
     State is kept in flat lists: 5,000 hosts cost about 0.3 ms a round.
     """
@@ -102,7 +104,8 @@ class Detector:
     def __init__(self, law: Law) -> None:
         self.law = law
         self.due_at = 0.0
-        self.is_held = False
+        self.stalls = 0
+        self._awake_at = 0.0
         self._hosts: list[str] = []
         self._index: dict[str, int] = {}
         self._round = 0
@@ -143,7 +146,7 @@ class Detector:
         is_on_grid = 0 <= started - self.due_at < LATE_SHARE * step
         first = self.due_at if is_on_grid else started
         self.due_at = max(first + step, ended + MIN_OPEN_SHARE * step)
-        self.is_held = False
+        self._awake_at = ended
         self._round += 1
 
     def hear(self, answers: Iterable[Answer]) -> None:
@@ -156,18 +159,27 @@ class Detector:
                 heard_in[at] = now
                 heard_at[at] = answer.at
 
+    def awake(self, now: float) -> None:
+        """Note that the monitor runs; a gap since the last time is a stall.
+
+        Only what the stall covered is held: :attr:`due_at` moves so far that
+        answers it kept back can be read, the round still counts.
+        """
+        step = self.law.interval_s
+        if now - self._awake_at > (GRACE_SHARE + LATE_SHARE) * step:
+            self.due_at = max(self.due_at, now + GRACE_SHARE * step)
+            self.stalls += 1
+        self._awake_at = now
+
     def judge(self, read_at: float) -> Judgement | None:
         """Judge the open round.
 
         :param read_at: all answers that had arrived by then were heard.
-        :returns: None if a stall held the judgement: go on hearing and ask
-            again at the new :attr:`due_at`.  Only the time the stall covered
-            is lost, never a whole round.
+        :returns: None before :attr:`due_at`, which a stall may just have
+            moved: go on hearing.
         """
-        step = self.law.interval_s
-        if read_at - self.due_at > LATE_SHARE * step:
-            self.due_at = read_at + GRACE_SHARE * step
-            self.is_held = True
+        self.awake(read_at)
+        if read_at < self.due_at:
             return None
         failing = self._find_failing()
         if not failing and not self._owed:

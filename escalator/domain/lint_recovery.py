@@ -30,7 +30,7 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _ladder(name: str, rungs: list[doc.Row]) -> Iterator[Finding]:
-    if not any(rung.get("try") in _LAST for _, rung in rungs):
+    if not any(doc.text(rung, "try") in _LAST for _, rung in rungs):
         yield Finding(
             "C801",
             point("recovery", name),
@@ -47,7 +47,7 @@ def _ladder(name: str, rungs: list[doc.Row]) -> Iterator[Finding]:
                 "move it up, or take it out",
                 severity="warning",
             )
-        ended = ended or (rung.get("try") in _LAST and not rung.get("classes"))
+        ended = ended or (doc.text(rung, "try") in _LAST and not rung.get("classes"))
 
 
 def _gaps(
@@ -57,7 +57,7 @@ def _gaps(
     last = [
         rung
         for _, rung in doc.rows(recovery, "recovery", ladder)
-        if rung.get("try") in _LAST
+        if doc.text(rung, "try") in _LAST
     ]
     if not last or any(not rung.get("classes") for rung in last):
         return

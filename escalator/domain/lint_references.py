@@ -6,7 +6,7 @@ from typing import Any
 from escalator.domain import document as doc
 from escalator.domain import lint_hosts, parameters, selector
 from escalator.domain.finding import Finding, point
-from escalator.domain.reading import ON_FAULT, WAIVED, Catalogue
+from escalator.domain.reading import NONE_NEEDED, ON_FAULT, WAIVED, Catalogue
 
 
 def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
@@ -181,7 +181,11 @@ def _undos(filled: Mapping[str, Any]) -> Iterator[tuple[doc.Path, list[str]]]:
     for path, body in doc.rows(filled, "procedures"):
         for place, step in doc.rows(body, *path, "steps"):
             named = doc.texts(step.get("undo"))
-            yield (*place, "undo"), [name for name in named if name != "none_needed"]
+            yield (*place, "undo"), [name for name in named if _is_undo(name)]
+
+
+def _is_undo(name: str) -> bool:
+    return name != NONE_NEEDED and not parameters.uses(name)
 
 
 def _uninstalled(

@@ -43,6 +43,7 @@ class Silence:
     def __init__(self, missed: int) -> None:
         self.missed = missed
         self._agents: dict[Name, _Agent] = {}
+        self._hosts: set[str] = set()
         self._proved_at: float | None = None
         self._proved = 0.0
         self._shortest_s = 0.0
@@ -55,7 +56,7 @@ class Silence:
 
     def expect(self, host: str, interval_s: float, now: float) -> None:
         """Expect an agent on ``host`` that was heard before our time."""
-        if not any(known == host for known, _ in self._agents):
+        if host not in self._hosts:
             self._add((host, UNKNOWN), interval_s, now)
 
     def adopt(self, host: str, agent: str, interval_s: float, now: float) -> None:
@@ -96,6 +97,7 @@ class Silence:
     def _add(self, name: Name, interval_s: float, now: float) -> _Agent:
         made = _Agent(interval_s, now, self._proved)
         self._agents[name] = made
+        self._hosts.add(name[0])
         shortest = self._shortest_s
         self._shortest_s = min(shortest, interval_s) if shortest else interval_s
         return made

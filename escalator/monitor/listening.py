@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from oslo_log import log as logging
 
@@ -12,6 +13,19 @@ from escalator.monitor import detection
 LOG = logging.getLogger(__name__)
 
 JUDGE_EVERY_S = 0.1
+
+
+class Beats(Protocol):
+    """``bus.heartbeat.BeatListener``."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def wait(self) -> Any: ...
+
+
+BeatsFactory = Callable[[Callable[[events.AgentBeat], None]], Beats]
 
 
 class Listening:

@@ -33,7 +33,7 @@ class Inlet:
     """Orders from a pipe, read without waiting."""
 
     def __init__(self, fd: int) -> None:
-        os.set_blocking(fd, False)
+        widen(fd)
         self._fd = fd
         self._rest = b""
 
@@ -62,9 +62,7 @@ class PipeOutlet:
     """Reports into a pipe; what the parent does not take yet waits here."""
 
     def __init__(self, fd: int) -> None:
-        os.set_blocking(fd, False)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        widen(fd)
         self._fd = fd
         self._backlog: collections.deque[bytes] = collections.deque()
 
@@ -94,6 +92,13 @@ class PipeOutlet:
     def _write(self, line: bytes) -> None:
         self._backlog.append(line)
         self.flush()
+
+
+def widen(fd: int) -> None:
+    """Make a pipe roomy and never wait for its other end."""
+    os.set_blocking(fd, False)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def die_with_parent(parent: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from oslo_log import log as logging
 
@@ -53,7 +54,7 @@ class ProbeProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._settled = threading.Event()
-        self._refusal: dict[str, object] | None = None
+        self._refusal: dict[str, Any] | None = None
         self._is_ready = False
         # The kernel ends the child with the thread that started it: this one
         # lives exactly as long as the child is wanted.
@@ -147,9 +148,10 @@ class ProbeProcess:
         if child.stdout is None:
             return
         fd, rest = child.stdout.fileno(), b""
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
         while True:
-            readable, _, _ = select.select([fd], [], [], HUNG_S)
-            if not readable:
+            if not poll.poll(HUNG_S * 1000):
                 LOG.error("The probe loop hangs")
                 return
             piece = os.read(fd, PIECE_BYTES)

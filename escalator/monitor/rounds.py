@@ -49,6 +49,7 @@ class Rounds:
     ) -> None:
         self._probe = probe
         self._detector = fault.Detector(law)
+        self._step_s = fault.GRACE_SHARE * law.interval_s
         self._pause_s = PAUSE_SHARE * law.interval_s
         self._read_order = read_order
         self._outlet = outlet
@@ -78,32 +79,36 @@ class Rounds:
         started = self._clock.monotonic()
         self._probe.send()
         self._detector.sent(started, self._clock.monotonic())
-        judgement = None
-        while judgement is None:
-            self._listen(self._detector.due_at)
-            judgement = self._judge()
+        judgement = self._await_judgement()
         if judgement.failed or judgement.returned:
             self._outlet.judged(self._tell(judgement))
+            # Who was told may have been woken on this very core: let it run.
+            self._clock.sleep(self._pause_s)
         if len(self._late_s) >= TICKS_PER_REPORT:
             self._outlet.ticked(self._late_s)
             self._late_s = []
 
-    def _listen(self, until: float) -> None:
-        clock, hear = self._clock, self._detector.hear
-        while (left := until - clock.monotonic()) > 0:
-            replies = self._probe.receive(left)
-            if replies:
-                hear(replies)
-                pause = min(self._pause_s, until - clock.monotonic())
-                if pause > 0:
-                    clock.sleep(pause)
+    def _await_judgement(self) -> fault.Judgement:
+        """Listen until the round is judged; a stall may move that moment."""
+        due_at, judgement = self._detector.due_at, None
+        while judgement is None:
+            self._listen()
+            # Judge what had arrived by now: so read it first.
+            now = self._clock.monotonic()
+            self._detector.hear(self._probe.receive(0))
+            judgement = self._detector.judge(now)
+        self._late_s.append(now - due_at)
+        return judgement
 
-    def _judge(self) -> fault.Judgement | None:
-        """Judge what had arrived by now: so read it first."""
-        now = self._clock.monotonic()
-        self._late_s.append(now - self._detector.due_at)
-        self._detector.hear(self._probe.receive(0))
-        return self._detector.judge(now)
+    def _listen(self) -> None:
+        clock, detector = self._clock, self._detector
+        while (left := detector.due_at - clock.monotonic()) > 0:
+            replies = self._probe.receive(min(left, self._step_s))
+            now = clock.monotonic()
+            detector.awake(now)
+            if replies:
+                detector.hear(replies)
+                clock.sleep(max(0.0, min(self._pause_s, detector.due_at - now)))
 
     def _tell(self, judgement: fault.Judgement) -> report.Judged:
         wall = self._clock.wall()

@@ -1,52 +1,21 @@
 """The monitor: probes hosts, hears agents, publishes what it found."""
 
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from escalator.domain import events, fault
-from escalator.drivers import loader
+from escalator.domain import events
 from escalator.monitor import (
     detection,
     inventory,
     lateness,
     listening,
-    process,
+    prober,
     publishing,
     rounds,
-    thread,
     watching,
 )
 
 STOP_TIMEOUT_S = 5.0
-PROBES = "escalator.probe"
-
-
-class Beats(Protocol):
-    """``bus.heartbeat.BeatListener``."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def wait(self) -> None: ...
-
-
-BeatsFactory = Callable[[Callable[[events.AgentBeat], None]], Beats]
-
-
-def read_law(conf: Any) -> fault.Law:
-    """Return the law of detection that ``[monitor]`` asks for."""
-    options = conf.monitor
-    return fault.Law(
-        interval_s=options.interval_s,
-        misses=options.misses,
-        answers=options.answers,
-        storm_share=options.storm_share,
-        storm_min=options.storm_min,
-        storm_hold_s=options.storm_hold_s,
-        flap_window_s=options.flap_window_s,
-    )
 
 
 class MonitorService:
@@ -62,13 +31,13 @@ class MonitorService:
         self,
         conf: Any,
         publisher: publishing.Publisher,
-        beats_factory: BeatsFactory,
+        beats_factory: listening.BeatsFactory,
         context: Any,
         in_process: bool = False,
     ) -> None:
         self._conf = conf
         self._in_process = in_process
-        self._law = read_law(conf)
+        self._law = prober.read_law(conf)
         self.lateness = lateness.Lateness(warn_s=self._law.interval_s / 2)
         self._publishing = publishing.Publishing(publisher)
         self._detection = detection.Detection(self._publishing, self.lateness)
@@ -119,7 +88,7 @@ class MonitorService:
 
     def reload(self) -> None:
         """Follow a changed law of detection; open faults stay open."""
-        law = read_law(self._conf)
+        law = prober.read_law(self._conf)
         if law == self._law:
             return
         with self._lock:
@@ -129,16 +98,9 @@ class MonitorService:
             self._prober.start()
             self._prober.watch(self._order())
 
-    def _make_prober(self) -> process.ProbeProcess | thread.ProbeThread:
-        driver = loader.load_class(PROBES, self._conf.monitor.probe)
-        if self._in_process:
-            return thread.ProbeThread(driver(), self._law, self._detection)
-        return process.ProbeProcess(
-            f"{driver.__module__}:{driver.__qualname__}",
-            self._law,
-            self._conf.monitor.realtime,
-            self._order,
-            self._detection,
+    def _make_prober(self) -> prober.Prober:
+        return prober.make(
+            self._conf, self._law, self._order, self._detection, self._in_process
         )
 
     def _order(self) -> rounds.Order:

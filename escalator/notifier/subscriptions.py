@@ -86,6 +86,8 @@ def _read_all(context: Any) -> Iterator[notice.Subscriber]:
         page = subscription.SubscriptionList.get_page(
             context, limit=PAGE, marker=marker
         )
+        if not page.objects:
+            return
         for item in page.objects:
             yield notice.subscriber(
                 id=item.id,
@@ -95,6 +97,5 @@ def _read_all(context: Any) -> Iterator[notice.Subscriber]:
                 min_severity=item.min_severity,
                 is_admin=item.is_admin,
             )
-        if len(page.objects) < PAGE:
-            return
+        # The server may cap a page: only an empty one is the end.
         marker = page.objects[-1].id

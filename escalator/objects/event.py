@@ -38,7 +38,10 @@ class EventObject(base.EscalatorObject):
 class FaultConfirmed(EventObject):
     VERSION = "1.0"
     DOMAIN = events.FaultConfirmed
-    fields = {"event_id": fields.UUIDField(), "faults": fields.RecordsField(events.Fault)}
+    fields = {
+        "event_id": fields.UUIDField(),
+        "faults": fields.RecordsField(events.Fault),
+    }
 
 
 @base.Registry.register
@@ -56,7 +59,10 @@ class FaultCleared(EventObject):
 class HostMarkedDown(EventObject):
     VERSION = "1.0"
     DOMAIN = events.HostMarkedDown
-    fields = {"event_id": fields.UUIDField(), "impacts": fields.RecordsField(events.Impact)}
+    fields = {
+        "event_id": fields.UUIDField(),
+        "impacts": fields.RecordsField(events.Impact),
+    }
 
 
 @base.Registry.register

@@ -175,17 +175,6 @@ class Record(fields.FieldType):
         return f"Record({self.codec!r})"
 
 
-class RecordField(fields.AutoTypedField):
-    """One frozen dataclass of ``domain``; JSON on the wire."""
-
-    def __init__(self, kind: type, **kwargs: Any) -> None:
-        self.AUTO_TYPE = Record(kind)
-        super().__init__(**kwargs)
-
-    def __repr__(self) -> str:
-        return f"{self.AUTO_TYPE!r}nullable={self.nullable}"
-
-
 class RecordsField(fields.AutoTypedField):
     """A list of frozen dataclasses of ``domain``; a JSON array on the wire."""
 

@@ -152,7 +152,7 @@ VALIDATION = wrapped(
 )
 
 LIST_QUERY = closed(
-    {"limit": LIMIT, "marker": UUID, "state": _STATE, "project_id": text(255)}
+    {"limit": LIMIT, "marker": UUID, "state": _STATE, "project_id": text(64)}
 )
 STEPS_QUERY = closed(
     {"limit": LIMIT, "marker": UUID, "state": _STEP_STATE, "host": text(255)}

@@ -31,7 +31,7 @@ REQUEST = wrapped(
             "url": text(2048),
             "fault_types": _FAULT_TYPES,
             "min_severity": _SEVERITY,
-            "project_id": {**text(255), "description": "Administrators only."},
+            "project_id": {**text(64), "description": "Administrators only."},
             "all_projects": {
                 "type": "boolean",
                 "description": "Hear of every project; administrators only.",

@@ -22,8 +22,12 @@ from escalator.drivers import base
 RECENT_ROUNDS: Final = 16
 """An echo older than this many rounds proves nothing any more."""
 
-SENDS_PER_READ: Final = 64
+SENDS_PER_READ: Final = 128
 """The socket is read between sends, so that its buffer cannot overflow."""
+
+BREATH_S: Final = 0.0001
+"""A realtime loop leaves its core this long after so many sends: whoever was
+put there by the scheduler would otherwise wait for the whole round."""
 
 MAX_READS: Final = 65536
 """Bounds one read even if packets come in faster than they are read."""
@@ -41,7 +45,9 @@ Opener = Callable[[socket.AddressFamily], tuple[Any, bool]]
 """Returns a non-blocking ICMP socket, and whether it is a raw one."""
 
 
-def open_socket(family: socket.AddressFamily) -> tuple[socket.socket, bool]:
+def open_socket(
+    family: socket.AddressFamily, make: Callable[..., Any] = socket.socket
+) -> tuple[Any, bool]:
     """Open a datagram ICMP socket, or a raw one if only that is allowed.
 
     :raises ConfigError: both are refused; the message names the remedies.
@@ -50,7 +56,7 @@ def open_socket(family: socket.AddressFamily) -> tuple[socket.socket, bool]:
     protocol = socket.IPPROTO_ICMP if is_v4 else socket.IPPROTO_ICMPV6
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         with contextlib.suppress(PermissionError):
-            made = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+            made = make(family, kind | socket.SOCK_NONBLOCK, protocol)
             return made, kind == socket.SOCK_RAW
     gid = os.getegid()
     raise errors.ConfigError(
@@ -68,6 +74,11 @@ def enlarge(sock: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_BYTES)
+
+
+def is_realtime() -> bool:
+    """Return True if no normal thread can interrupt the calling one."""
+    return os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 class _Channel:
@@ -93,6 +104,7 @@ class _Channel:
         self.addresses: list[tuple[str, int]] = []
         self.replies: list[base.Reply] = []
         self.unsent = 0
+        self.breath_s = 0.0
 
     def aim(self, targets: list[tuple[str, str]]) -> None:
         """Probe these hosts from now on: (name, address)."""
@@ -101,6 +113,7 @@ class _Channel:
             if self.hosts.setdefault(address, host) != host:
                 self.shared.setdefault(address, []).append(host)
         self.addresses = [(address, 0) for address in self.hosts]
+        self.breath_s = BREATH_S if is_realtime() else 0.0
 
     def send(self, clock: Callable[[], float]) -> None:
         """Send this round's echo request to every address."""
@@ -116,6 +129,8 @@ class _Channel:
                 except OSError as error:
                     self._resend(packet, address, error)
             self.read(clock())
+            if self.breath_s:
+                time.sleep(self.breath_s)
 
     def read(self, now: float) -> None:
         """Read all that has arrived.
@@ -139,10 +154,11 @@ class _Channel:
             if host is None:
                 continue
             if self.has_header:
-                skip = (data[0] & 15) * 4
+                skip = (data[0] & 15) * 4 if data else 0
+            # The token comes first: what carries it is long enough for the rest.
             if (
-                data[skip] == self.reply
-                and data[skip + 8 :] == token
+                data[skip + 8 :] == token
+                and data[skip] == self.reply
                 and (current - (data[skip + 6] << 8 | data[skip + 7])) & 0xFFFF
                 < RECENT_ROUNDS
             ):

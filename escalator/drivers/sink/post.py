@@ -15,7 +15,7 @@ TRY_AGAIN = frozenset({408, 425, 429})
 BODY_LIMIT = 65536
 """Bytes of an answer that are read, and dropped, to keep its connection."""
 
-KEEPALIVE_S = 60.0
+KEEPALIVE_S = 30.0
 USER_AGENT = "escalator-notifier"
 
 

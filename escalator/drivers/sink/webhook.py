@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from escalator.domain import events, webhook
 from escalator.domain import notice as domain_notice
@@ -27,6 +28,16 @@ _Job = tuple[domain_notice.Notice, Settled]
 
 LANES_KEPT = 1024
 START_LIMIT_S = 10.0
+
+
+class Client(Protocol):
+    """What is asked of ``post.Poster``."""
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> dict[str, float]: ...
+
+    async def close(self) -> None: ...
 
 
 class Webhook(base.Sink):
@@ -45,14 +56,14 @@ class Webhook(base.Sink):
         patience: lane.Patience,
         allowed: Sequence[webhook.Network] = (),
         ca_file: str | None = None,
-        poster: Callable[..., post.Poster] = post.Poster,
+        poster: Callable[..., Client] = post.Poster,
     ) -> None:
         self._key = signing_key
         self._patience = patience
         self._make_poster = functools.partial(
             poster, patience.timeout_s, allowed, ca_file
         )
-        self._allowed = allowed
+        self._allowed = tuple(allowed)
         self._arrived: collections.deque[_Job] = collections.deque()
         self._lanes: dict[str, lane.Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,7 +133,7 @@ class Webhook(base.Sink):
         times = dict(notice.times)
 
         async def attempt() -> None:
-            webhook.check_url(notice.url, self._allowed)
+            _check_url(notice.url, self._allowed)
             headers = self._headers(notice, body)
             times.update(await self._poster.post(notice.url, body, headers))
 
@@ -148,6 +159,12 @@ class Webhook(base.Sink):
             webhook.TIMESTAMP_HEADER: timestamp,
             webhook.SIGNATURE_HEADER: webhook.sign(secret, timestamp, body),
         }
+
+
+@functools.lru_cache(maxsize=LANES_KEPT)
+def _check_url(url: str, allowed: tuple[webhook.Network, ...]) -> None:
+    """Remember URLs that are fine; refusals raise and are not remembered."""
+    webhook.check_url(url, allowed)
 
 
 def _settlement(

@@ -161,7 +161,8 @@ class FakeStore:
             raise errors.CallTimeout(method="read", target="conductor", timeout_s=1)
         rows = sorted(self.rows, key=lambda row: str(row["id"]))
         later = [row for row in rows if row["id"] > (query["marker"] or "")]
-        self.reads.release()
+        if not later:
+            self.reads.release()  # the last page: a reading is complete
         return later[: query["limit"]]
 
     def write(self, kind: str, verb: str, **values: Any) -> dict[str, Any]:

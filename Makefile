@@ -1,0 +1,64 @@
+# The two commands: `make demo` and `make test`.  Everything else serves them.
+# Needs Debian 12 with python3, pip and make; `make test` also needs root.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: demo test unit functional scenario bench system lint docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/escalator-standalone --demo etc/escalator/campaigns/rolling-packages.yaml $(ARGS)
+
+test: system $(VENV)/.test
+	tests/run all
+
+unit: $(VENV)/.test
+	tests/run unit
+
+functional: system $(VENV)/.test
+	tests/run functional
+
+scenario: system $(VENV)/.test
+	tests/run scenario
+
+bench: system $(VENV)/.test
+	tests/run bench
+
+# What bindep.txt names, without starting any service of the system's own.
+system: $(VENV)/.test
+	tests/install-system-packages $(BIN)/bindep
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W -b html doc/source doc/build/html
+
+# Debian splits ensurepip off: where it is missing, virtualenv from pip serves.
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  rm -rf $(VENV); \
+	  $(PYTHON) -m pip install --quiet --target $(VENV)-bootstrap virtualenv && \
+	  PYTHONPATH=$(VENV)-bootstrap $(PYTHON) -m virtualenv --quiet $(VENV); }
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.demo: $(BIN)/pip setup.cfg requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,test]'
+	touch $@
+
+$(VENV)/.docs: $(BIN)/pip setup.cfg doc/requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-bootstrap doc/build .stestr .mypy_cache .ruff_cache

@@ -1,0 +1,137 @@
+"""From an order to the plugin that carries it out, and from errors to classes."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+
+from escalator import errors
+from escalator.domain import commands, plan
+from escalator.drivers import base
+
+LOG = logging.getLogger(__name__)
+
+DETAIL_LIMIT = 2000
+
+
+class Deeds:
+    """Carries out orders by means of the installed plugins.
+
+    :param actions: entry-point name -> class, made as ``cls(resources)``.
+    :param checkpoints: the same for checkpoint drivers.
+    """
+
+    def __init__(
+        self,
+        actions: Mapping[str, Any],
+        checkpoints: Mapping[str, Any],
+        resources: Mapping[str, Any],
+    ) -> None:
+        self._actions = actions
+        self._checkpoints = checkpoints
+        self._resources = resources
+
+    def carry_out(self, order: commands.RunStep) -> dict[str, Any]:
+        """Return the result, a JSON object.
+
+        :raises Exception: anything a plugin may raise; see :func:`classify`.
+        """
+        if order.kind == "checkpoint":
+            result = self._checkpoint(order).take(order)
+        else:
+            result = self._act(self._action(order), order)
+        return _as_json(order, result)
+
+    def _act(self, action: base.Action, order: commands.RunStep) -> dict[str, Any]:
+        _check_params(order, action)
+        if order.is_resumed and order.idempotence == plan.Idempotence.PROBE:
+            found = action.detect(order)
+            if found is not None:
+                return found
+        return action.run(order)
+
+    def _action(self, order: commands.RunStep) -> base.Action:
+        action: base.Action = self._make(self._actions, "action", order)
+        return action
+
+    def _checkpoint(self, order: commands.RunStep) -> base.Checkpoint:
+        checkpoint: base.Checkpoint = self._make(
+            self._checkpoints, "checkpoint driver", order
+        )
+        return checkpoint
+
+    def _make(
+        self, installed: Mapping[str, Any], kind: str, order: commands.RunStep
+    ) -> Any:
+        if order.action not in installed:
+            raise errors.ActionFailed(
+                f"This agent has no {kind} {order.action!r}; "
+                f"installed: {', '.join(sorted(installed)) or 'none'}."
+            )
+        made = installed[order.action]
+        if made.executor != order.executor:
+            raise errors.ActionFailed(
+                f"{order.action} is for {made.executor} agents, "
+                f"but was ordered for {order.executor}."
+            )
+        return made(self._resources)
+
+
+def remaining(order: commands.RunStep, now: float) -> commands.RunStep:
+    """Return the order with the time that is left until its deadline.
+
+    :param now: epoch seconds.
+    :raises ActionFailed: class ``timeout``: it is past its deadline.
+    """
+    left_s = min(order.timeout_s, order.deadline_at - now)
+    if left_s <= 0:
+        raise errors.ActionFailed(
+            f"{order.action} was {-left_s:.1f} s past its deadline before it began; "
+            "nothing was done (or the clocks of node and database differ).",
+            failure_class="timeout",
+        )
+    return dataclasses.replace(order, timeout_s=left_s)
+
+
+def classify(error: Exception) -> tuple[str, str]:
+    """Return the failure class and a detail a person understands."""
+    if isinstance(error, errors.ActionFailed):
+        return error.failure_class, _shorten(str(error))
+    if isinstance(error, errors.EscalatorError):
+        return "transient" if error.retryable else "permanent", _shorten(str(error))
+    LOG.error("An action raised what it should not", exc_info=error)
+    failure_class = "timeout" if isinstance(error, TimeoutError) else "permanent"
+    return failure_class, _shorten(f"{type(error).__name__}: {error}")
+
+
+def _check_params(order: commands.RunStep, action: base.Action) -> None:
+    """Refuse parameters that the action does not declare; it runs as root."""
+    checker = jsonschema.Draft202012Validator(action.params_schema)
+    problem = jsonschema.exceptions.best_match(checker.iter_errors(order.params))
+    if problem is not None:
+        raise errors.ActionFailed(
+            f"{order.action}: parameter {problem.json_path}: {problem.message}"
+        )
+
+
+def _as_json(order: commands.RunStep, result: Any) -> dict[str, Any]:
+    """Return the result as the bus will carry it."""
+    try:
+        copied = json.loads(json.dumps(result))
+    except (TypeError, ValueError) as error:
+        raise errors.ActionFailed(
+            f"{order.action}: its result is not JSON: {error}"
+        ) from error
+    if not isinstance(copied, dict):
+        raise errors.ActionFailed(f"{order.action}: its result is no JSON object")
+    return copied
+
+
+def _shorten(text: str) -> str:
+    """Keep the end: programs say last why they gave up."""
+    if len(text) <= DETAIL_LIMIT:
+        return text
+    return f"...{text[-DETAIL_LIMIT:]}"

@@ -1,0 +1,59 @@
+"""The least HTTP client that the demo needs."""
+
+import json
+import urllib.parse
+import urllib.request
+import uuid
+from typing import Any
+
+
+class Client:
+    """Speaks to one API without authentication.
+
+    :param url: e.g. ``http://127.0.0.1:19393``; http only.
+    """
+
+    def __init__(self, url: str) -> None:
+        if not url.startswith("http://"):
+            raise ValueError(f"{url} is no http URL")
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        """Return the JSON body of a GET."""
+        return self._call("GET", path, None, "")
+
+    def post(self, path: str, body: Any, project: str = "") -> Any:
+        """Return the JSON body of a POST, asked for by ``project``."""
+        return self._call("POST", path, body, project)
+
+    def pages(self, path: str, name: str) -> list[dict[str, Any]]:
+        """Return every item of a paged list."""
+        items: list[dict[str, Any]] = []
+        marker = ""
+        while True:
+            query = f"?limit=500{'&marker=' + marker if marker else ''}"
+            page = self.get(path + query)
+            items += page[name]
+            if len(page[name]) < 500:
+                return items
+            marker = urllib.parse.quote(page[name][-1]["id"])
+
+    def act(self, campaign_id: str, verb: str) -> None:
+        """Ask a campaign to move."""
+        self.post(f"/v1/campaigns/{campaign_id}/actions", {"action": {"name": verb}})
+
+    def _call(self, method: str, path: str, body: Any, project: str) -> Any:
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(uuid.uuid4()),
+        }
+        if project:
+            headers["X-Project-Id"] = project
+        request = urllib.request.Request(  # noqa: S310 - http only, checked above
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers=headers,
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+            return json.load(answer)

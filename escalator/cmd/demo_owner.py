@@ -1,0 +1,77 @@
+"""An owner of instances: receives webhooks, checks them, notes the time."""
+
+import http.server
+import json
+import threading
+import time
+from typing import Any
+
+from escalator.domain import webhook
+
+TIMESTAMP = "X-Escalator-Timestamp"
+SIGNATURE = "X-Escalator-Signature"
+
+
+class Owner:
+    """A webhook consumer of one project.
+
+    :ivar received: (time, body) of every notice, stamped first thing.
+    :ivar forged: notices whose signature was wrong.
+    """
+
+    def __init__(self, name: str, project_id: str) -> None:
+        self.name = name
+        self.project_id = project_id
+        self.subscription_id = ""
+        self.secret = ""
+        self.received: list[tuple[float, dict[str, Any]]] = []
+        self.forged = 0
+        self._server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), _handler_of(self)
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name=name, daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Return where notices are to be posted."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/notice"
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self, at: float, headers: Any, raw: bytes) -> None:
+        """Check and keep one notice."""
+        stamp, given = headers.get(TIMESTAMP, ""), headers.get(SIGNATURE, "")
+        if not webhook.verify(self.secret, stamp, raw, given, at):
+            self.forged += 1
+            return
+        self.received.append((at, json.loads(raw)))
+
+    def faults(self) -> list[tuple[float, dict[str, Any]]]:
+        """Return the notices of faults."""
+        return [(at, body) for at, body in self.received if body.get("faults")]
+
+
+def _handler_of(owner: Owner) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            at = time.time()
+            raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(204)
+            self.end_headers()
+            owner.take(at, self.headers, raw)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep the terminal for the picture."""
+
+    return Handler

@@ -1,0 +1,113 @@
+"""One main per daemon: cotyledon master, forked workers, threads within.
+
+SIGTERM stops taking work, finishes or hands over, exit status 0; SIGHUP
+re-reads the options that may change.  Source: RU-8.
+"""
+
+import logging
+import multiprocessing
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import cotyledon
+from cotyledon import oslo_config_glue
+
+from escalator.bus import transport
+from escalator.cmd import config, wiring
+
+LOG = logging.getLogger(__name__)
+
+Build = Callable[[Any, int], wiring.Running]
+
+
+class Worker(cotyledon.Service):
+    """One worker process: builds its parts after the fork."""
+
+    def __init__(self, worker_id: int, conf: Any, binary: str, build: Build) -> None:
+        super().__init__(worker_id)
+        self.conf = conf
+        self.binary = binary
+        self.build = build
+        self.running: wiring.Running | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Start; returns at once, the parts have threads of their own."""
+        transport.prepare(
+            self.conf, self.binary, wiring.instance_of(self.conf, self.worker_id)
+        )
+        with self._lock:
+            self.running = self.build(self.conf, self.worker_id)
+            self.running.start()
+        LOG.info("%s is ready", self.binary)
+
+    def reload(self) -> None:
+        """Take changed options in the running process; no message is lost."""
+        self.conf.mutate_config_files()
+        if self.running is not None:
+            self.running.reload()
+        LOG.info("%s has re-read its options", self.binary)
+
+    def terminate(self) -> None:
+        """Stop; bounded by ``graceful_shutdown_timeout``."""
+        with self._lock:
+            if self.running is not None:
+                self.running.stop()
+        transport.release(self.conf)
+        LOG.info("%s has stopped", self.binary)
+
+
+def _serve(name: str, build: Build, has_database: bool = False) -> NoReturn:
+    binary = f"escalator-{name}"
+
+    def main() -> int:
+        conf = config.load(binary, sys.argv[1:], has_database)
+        wiring.check(conf, name)
+        section = conf[name] if name in conf else None
+        workers = getattr(section, "workers", 1)
+        master = cotyledon.ServiceManager(
+            mp_context=multiprocessing.get_context("fork")
+        )
+        master.add(Worker, workers=workers, args=(conf, binary, build))
+        oslo_config_glue.setup(master, conf, reload_method="mutate")
+        master.run()
+        return 0
+
+    config.guarded(binary, main)
+
+
+def api() -> NoReturn:
+    """Run escalator-api."""
+    _serve("api", wiring.api)
+
+
+def conductor() -> NoReturn:
+    """Run escalator-conductor, the only one with a database."""
+    _serve("conductor", wiring.conductor, has_database=True)
+
+
+def monitor() -> NoReturn:
+    """Run escalator-monitor."""
+    _serve("monitor", wiring.monitor)
+
+
+def inspector() -> NoReturn:
+    """Run escalator-inspector."""
+    _serve("inspector", wiring.inspector)
+
+
+def notifier() -> NoReturn:
+    """Run escalator-notifier."""
+    _serve("notifier", wiring.notifier)
+
+
+def agent() -> NoReturn:
+    """Run escalator-agent."""
+    _serve("agent", wiring.agent)
+
+
+def scheduler() -> NoReturn:
+    """Run escalator-scheduler."""
+    _serve("scheduler", wiring.scheduler)

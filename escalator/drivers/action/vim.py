@@ -1,0 +1,57 @@
+"""Deeds that the VIM does; run by agents with access to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from escalator.domain import commands
+from escalator.drivers import base
+
+_NO_PARAMS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}},
+    "additionalProperties": False,
+}
+
+
+class _VimAction(base.Action):
+    executor = "vim"
+    params_schema = _NO_PARAMS
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.vim: base.Vim = resources["vim"]
+
+
+class DisableScheduling(_VimAction):
+    """Let nothing new land on the host (O-0d)."""
+
+    def run(self, order: commands.RunStep) -> dict[str, Any]:
+        """Disable; natural: once more changes nothing."""
+        reason = order.params.get("reason") or f"campaign {order.campaign_id}"
+        self.vim.set_scheduling(order.host, False, reason)
+        return {"is_enabled": False}
+
+
+class EnableScheduling(_VimAction):
+    """Let instances land on the host again."""
+
+    def run(self, order: commands.RunStep) -> dict[str, Any]:
+        """Enable; natural: once more changes nothing."""
+        self.vim.set_scheduling(order.host, True, "")
+        return {"is_enabled": True}
+
+
+class Drain(_VimAction):
+    """Move every instance off the host (O-0c)."""
+
+    def run(self, order: commands.RunStep) -> dict[str, Any]:
+        """Drain; natural: a host that is empty stays so."""
+        return {"moved": self.vim.drain(order.host)}
+
+
+class Vacate(_VimAction):
+    """Disable scheduling, then drain: the way back before an undo."""
+
+    def run(self, order: commands.RunStep) -> dict[str, Any]:
+        """Vacate; natural."""
+        self.vim.set_scheduling(order.host, False, f"campaign {order.campaign_id}")
+        return {"moved": self.vim.drain(order.host)}

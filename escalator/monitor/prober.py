@@ -1,0 +1,50 @@
+"""Where the probe loop runs: a process of its own, or a thread."""
+
+from collections.abc import Callable
+from typing import Any
+
+from escalator.domain import fault
+from escalator.drivers import loader
+from escalator.monitor import process, report, rounds, thread
+
+NAMESPACE = "escalator.probe"
+
+Prober = process.ProbeProcess | thread.ProbeThread
+
+
+def read_law(conf: Any) -> fault.Law:
+    """Return the law of detection that ``[monitor]`` asks for."""
+    options = conf.monitor
+    return fault.Law(
+        interval_s=options.interval_s,
+        misses=options.misses,
+        answers=options.answers,
+        storm_share=options.storm_share,
+        storm_min=options.storm_min,
+        storm_hold_s=options.storm_hold_s,
+        flap_window_s=options.flap_window_s,
+    )
+
+
+def make(
+    conf: Any,
+    law: fault.Law,
+    read_order: Callable[[], rounds.Order],
+    outlet: report.Outlet,
+    in_process: bool,
+) -> Prober:
+    """Return the loop, not started, with the driver ``[monitor] probe``.
+
+    :raises NoSuchDriver: it is not installed.
+    :raises ConfigError: it may not be used here.
+    """
+    driver = loader.load_class(NAMESPACE, conf.monitor.probe)
+    if in_process:
+        return thread.ProbeThread(driver(), law, outlet)
+    return process.ProbeProcess(
+        f"{driver.__module__}:{driver.__qualname__}",
+        law,
+        conf.monitor.realtime,
+        read_order,
+        outlet,
+    )

@@ -1,0 +1,128 @@
+"""The real ``openstack`` command against the real HTTP server, without Keystone."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+from typing import Any
+
+import tests  # noqa: F401
+from escalator.api import server
+from escalator.objects import base
+from tests.fixtures import api
+
+OPENSTACK = pathlib.Path(sys.executable).with_name("openstack")
+FINDING = {
+    "rule": "C101",
+    "pointer": "/procedures/0/steps/1",
+    "line": 12,
+    "detail": "cordon changes the target but says no undo.",
+    "remedy": "Add undo, or undo: none_needed.",
+}
+
+
+class TestOpenstack(unittest.TestCase):
+    def setUp(self) -> None:
+        self.house = api.House()
+        base.use_store(self.house.store)
+        self.service = server.ApiService(self.house.conf, self.house.app)
+        self.service.start()
+        self.addCleanup(self.service.stop)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.file = pathlib.Path(folder.name, "campaign.yaml")
+        self.file.write_text(api.DOCUMENT)
+
+    def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        kept = ("PATH", "LANG", "VIRTUAL_ENV")
+        env = {name: os.environ[name] for name in kept if name in os.environ}
+        return subprocess.run(
+            [
+                str(OPENSTACK),
+                "--os-auth-type",
+                "none",
+                "--os-endpoint",
+                self.service.url,
+                "upgrade",
+                *words,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder,
+            env={**env, "HOME": self.folder, "PYTHONWARNINGS": "ignore"},
+        )
+
+    def json_of(self, *words: str) -> Any:
+        done = self.run_command(*words, "-f", "json")
+        self.assertEqual(0, done.returncode, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_submit_start_and_list(self) -> None:
+        made = self.json_of(
+            "campaign", "create", str(self.file), "--param", "version=2.0", "--start"
+        )
+        self.assertEqual("running", made["state"])
+        self.assertEqual({"version": "2.0"}, made["params"])
+        (listed,) = self.json_of("campaign", "list")
+        self.assertEqual(made["id"], listed["id"])
+        self.assertEqual(
+            ["create", "act"], [call[0] for call in self.house.conductor.calls]
+        )
+
+    def test_a_refused_file(self) -> None:
+        """Bad input: the place, the rule's id and the remedy; exit status 1."""
+        self.house.conductor.findings = [FINDING]
+        for verb in ("validate", "create"):
+            done = self.run_command("campaign", verb, str(self.file))
+            self.assertEqual(1, done.returncode)
+            place = f"{self.file}:12:/procedures/0/steps/1: "
+            self.assertIn(f"{place}{FINDING['detail']} [C101]", done.stderr)
+            self.assertIn(f"Remedy: {FINDING['remedy']}", done.stderr)
+        self.assertEqual([], self.house.store.rows["campaign"])
+
+    def test_a_missed_goal_is_a_failure_with_its_output(self) -> None:
+        row = self.house.store.add("campaign", api.campaign_row(state="rolled_back"))
+        done = self.run_command(
+            "campaign", "resume", row["id"], "--wait", "--timeout", "5", "-f", "json"
+        )
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertEqual("rolled_back", json.loads(done.stdout)["state"])
+
+    def test_watch_without_a_terminal(self) -> None:
+        row = self.house.store.add("campaign", api.campaign_row(state="committed"))
+        self.house.store.add("step", api.step_row(row["id"], 1))
+        self.house.store.add("journal", api.journal_row(row["id"], 1))
+        done = self.run_command("campaign", "watch", row["id"])
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn("compute-01 install: ready -> dispatched", done.stdout)
+        self.assertRegex(done.stdout, r"compute-01 +upgraded")
+
+    def test_a_fault_with_its_hops(self) -> None:
+        """DR-9: T0 to T9 with ms per hop, for people and for programs."""
+        row = self.house.store.add("fault", api.fault_row())
+        told = self.run_command("fault", "show", row["id"]).stdout
+        self.assertRegex(told, r"T0 -> T1 +300\.000 ms")
+        self.assertRegex(told, r"T8 -> T9 +6\.000 ms")
+        fault = self.json_of("fault", "show", row["id"])
+        self.assertEqual(20.0, fault["notices"][0]["detected_to_taken_ms"])
+
+    def test_a_version_can_be_asked_for(self) -> None:
+        done = self.run_command("host", "list", "--os-upgrade-api-version", "1.9")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("escalator.not_acceptable", done.stderr)
+        self.assertEqual([], self.json_of("host", "list"))
+
+    def test_a_subscription_comes_and_goes(self) -> None:
+        made = self.json_of(
+            "subscription", "create", "--url", "https://noc.example/", "--all-projects"
+        )
+        self.assertEqual(64, len(made["secret"]))
+        done = self.run_command("subscription", "delete", made["id"], "not-there")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("1 of 2 were not deleted", done.stderr)
+        self.assertEqual([], self.json_of("subscription", "list"))

@@ -1,0 +1,99 @@
+"""Asks every node's demo service ten times a second; a process of its own.
+
+Each answer is one JSON line: ``at`` (epoch seconds when it was asked),
+``node`` and ``version``, empty if there was no good answer.
+
+    python -m tests.scenario.http_probe RECORD NODE=ADDRESS...
+"""
+
+import http.client
+import json
+import pathlib
+import sys
+import threading
+import time
+
+from tests.fixtures import hub, packages
+
+INTERVAL_S = 0.1
+TIMEOUT_S = 1.0
+
+
+class HttpProbe:
+    """Runs the probe in the hub, and reads what it found."""
+
+    def __init__(
+        self, place: hub.Hub, directory: pathlib.Path, targets: dict[str, str]
+    ) -> None:
+        self._record = directory / "http-probe.jsonl"
+        self._record.touch()
+        argv = [sys.executable, "-W", "ignore", "-m", "tests.scenario.http_probe"]
+        argv += [str(self._record), *(f"{n}={a}" for n, a in targets.items())]
+        self._spawned = place.spawn(argv, directory / "http-probe.log")
+
+    def stop(self) -> None:
+        """End the probe; idempotent."""
+        self._spawned.stop()
+
+    def answers(self) -> dict[str, list[tuple[float, str]]]:
+        """Return node -> (when asked, version or ""), in order."""
+        found: dict[str, list[tuple[float, str]]] = {}
+        with self._record.open() as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    each = json.loads(line)
+                    item = (each["at"], each["version"])
+                    found.setdefault(each["node"], []).append(item)
+        return found
+
+
+def gaps(answers: list[tuple[float, str]]) -> list[tuple[float, float]]:
+    """Return the stretches without an answer: first miss to next answer."""
+    found: list[tuple[float, float]] = []
+    since: float | None = None
+    for at, version in answers:
+        if not version and since is None:
+            since = at
+        elif version and since is not None:
+            found.append((since, at))
+            since = None
+    if since is not None:
+        found.append((since, answers[-1][0]))
+    return found
+
+
+def _ask(address: str) -> str:
+    connection = http.client.HTTPConnection(address, packages.PORT, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        text = response.read().decode().strip()
+        return text if response.status == 200 else ""
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+
+
+def _watch(node: str, address: str, record: pathlib.Path) -> None:
+    with record.open("a") as lines:
+        due = time.time()
+        while True:
+            at = time.time()
+            line = {"at": at, "node": node, "version": _ask(address)}
+            lines.write(json.dumps(line) + "\n")
+            lines.flush()
+            due = max(due + INTERVAL_S, time.time())
+            time.sleep(due - time.time())
+
+
+def main() -> None:
+    """Read the command line and probe until killed."""
+    record = pathlib.Path(sys.argv[1])
+    for pair in sys.argv[2:]:
+        node, _, address = pair.partition("=")
+        threading.Thread(target=_watch, args=(node, address, record)).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Six real nodes, a repository, private servers and all services: one scenario."""
+
+import concurrent.futures
+import contextlib
+import datetime
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import yaml
+
+from tests.fixtures import (
+    consumer,
+    hub,
+    mariadb,
+    nodes,
+    packages,
+    rabbit,
+    repository,
+    services,
+)
+from tests.scenario import http_probe
+
+T = TypeVar("T")
+
+PROJECTS = ("red", "green", "blue")
+COMPUTES = 6
+CAMPAIGN = pathlib.Path(__file__).with_name("demo-service.yaml")
+SPARE = "compute-7"
+"""A seventh node in no campaign: its faults must not be lost either."""
+
+_DPKG = ["dpkg-query", "-Wf", "${Version}\n", packages.NAME, packages.COMMON]
+_TROUBLE = (AssertionError, OSError)
+"""What a call may raise while the service behind it is being killed."""
+
+
+def pair_of(name: str) -> int:
+    """Return which pair a node belongs to: 1 and 2, 3 and 4, 5 and 6."""
+    return (int(name.rpartition("-")[2]) + 1) // 2
+
+
+def inventory(bed_nodes: list[nodes.Node]) -> str:
+    """Return the simulated VIM's content: every project on every node."""
+    hosts, instances = [], []
+    for node in bed_nodes:
+        is_spare = node.name == SPARE
+        hosts.append(
+            {
+                "name": node.name,
+                "address": node.address,
+                "role": "storage" if is_spare else "compute",
+                "rack": f"rack-{pair_of(node.name)}",
+                "availability_zone": "az1",
+                "groups": [] if is_spare else [f"pair-{pair_of(node.name)}"],
+            }
+        )
+        for project in PROJECTS:
+            instance = {
+                "id": f"{project}-{node.name}",
+                "name": f"{project}-{node.name}",
+                "project": project,
+                "host": node.name,
+            }
+            if project == "red" and not is_spare:
+                instance["group"] = f"red-{pair_of(node.name)}"
+            instances.append(instance)
+    return yaml.safe_dump({"hosts": hosts, "instances": instances}, sort_keys=False)
+
+
+class Stage:
+    """Everything that one scenario needs.
+
+    :param has_spare: a seventh node, with role ``storage``.
+    """
+
+    def __init__(self, has_spare: bool = False) -> None:
+        self.bed = nodes.Bed(COMPUTES + has_spare)
+        self.undo = contextlib.ExitStack()
+        self.computes = [node for node in self.bed.nodes if node.name != SPARE]
+        self.times: dict[str, float] = {}
+
+    def up(self, version: str, release: str) -> "Stage":
+        """Build it, with ``version`` installed and ``release`` in every source."""
+        with contextlib.ExitStack() as undo:
+            started = time.monotonic()
+            self.bed.up()
+            undo.callback(self.bed.down)
+            self._note("bed", started)
+            self._servers(undo)
+            self._note("servers", started)
+            self._each(lambda node: self._install(node, version, release))
+            self._note("packages", started)
+            self._services(undo)
+            self._note("services", started)
+            self.undo = undo.pop_all()
+        return self
+
+    def down(self) -> None:
+        """Take it all down; idempotent."""
+        self.undo.close()
+
+    def _note(self, what: str, started: float) -> None:
+        self.times[what] = round(time.monotonic() - started, 2)
+
+    def _servers(self, undo: contextlib.ExitStack) -> None:
+        place = self.bed.hub
+        self.rabbit = rabbit.Rabbit(netns=place.netns, address=place.address)
+        self.mariadb = mariadb.MariaDB(netns=place.netns, address=place.address)
+        self.repository = repository.Repository(self.bed)
+        parts = (self.rabbit, self.mariadb, self.repository)
+        for part in parts:
+            undo.callback(part.stop)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for future in [pool.submit(part.start) for part in parts]:
+                future.result()
+
+    def _services(self, undo: contextlib.ExitStack) -> None:
+        text = inventory(self.bed.nodes)
+        self.services = services.Services(
+            self.bed, self.rabbit.url, self.mariadb.url, text
+        )
+        undo.callback(self.services.stop)
+        self.services.start()
+        self.api = self.services.api
+        wait_for("every agent is heard", self._is_every_agent_heard)
+
+    def _is_every_agent_heard(self) -> bool:
+        hosts = self.api.pages("/v1/hosts", "hosts")
+        return len([h for h in hosts if h["agent_seen_at"]]) == len(self.bed.nodes)
+
+    def _each(self, work: Callable[[nodes.Node], T]) -> dict[str, T]:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return dict(
+                zip(
+                    [node.name for node in self.bed.nodes],
+                    pool.map(work, self.bed.nodes),
+                    strict=True,
+                )
+            )
+
+    def _install(self, node: nodes.Node, version: str, release: str) -> None:
+        self.repository.enrol(node, release)
+        node.run(["apt-get", "update"], check=True)
+        wanted = [f"{name}={version}" for name in (packages.NAME, packages.COMMON)]
+        node.run(["apt-get", "install", "-y", *wanted], check=True)
+
+    def versions(self) -> dict[str, list[str]]:
+        """Return node -> installed versions of the service and its dependency."""
+        return self._each(lambda node: node.run(_DPKG, check=True).stdout.split())
+
+    def runs(self, name: str) -> list[str]:
+        """Return what the maintainer script wrote: version, verb, previous."""
+        argv = ["cut", "-d", " ", "-f", "1-3", packages.RUNS]
+        return self.bed.node(name).run(argv, check=True).stdout.splitlines()
+
+    def probe(self) -> http_probe.HttpProbe:
+        """Start asking every node ten times a second."""
+        targets = {node.name: node.address for node in self.computes}
+        probe = http_probe.HttpProbe(self.bed.hub, self.bed.dir, targets)
+        self.undo.callback(probe.stop)
+        return probe
+
+    def owner(self, project: str) -> consumer.ConsumerProcess:
+        """Start a consumer for ``project`` and subscribe it."""
+        record = self.bed.dir / f"consumer-{project}.jsonl"
+        with self.bed.hub.entered():
+            made = consumer.ConsumerProcess(record, host=hub.ADDRESS)
+        self.undo.callback(made.stop)
+        wanted = {
+            "name": project,
+            "project_id": project,
+            "url": f"http://{hub.ADDRESS}:{made.port}/{project}",
+        }
+        self.api.call("POST", "/v1/subscriptions", {"subscription": wanted})
+        return made
+
+    def begin(self, version: str) -> str:
+        """Create and start a campaign; return its id."""
+        given = {"document": CAMPAIGN.read_text(), "params": {"version": version}}
+        made = self.api.call("POST", "/v1/campaigns", {"campaign": given})["campaign"]
+        action = {"action": {"name": "start"}}
+        self.api.call("POST", f"/v1/campaigns/{made['id']}/actions", action)
+        return str(made["id"])
+
+    def wait_end(self, campaign_id: str, limit_s: float) -> dict[str, Any]:
+        """Wait until the campaign rests; return it."""
+        path = f"/v1/campaigns/{campaign_id}"
+        resting = {"committed", "rolled_back", "failed", "holding", "validated"}
+        found: dict[str, Any] = {}
+
+        def is_resting() -> bool:
+            with contextlib.suppress(*_TROUBLE):
+                found.update(self.api.get(path)["campaign"])
+            return found.get("state") in resting
+
+        try:
+            wait_for("the campaign rests", is_resting, limit_s)
+        except AssertionError as error:
+            waits = self.api.get(f"{path}/explain")["waits"]
+            raise AssertionError(f"{error}; {found.get('state')}; {waits}") from error
+        return found
+
+    def steps(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Return every step, in the order they were made."""
+        path = f"/v1/campaigns/{campaign_id}/steps?limit=500"
+        return self.api.pages(path, "steps")
+
+    def journal(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Return the whole journal, oldest first."""
+        path = f"/v1/campaigns/{campaign_id}/journal?limit=500"
+        return self.api.pages(path, "journal")
+
+    def steps_done(self, campaign_id: str) -> int:
+        """Return how many steps are done; 0 while nobody can tell."""
+        with contextlib.suppress(*_TROUBLE):
+            states = [step["state"] for step in self.steps(campaign_id)]
+            return states.count("done")
+        return 0
+
+    def faults(self, host: str) -> list[dict[str, Any]]:
+        """Return the faults of a host that took it down, oldest first."""
+        found = self.api.pages(f"/v1/faults?host={host}", "faults")
+        down = [fault for fault in found if fault["fault_type"] == "host.down"]
+        return sorted(down, key=lambda fault: str(fault["raised_at"]))
+
+
+def wait_for(what: str, condition: Callable[[], bool], limit_s: float = 30.0) -> None:
+    """Wait until ``condition`` holds.
+
+    :raises AssertionError: it did not in time.
+    """
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {limit_s} s")
+        time.sleep(0.1)
+
+
+def epoch(text: str) -> float:
+    """Return the API's time as seconds since the epoch."""
+    when = datetime.datetime.fromisoformat(text)
+    return when.replace(tzinfo=when.tzinfo or datetime.UTC).timestamp()

@@ -1,0 +1,372 @@
+"""Campaigns on real nodes, over real servers, with faults on purpose.
+
+Issue of the first thread, item 3.  Needs root (see ``nodes.missing``).
+"""
+
+import itertools
+import os
+import random
+import sys
+import time
+import unittest
+from typing import Any
+
+import testtools
+from testtools import content
+
+from tests.fixtures import consumer, nodes, packages
+from tests.scenario import http_probe
+from tests.scenario.stage import (
+    COMPUTES,
+    PROJECTS,
+    SPARE,
+    Stage,
+    epoch,
+    pair_of,
+    wait_for,
+)
+
+SLACK_S = 0.25
+"""The probe's interval, its own delay, and two clocks' reading."""
+BUDGET_S = 1.0
+"""Detected to the owner's handler (DR-3)."""
+BROKEN = "compute-6"
+SEED = int(os.environ.get("ESCALATOR_TEST_SEED", "20261121"))
+
+
+@unittest.skipIf(nodes.missing(), nodes.missing())
+class RealNodes(testtools.TestCase):
+    """One stage for each test: no test inherits another's leftovers."""
+
+    has_spare = False
+    version, release = "1.0", "s2"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stage = Stage(self.has_spare)
+        self.addOnException(lambda _: self._keep_logs())
+        self.addCleanup(self.stage.down)
+        self.stage.up(self.version, self.release)
+        self.tell(f"stage is up: {self.stage.times}")
+
+    def _keep_logs(self) -> None:
+        if hasattr(self.stage, "services"):
+            logs = self.stage.services.logs()
+            self.addDetail("logs", content.text_content(logs))
+
+    def tell(self, text: str) -> None:
+        """Print a measured figure where a test runner does not swallow it."""
+        sys.stderr.write(f"{self.id().rpartition('.')[2]}: {text}\n")
+
+    def assert_versions(self, expected: dict[str, str]) -> None:
+        found = self.stage.versions()
+        self.assertEqual({n: [v, v] for n, v in expected.items()}, found)
+
+    def all_at(self, version: str) -> dict[str, str]:
+        return {node.name: version for node in self.stage.bed.nodes}
+
+    def work_windows(self, campaign_id: str) -> dict[str, list[tuple[float, float]]]:
+        """Return host -> when it was worked on, from first step to last."""
+        slots: dict[str, list[dict[str, Any]]] = {}
+        for step in self.stage.steps(campaign_id):
+            if step["started_at"] and step["ended_at"]:
+                slots.setdefault(step["host"], []).append(step)
+        return {host: [_span(steps)] for host, steps in slots.items()}
+
+    def assert_budgets_held(self, campaign_id: str) -> None:
+        """At most two at once, never two of one pair: by the steps' times."""
+        windows = self.work_windows(campaign_id)
+        moments = sorted(start for spans in windows.values() for start, _ in spans)
+        for moment in moments:
+            busy = [
+                host
+                for host, spans in windows.items()
+                if any(start <= moment < end for start, end in spans)
+            ]
+            self.assertLessEqual(len(busy), 2, str(busy))
+            pairs = [pair_of(host) for host in busy]
+            self.assertEqual(len(set(pairs)), len(pairs), str(busy))
+
+    def assert_answers_elsewhere(
+        self, campaign_id: str, probe: http_probe.HttpProbe
+    ) -> None:
+        """A daemon is silent only while its own package is changed."""
+        installs = {
+            step["host"]: _span([step])
+            for step in self.stage.steps(campaign_id)
+            if step["name"] == "install"
+        }
+        answers = probe.answers()
+        self.assertEqual(COMPUTES, len(answers))
+        for host, found in answers.items():
+            start, end = installs[host]
+            missed = http_probe.gaps(found)
+            outside = [
+                gap
+                for gap in missed
+                if gap[0] < start - SLACK_S or gap[1] > end + SLACK_S
+            ]
+            self.assertEqual([], outside, f"{host}: install {start} to {end}")
+            longest = max((b - a for a, b in missed), default=0.0)
+            self.tell(
+                f"{host}: {len(found)} probes, {len(missed)} gaps, "
+                f"longest {longest * 1000:.0f} ms, install {end - start:.2f} s"
+            )
+
+
+class TestUpgrade(RealNodes):
+    def test_a_all_six_go_up_two_at_a_time(self) -> None:
+        """E-0, P-4b: budgets hold, the other nodes' daemons answer throughout."""
+        probe = self.stage.probe()
+        started = time.monotonic()
+        campaign_id = self.stage.begin("2.0")
+        ended = self.stage.wait_end(campaign_id, 180)
+        self.assertEqual("committed", ended["state"], ended["state_reason"])
+        self.tell(f"six nodes in {time.monotonic() - started:.1f} s")
+        time.sleep(0.5)
+        probe.stop()
+        self.assert_versions(self.all_at("2.0"))
+        for node in self.stage.computes:
+            last = probe.answers()[node.name][-1][1]
+            self.assertEqual("2.0", last, node.name)
+        self.assert_budgets_held(campaign_id)
+        self.assert_answers_elsewhere(campaign_id, probe)
+
+
+class TestBadPackage(RealNodes):
+    version, release = "2.0", "s3"
+
+    def test_b_a_bad_package_is_undone_everywhere(self) -> None:
+        """P-4c, R-2: undo and retry as the file says, then all, in reverse."""
+        self.stage.bed.node(BROKEN).write(packages.BROKEN_MARK, "")
+        campaign_id = self.stage.begin("2.1")
+        ended = self.stage.wait_end(campaign_id, 240)
+        self.assertEqual("rolled_back", ended["state"], ended["state_reason"])
+        self.assertIn(BROKEN, ended["state_reason"])
+        self.assert_versions(self.all_at("2.0"))
+        self.assertEqual(
+            [
+                "2.0 configure none",
+                "2.1 configure 2.0",
+                "2.0 configure 2.1",
+                "2.1 configure 2.0",
+                "2.0 configure 2.1",
+            ],
+            self.stage.runs(BROKEN),
+        )
+        self._assert_found_by_verification(campaign_id)
+        self._assert_reverse_order(campaign_id)
+
+    def _assert_found_by_verification(self, campaign_id: str) -> None:
+        failed = [
+            (line["host"], line["name"])
+            for line in self.stage.journal(campaign_id)
+            if line["object_type"] == "step" and line["to_state"] == "failed"
+        ]
+        self.assertEqual([(BROKEN, "answer")] * 2, failed)
+
+    def _assert_reverse_order(self, campaign_id: str) -> None:
+        """Who was worked on last is undone first."""
+        journal = self.stage.journal(campaign_id)
+        begun = next(
+            line["seq"]
+            for line in journal
+            if line["object_type"] == "campaign" and line["to_state"] == "rolling_back"
+        )
+        last_done: dict[str, int] = {}
+        undone: list[str] = []
+        for line in journal:
+            if line["object_type"] == "step" and line["intent"] == "run":
+                if line["seq"] < begun and line["to_state"] == "done":
+                    last_done[line["host"]] = line["seq"]
+            if line["object_type"] == "slot" and line["to_state"] == "reverting":
+                undone.append(line["host"])
+        done_before = [host for host in undone if host != BROKEN]
+        expected = sorted(done_before, key=lambda host: -last_done[host])
+        self.assertEqual(expected, done_before)
+        self.assertIn(BROKEN, undone)
+        self.assertGreaterEqual(len(undone), 5)
+
+
+class TestCutLink(RealNodes):
+    CUT = "compute-6"
+
+    def test_c_a_cut_link_stops_and_undoes_the_campaign(self) -> None:
+        """DR-1 to DR-9: the owners know within a second, the rest goes back."""
+        owners = {project: self.stage.owner(project) for project in PROJECTS}
+        campaign_id = self.stage.begin("2.0")
+        wait_for("a node is done", lambda: self._is_one_done(campaign_id), 60)
+        cut_at = time.time()
+        self.stage.bed.node(self.CUT).link_down()
+        for project, owner in owners.items():
+            self._assert_told(project, owner, cut_at)
+        ended = self.stage.wait_end(campaign_id, 180)
+        self.assertEqual("rolled_back", ended["state"], ended["state_reason"])
+        self.assertIn(self.CUT, ended["state_reason"])
+        self.assert_versions(self.all_at("1.0"))
+        self._assert_quarantined()
+        self._assert_kept(campaign_id)
+
+    def _is_one_done(self, campaign_id: str) -> bool:
+        return any(
+            step["name"] == "uncordon" and step["state"] == "done"
+            for step in self.stage.steps(campaign_id)
+        )
+
+    def _assert_told(
+        self, project: str, owner: consumer.ConsumerProcess, cut_at: float
+    ) -> None:
+        """The owner hears of its own instances only, in time."""
+        wait_for(f"{project} is told", lambda: _down(owner.heard()) != [], 10)
+        (heard,) = _down(owner.heard())
+        (fault,) = heard["body"]["faults"]
+        times = fault["times"]
+        took = heard["at"] - times["T1"]
+        self.tell(
+            f"{project}: cut -> detected {(times['T1'] - cut_at) * 1000:.0f} ms, "
+            f"detected -> handler {took * 1000:.1f} ms, "
+            f"{len(fault['instances'])} instances"
+        )
+        self.assertLess(took, BUDGET_S)
+        self.assertTrue(fault["is_marked_down"])
+        names = [each["name"] for each in fault["instances"]]
+        self.assertIn(f"{project}-{self.CUT}", names)
+        self.assertEqual([], [n for n in names if not n.startswith(f"{project}-")])
+
+    def _assert_quarantined(self) -> None:
+        hosts = {h["name"]: h for h in self.stage.api.pages("/v1/hosts", "hosts")}
+        quarantined = [n for n, host in hosts.items() if host["is_quarantined"]]
+        self.assertEqual([self.CUT], quarantined)
+        self.assertEqual("down", hosts[self.CUT]["state"])
+        self.assertEqual("1.0", installed_fact(hosts[self.CUT]))
+
+    def _assert_kept(self, campaign_id: str) -> None:
+        """The fault and every hop of it can be asked for afterwards (DR-9)."""
+        (brief,) = self.stage.faults(self.CUT)
+        wait_for("the notices are settled", lambda: self._settled(brief["id"]) == 3)
+        fault = self.stage.api.get(f"/v1/faults/{brief['id']}")["fault"]
+        self.assertEqual([campaign_id], fault["campaign_ids"])
+        for notice in fault["notices"]:
+            self.assertEqual("delivered", notice["state"])
+            self.assertLess(notice["detected_to_taken_ms"], BUDGET_S * 1000)
+
+    def _settled(self, fault_id: str) -> int:
+        fault = self.stage.api.get(f"/v1/faults/{fault_id}")["fault"]
+        return len(fault["notices"])
+
+
+class TestKilledServices(RealNodes):
+    has_spare = True
+    cuts = 0
+
+    def test_d_killed_services_lose_and_repeat_nothing(self) -> None:
+        """RU-1, E-0: the campaign ends, once per node, and no fault is lost."""
+        dice = random.Random(SEED)
+        owners = {project: self.stage.owner(project) for project in PROJECTS}
+        campaign_id = self.stage.begin("2.0")
+        victims = ["conductor", "agent", "inspector", "rabbit"]
+        dice.shuffle(victims)
+        moments = sorted(dice.sample(range(2, 34), len(victims)))
+        for victim, moment in zip(victims, moments, strict=True):
+            self._kill_at(dice, campaign_id, victim, moment)
+        ended = self.stage.wait_end(campaign_id, 300)
+        self.assertEqual("committed", ended["state"], ended["state_reason"])
+        expected = ["1.0 configure none", "2.0 configure 1.0"]
+        for node in self.stage.computes:
+            self.assertEqual(expected, self.stage.runs(node.name), node.name)
+        self.assert_versions({**self.all_at("2.0"), SPARE: "1.0"})
+        self.assert_budgets_held(campaign_id)
+        self._assert_no_fault_lost(owners)
+
+    def _kill_at(
+        self, dice: random.Random, campaign_id: str, victim: str, moment: int
+    ) -> None:
+        """Kill ``victim`` once ``moment`` steps are done, then restart it."""
+        wait_for(
+            f"{moment} steps are done",
+            lambda: self.stage.steps_done(campaign_id) >= moment,
+            180,
+        )
+        time.sleep(dice.uniform(0.0, 0.5))
+        away_s = dice.uniform(0.2, 1.5)
+        name = self._agent_at_work(campaign_id) if victim == "agent" else victim
+        self.tell(f"seed {SEED}: kill -9 {name} after {moment} steps, {away_s:.2f} s")
+        if name == "rabbit":
+            self.stage.rabbit.kill9()
+        else:
+            self.stage.services.kill9(name)
+        if victim in ("inspector", "rabbit"):
+            self._cut_spare()
+        time.sleep(away_s)
+        if name == "rabbit":
+            self.stage.rabbit.restart()
+        else:
+            self.stage.services.restart(name)
+            self.stage.services.wait_ready(name)
+        if victim in ("inspector", "rabbit"):
+            self._mend_spare()
+
+    def _agent_at_work(self, campaign_id: str) -> str:
+        """Return a node with a step under way, or the first one."""
+        for step in self.stage.steps(campaign_id):
+            if step["state"] in ("dispatched", "running", "verifying"):
+                return str(step["host"])
+        return "compute-1"
+
+    def _cut_spare(self) -> None:
+        self.cuts += 1
+        self.stage.bed.node(SPARE).link_down()
+        time.sleep(1.0)
+
+    def _mend_spare(self) -> None:
+        """Plug the cable in once the fault was told, and see it cleared."""
+        wait_for("the fault is kept", lambda: len(self._faults()) >= self.cuts, 60)
+        self.stage.bed.node(SPARE).link_up()
+        wait_for("the fault is cleared", self._is_all_clear, 60)
+
+    def _faults(self) -> list[dict[str, Any]]:
+        try:
+            return self.stage.faults(SPARE)
+        except (AssertionError, OSError):
+            return []
+
+    def _is_all_clear(self) -> bool:
+        found = self._faults()
+        return found != [] and all(fault["state"] == "cleared" for fault in found)
+
+    def _assert_no_fault_lost(
+        self, owners: dict[str, consumer.ConsumerProcess]
+    ) -> None:
+        ids = {fault["id"] for fault in self.stage.faults(SPARE)}
+        self.assertEqual(self.cuts, len(ids))
+        for project, owner in owners.items():
+            self._wait_told(project, owner, ids)
+            notices = [heard["body"]["notice_id"] for heard in _down(owner.heard())]
+            self.tell(f"{project}: {len(notices)} notices of {len(ids)} faults")
+
+    def _wait_told(
+        self, project: str, owner: consumer.ConsumerProcess, ids: set[str]
+    ) -> None:
+        wait_for(f"{project} hears all", lambda: _told(owner) >= ids, 60)
+
+
+def installed_fact(host: dict[str, Any]) -> str:
+    """Return the version that the host's agent told last."""
+    return str(host["facts"]["packages"][packages.NAME])
+
+
+def _down(heard: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in heard if each["body"]["event"] == "host.down"]
+
+
+def _told(owner: consumer.ConsumerProcess) -> set[str]:
+    faults = itertools.chain.from_iterable(
+        heard["body"]["faults"] for heard in _down(owner.heard())
+    )
+    return {fault["fault_id"] for fault in faults}
+
+
+def _span(steps: list[dict[str, Any]]) -> tuple[float, float]:
+    starts = [epoch(step["started_at"]) for step in steps]
+    ends = [epoch(step["ended_at"]) for step in steps]
+    return min(starts), max(ends)

@@ -1,0 +1,329 @@
+"""One mutation of the golden file for every rule (P-4)."""
+
+import copy
+import re
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from escalator.domain import finding, lints
+from escalator.domain.plan import Target
+from tests.fixtures import campaigns
+
+Document = dict[str, Any]
+Change = Callable[[Document], object]
+
+FLEET = campaigns.fleet()
+GOLDEN: Document = yaml.safe_load(campaigns.golden())
+
+
+def _golden() -> Document:
+    return copy.deepcopy(GOLDEN)
+
+
+def _put(*path: Any) -> Change:
+    """Return the change that writes the last of ``path`` at the others."""
+
+    def change(document: Document) -> None:
+        node: Any = document
+        for part in path[:-2]:
+            node = node[part]
+        node[path[-2]] = path[-1]
+
+    return change
+
+
+def _cut(*path: Any) -> Change:
+    def change(document: Document) -> None:
+        node: Any = document
+        for part in path[:-1]:
+            node = node[part]
+        del node[path[-1]]
+
+    return change
+
+
+def _more(change: dict[str, Any]) -> Change:
+    """Return the change that adds a second procedure, altered by ``change``."""
+
+    def add(document: Document) -> None:
+        copied = copy.deepcopy(document["procedures"][0])
+        document["procedures"].append({**copied, "id": "second", **change})
+
+    return add
+
+
+def _both(*changes: Change) -> Change:
+    return lambda document: [change(document) for change in changes]
+
+
+P = ("procedures", 0)
+STEP = (*P, "steps")
+CHECKPOINT, CORDON, DRAIN, INSTALL, VERIFY = ((*STEP, n) for n in range(5))
+MATCH = ("selectors", "computes", "match")
+LADDER = ("recovery", "node-ladder")
+
+MUTATIONS: dict[str, list[tuple[str, Change]]] = {
+    "C301": [],  # what is given is no part of the file: test_reading
+    "C302": [("/params/version", _cut("params", "version", "default"))],
+    "C303": [("/params/version/default", _put("params", "version", "default", 2.0))],
+    "C401": [
+        ("/selectors/computes/match/tag", _put(*MATCH, "tag", "compute-07")),
+        ("/selectors/computes/match/rack/1", _put(*MATCH, "rack", ["R1", "COMPUTE-7"])),
+        ("/selectors/computes/match/name", _put(*MATCH, "name", "x")),
+        ("/selectors/computes/match/facts.fqdn", _put(*MATCH, "facts.fqdn", "x")),
+        (
+            "/selectors/computes/order_by/0/fact",
+            _put("selectors", "computes", "order_by", 0, "fact", "hostname"),
+        ),
+        (
+            "/procedures/0/steps/3/with/packages/demo-service",
+            _put(*INSTALL, "with", "packages", "demo-service", "get compute-03.lab:1"),
+        ),
+        (
+            "/verify/smoke/with/compute-99",
+            _put("verify", "smoke", "with", "compute-99", 1),
+        ),
+        ("/params/version/default", _put("params", "version", "default", "compute-11")),
+    ],
+    "C402": [
+        ("/procedures/0/select", _put(*P, "select", "stores")),
+        ("/procedures/0/budgets/1", _put(*P, "budgets", 1, "row")),
+        ("/procedures/0/steps/0/checkpoint", _put(*CHECKPOINT, "checkpoint", "cp-x")),
+        ("/procedures/0/steps/4/verify", _put(*VERIFY, "verify", "full")),
+        ("/procedures/0/on_failure", _put(*P, "on_failure", "other-ladder")),
+        ("/procedures/0/on_failure", _put(*P, "on_failure", "on_fault")),
+        ("/procedures/0/after", _put(*P, "after", "earlier")),
+        ("/procedures/0/after/0", _put(*P, "after", ["earlier"])),
+        (
+            "/procedures/0/steps/3/with/packages/demo-service",
+            _put(*INSTALL, "with", "packages", "demo-service", "${release}"),
+        ),
+        ("/procedures/0/parallel", _put(*P, "parallel", "${many}")),
+    ],
+    "C403": [
+        ("/procedures/0/steps/1/id", _put(*CORDON, "id", "checkpoint")),
+        (
+            "/budgets/3/id",
+            lambda document: document["budgets"].append(document["budgets"][0]),
+        ),
+        ("/procedures/1/id", _more({"id": "computes", "level": 20})),
+    ],
+    "C404": [
+        ("/procedures/0/steps/3/action", _put(*INSTALL, "action", "package.add")),
+        ("/verify/smoke/action", _put("verify", "smoke", "action", "smoke.run")),
+        ("/checkpoints/0/driver", _put("checkpoints", 0, "driver", "snapshot")),
+    ],
+    "C405": [
+        ("/selectors/computes/match/roles", _put(*MATCH, "roles", "compute")),
+        ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "row")),
+        ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "name")),
+    ],
+    "C501": [
+        ("/procedures/0/after", _put(*P, "after", ["computes"])),
+        (
+            "/procedures/0/after",
+            _both(_more({"after": ["computes"]}), _put(*P, "after", ["second"])),
+        ),
+        (
+            "/procedures/0/after",
+            _both(_more({"level": 20}), _put(*P, "after", ["second"])),
+        ),
+    ],
+    "C502": [
+        ("/procedures/0/parallel", _put(*P, "parallel", 0)),
+        ("/procedures/0/parallel", _put(*P, "parallel", "0%")),
+    ],
+    "C503": [("/procedures/1", _more({}))],
+    "C601": [
+        ("/procedures/0/steps/4", _put(*VERIFY, "action", "package.verify")),
+        ("/procedures/0/steps/4", _cut(*VERIFY, "verify")),
+    ],
+    "C602": [
+        ("/procedures/0/steps/3", _cut(*INSTALL, "expected")),
+        ("/procedures/0/steps/0", _cut(*CHECKPOINT, "timeout")),
+    ],
+    "C603": [
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "2 minutes")),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
+        ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
+        ("/finish/soak", _put("finish", "soak", "1:30")),
+    ],
+    "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
+    "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
+    "C606": [("/procedures/0/steps/3", _cut(*INSTALL, "idempotent"))],
+    "C607": [
+        ("/procedures/0/steps/3/undo", _put(*INSTALL, "undo", "package.remove")),
+        ("/procedures/0/steps/3/undo", _put(*INSTALL, "undo", "package_manifest")),
+    ],
+    "C608": [
+        ("/verify/smoke/action", _put("verify", "smoke", "action", "package.install")),
+        ("/checkpoints/0/driver", _put("checkpoints", 0, "driver", "package.verify")),
+        ("/procedures/0/steps/3/action", _put(*INSTALL, "action", "package_manifest")),
+    ],
+    "C609": [
+        ("/procedures/0/steps/2", _cut(*CHECKPOINT)),
+        (
+            "/procedures/0/steps/0",
+            _put(*STEP, 0, {"id": "checkpoint", "checkpoint": "waived"}),
+        ),
+        (
+            "/procedures/0/steps/2",
+            lambda document: document["procedures"][0]["steps"].append(
+                document["procedures"][0]["steps"].pop(0)
+            ),
+        ),
+    ],
+    "C610": [("/procedures/0/steps/1", _cut(*CORDON))],
+    "C701": [
+        ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
+        ("/budgets/1/max_down", _put("budgets", 1, "max_down", "0%")),
+    ],
+    "C703": [("/procedures/0", _put(*P, "budgets", []))],
+    "C704": [("/procedures/0/select", _put(*MATCH, "rack", "R9"))],
+    "C801": [("/recovery/node-ladder", _cut(*LADDER, 2))],
+    "C802": [("/procedures/0/on_failure", _put(*LADDER, 2, "classes", ["permanent"]))],
+    "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
+}
+
+
+def _check(
+    document: Document, targets: list[Target] | None = None
+) -> tuple[finding.Finding, ...]:
+    fleet = FLEET if targets is None else targets
+    return lints.check(document, {}, campaigns.CATALOGUE, fleet)
+
+
+class MutationTest(unittest.TestCase):
+    def test_the_golden_file_has_no_finding(self) -> None:
+        self.assertEqual((), _check(_golden()))
+
+    def test_every_mutation_is_caught_by_its_rule_alone(self) -> None:
+        """P-4: the rule, the place and nothing else."""
+        for rule, mutations in MUTATIONS.items():
+            for pointer, change in mutations:
+                with self.subTest(rule=rule, pointer=pointer):
+                    document = _golden()
+                    change(document)
+                    found = _check(document)
+                    expected = [(rule, pointer)]
+                    self.assertEqual(
+                        expected, [(each.rule, each.pointer) for each in found]
+                    )
+                    self.assertTrue(found[0].detail and found[0].remedy)
+
+    def test_every_documented_rule_has_a_mutation(self) -> None:
+        documented = set(re.findall(r"^(C\d\d\d)  ", lints.__doc__ or "", re.M))
+        elsewhere = {"C101", "C102", "C103", "C104", "C201", "C202", "C203", "C611"}
+        fleet_only = {"C702"}
+        self.assertEqual(documented - elsewhere - fleet_only, set(MUTATIONS))
+
+    def test_warnings_do_not_refuse(self) -> None:
+        for rule, mutations in MUTATIONS.items():
+            for _, change in mutations:
+                document = _golden()
+                change(document)
+                is_error = lints.has_errors(_check(document))
+                self.assertEqual(rule not in ("C703", "C704", "C803"), is_error, rule)
+
+
+class DetailTest(unittest.TestCase):
+    def test_the_cycle_is_printed(self) -> None:
+        """P-1a"""
+        document = _golden()
+        _more({"after": ["computes"]})(document)
+        document["procedures"][0]["after"] = ["second"]
+        (found,) = _check(document)
+        self.assertIn("computes -> second -> computes", found.detail)
+
+    def test_installed_actions_are_told(self) -> None:
+        document = _golden()
+        document["procedures"][0]["steps"][3]["action"] = "package.add"
+        (found,) = _check(document)
+        self.assertIn("package.install", found.remedy)
+        self.assertNotIn("package_manifest", found.remedy)
+
+    def test_missing_classes_are_told(self) -> None:
+        document = _golden()
+        document["recovery"]["node-ladder"][2]["classes"] = ["permanent", "transient"]
+        (found,) = _check(document)
+        self.assertIn("timeout, verification", found.detail)
+
+    def test_several_faults_are_found_at_once(self) -> None:
+        document = _golden()
+        for rule in ("C604", "C605", "C701", "C801"):
+            MUTATIONS[rule][0][1](document)
+        rules = {each.rule for each in _check(document)}
+        self.assertEqual({"C604", "C605", "C701", "C801"}, rules)
+
+
+class HostNameTest(unittest.TestCase):
+    def test_a_value_that_a_fact_has_is_no_host_name(self) -> None:
+        """A host named like its role does not make the role forbidden."""
+        fleet = [Target("compute", role="compute"), Target("R7", rack="R1")]
+        self.assertEqual((), _check(_golden(), fleet))
+
+    def test_submitted_values_are_looked_at_too(self) -> None:
+        found = lints.check(
+            _golden(), {"version": "compute-01"}, campaigns.CATALOGUE, FLEET
+        )
+        self.assertEqual(
+            [("C401", "/params/version")], [(each.rule, each.pointer) for each in found]
+        )
+
+    def test_without_an_inventory_only_the_fact_shows(self) -> None:
+        document = _golden()
+        document["selectors"]["computes"]["match"]["tag"] = "compute-07"
+        found = lints.check(document, {}, campaigns.CATALOGUE, None)
+        self.assertEqual((), found)
+
+    def test_versions_are_no_host_names(self) -> None:
+        fleet = [*FLEET, Target("2"), Target("v1")]
+        self.assertEqual((), _check(_golden(), fleet))
+
+
+class FleetTest(unittest.TestCase):
+    def test_a_used_up_budget_is_a_warning(self) -> None:
+        fleet = campaigns.fleet(12)
+        fleet[:2] = campaigns.fleet(2, is_up=False)
+        found = _check(_golden(), fleet)
+        self.assertEqual(
+            [("C702", "/procedures/0/budgets", "warning")],
+            [(each.rule, each.pointer, each.severity) for each in found],
+        )
+        self.assertIn("rack R1 2/2", found[0].detail)
+
+    def test_ordered_or_separate_procedures_may_stand_together(self) -> None:
+        for change in ({"level": 20}, {"after": ["computes"]}):
+            document = _golden()
+            _more(change)(document)
+            self.assertEqual((), _check(document))
+        document = _golden()
+        document["selectors"]["r1"] = {"match": {"rack": "R1"}}
+        document["selectors"]["computes"]["exclude"].append({"rack": "R1"})
+        _more({"select": "r1"})(document)
+        self.assertEqual((), _check(document))
+
+    def test_an_edge_over_a_third_orders_two(self) -> None:
+        document = _golden()
+        document["selectors"]["none"] = {"match": {"rack": "R9"}}
+        _more({"id": "middle", "after": ["computes"], "select": "none"})(document)
+        _more({"after": ["middle"]})(document)
+        self.assertEqual(["C704"], [each.rule for each in _check(document)])
+
+
+class RobustnessTest(unittest.TestCase):
+    @given(st.data())
+    def test_no_shape_makes_the_lints_stumble(self, data: st.DataObject) -> None:
+        """What the schema will refuse must not crash the rules before."""
+        junk = st.sampled_from([None, 0, -1, 1.5, True, "", "x", "${y}", [], {}, [[]]])
+        document: Any = _golden()
+        for _ in range(data.draw(st.integers(1, 4))):
+            paths = [path for path in campaigns.nodes(document) if path]
+            path = data.draw(st.sampled_from(paths))
+            _put(*path, data.draw(junk))(document)
+        lints.check_document(document, {}, campaigns.CATALOGUE, FLEET)

@@ -1,0 +1,146 @@
+"""What crosses the bus keeps its shape, or changes its version (RU-1)."""
+
+import dataclasses
+import json
+import unittest
+from typing import Any
+
+from oslo_versionedobjects import base as ovo
+from oslo_versionedobjects import fixture
+
+from escalator.domain import commands, events, states
+from escalator.objects import base, event, fields, order, registry
+
+FINGERPRINTS = {
+    "AgentBeat": "1.0-7bfc397914740c132e34a8c1a0db13a5",
+    "Campaign": "1.0-d5ef41d59a4a99486f73f0361063cd19",
+    "CampaignChanged": "1.0-f1e045cf60d38c922aae1544c843e3fc",
+    "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
+    "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
+    "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
+    "FaultRecord": "1.0-c1c740908dbcf1af42c20ea4711ef90c",
+    "FaultRecordList": "1.0-3059c57db326e80b22ca09afa555134c",
+    "Host": "1.0-f7b5cad0f472b500f39249028f64f9f5",
+    "HostList": "1.0-8442030defb827154755b9fb623a0f3f",
+    "HostMarkedDown": "1.0-97edebc573052ef61db52b0b2ef380c1",
+    "HostMarkedUp": "1.0-939c9048133c94c82c1401bffd9b7599",
+    "JournalEntry": "1.0-2aa668c040477272d1628658fb45afd7",
+    "JournalList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
+    "NoticeSettled": "1.0-b9d65379a22ad39e44484f5ee123af2b",
+    "Service": "1.0-86b30b6f9ecd7969fb68c4ca13cc66d3",
+    "ServiceList": "1.0-7723e30fa0f43b7ab76cf0a4ad4c074d",
+    "Step": "1.0-3de542dbc62b37129a22a78897f10b6c",
+    "StepList": "1.0-d9da45fe6c8e539b2751954c2ecf3398",
+    "StepOrder": "1.0-e8fe580476bf70f69784b748909bc472",
+    "StepProbe": "1.0-701c28115a9b6e6868e9a8fc4b9717cd",
+    "StepReported": "1.0-0ee936aaeba997aec138ebc5e4157e0e",
+    "Subscription": "1.0-45b147d37ca1b377f0437529b5867023",
+    "SubscriptionList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
+    "SubscriptionsChanged": "1.0-7ab07ba3e377012a4def2a874ff946ed",
+}
+"""Change one only together with the class's VERSION and its history."""
+
+UUID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+FAULT = events.Fault(
+    UUID, "h1", "host.down", "critical", {"T0": 1.0, "T1": 1.25}, {"missed": 3}
+)
+IMPACT = events.Impact(
+    FAULT, (events.AffectedInstance("i1", "p1", "vm"),), True, {"T2": 1.5}
+)
+EVENTS: tuple[Any, ...] = (
+    events.FaultConfirmed(UUID, (FAULT,)),
+    events.FaultCleared(UUID, (FAULT,), 2.0),
+    events.HostMarkedDown(UUID, (IMPACT,)),
+    events.HostMarkedUp(UUID, (IMPACT,), 3.0),
+    events.StepReported(
+        UUID, UUID, UUID, "h1", "a1", 1, 7, "failed", "transient", "x", {"n": [1]}
+    ),
+    events.AgentBeat("h1", "a1", ("node", "vim"), {"kernel": "6.1"}, 4.0, 1.0),
+    events.CampaignChanged(
+        UUID, UUID, "c", "p1", "running", "holding", "fault", ("h1", "h2"), 5.0
+    ),
+    events.NoticeSettled(
+        UUID, "n1", UUID, (UUID,), "s1", "p1", "dead", 5, {"T6": 6.0}, "late", "{}"
+    ),
+    events.SubscriptionsChanged(UUID, ("s1", "s2")),
+)
+COMMANDS: tuple[Any, ...] = (
+    commands.RunStep(
+        UUID, UUID, "h1", "node", "action", "run", "package.install", {"a": 1},
+        2, 9, "probe", True, 30.0, 99.5, {"result": {}},
+    ),
+    commands.ProbeStep(UUID, UUID, "h1", "vim", 2, 9),
+)  # fmt: skip
+
+
+def over_the_wire(made: Any) -> Any:
+    """Return ``made`` as the other side of the bus builds it."""
+    return base.EscalatorObject.obj_from_primitive(
+        json.loads(json.dumps(made.obj_to_primitive()))
+    )
+
+
+class Fingerprints(unittest.TestCase):
+    def test_nobody_changed_an_object_without_its_version(self) -> None:
+        """RU-1."""
+        classes = {cls.obj_name(): [cls] for cls in registry.CLASSES}
+        expected, found = fixture.ObjectVersionChecker(classes).test_hashes(
+            FINGERPRINTS
+        )
+        self.assertEqual(expected, found)
+
+    def test_every_registered_class_is_listed(self) -> None:
+        """The registry is explicit: importing a module must not add to it."""
+        registered = {
+            cls
+            for found in ovo.VersionedObjectRegistry.obj_classes().values()
+            for cls in found
+            if cls.__module__.startswith("escalator.")
+        }
+        self.assertEqual(set(registry.CLASSES), registered)
+
+    def test_a_fingerprint_shows_a_records_members_and_an_enums(self) -> None:
+        """The library's own fingerprint would not notice either."""
+        self.assertIn("evidence", repr(fields.RecordsField(events.Fault)))
+        self.assertIn("paused", repr(fields.EnumField(states.CampaignState)))
+
+
+class RoundTrips(unittest.TestCase):
+    def test_every_event_survives_the_wire(self) -> None:
+        for fact in EVENTS:
+            with self.subTest(type(fact).__name__):
+                self.assertEqual(fact, over_the_wire(event.wrap(fact)).to_domain())
+
+    def test_every_event_has_an_example_above(self) -> None:
+        self.assertEqual(
+            {cls.DOMAIN for cls in event.CLASSES}, {type(fact) for fact in EVENTS}
+        )
+
+    def test_envelopes_have_the_members_of_their_facts(self) -> None:
+        classes: tuple[Any, ...] = (*event.CLASSES, order.StepOrder, order.StepProbe)
+        for cls in classes:
+            members = {field.name for field in dataclasses.fields(cls.DOMAIN)}
+            self.assertEqual(members, set(cls.fields), cls.__name__)
+
+    def test_every_order_survives_the_wire(self) -> None:
+        for command in COMMANDS:
+            with self.subTest(type(command).__name__):
+                self.assertEqual(
+                    command, over_the_wire(order.wrap(command)).to_domain()
+                )
+
+    def test_what_a_newer_peer_added_to_a_record_is_dropped(self) -> None:
+        envelope = event.wrap(EVENTS[0]).obj_to_primitive()
+        envelope["escalator_object.data"]["faults"][0]["novelty"] = 1
+        received: Any = base.EscalatorObject.obj_from_primitive(envelope)
+        self.assertEqual(EVENTS[0], received.to_domain())
+
+    def test_a_record_without_a_required_member_is_refused(self) -> None:
+        envelope = event.wrap(EVENTS[0]).obj_to_primitive()
+        del envelope["escalator_object.data"]["faults"][0]["host"]
+        with self.assertRaises(ValueError):
+            base.EscalatorObject.obj_from_primitive(envelope)
+
+    def test_what_is_no_uuid_is_refused(self) -> None:
+        with self.assertRaises(ValueError):
+            event.wrap(events.SubscriptionsChanged("not-a-uuid", ()))
