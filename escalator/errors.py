@@ -119,7 +119,8 @@ class ActionFailed(EscalatorError):
     """A step's action did not reach its goal.
 
     :ivar failure_class: selects the rung of the recovery ladder:
-        ``transient``, ``permanent``, ``verification``, ``timeout``.
+        ``transient``, ``permanent``, ``verification``, ``timeout``; and
+        ``interrupted``, which an agent reports as an unknown outcome.
     """
 
     code = "escalator.action.failed"

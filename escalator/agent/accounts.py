@@ -47,9 +47,7 @@ class Teller:
             reported_at=self.clock(),
         )
 
-    def failure(
-        self, order: commands.RunStep, error: Exception
-    ) -> events.StepReported:
+    def failure(self, order: commands.RunStep, error: Exception) -> events.StepReported:
         """Return the report of what an action raised.
 
         An interrupted program may have acted: unknown, so that the step's

@@ -1,8 +1,11 @@
-"""What the heartbeat tells of the node: versions of watched packages."""
+"""Heartbeats, and what they tell of the node."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+from escalator.domain import events
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 
@@ -45,3 +48,47 @@ class PackageFacts:
             return None
         status = os.stat(self._status_path)
         return status.st_mtime_ns, status.st_ino
+
+
+class Beats(Protocol):
+    """What the agent needs of ``bus.heartbeat.BeatSender``."""
+
+    def send(self, beat: events.AgentBeat) -> bool: ...
+
+
+class Heart:
+    """Sends one beat per call of :meth:`beat`."""
+
+    def __init__(
+        self,
+        host: str,
+        agent: str,
+        capabilities: tuple[str, ...],
+        interval_s: float,
+        sender: Beats,
+        packages: PackageFacts,
+        is_cut_off: Callable[[], bool],
+    ) -> None:
+        self._host = host
+        self._agent = agent
+        self._capabilities = capabilities
+        self._interval_s = interval_s
+        self._sender = sender
+        self._packages = packages
+        self._is_cut_off = is_cut_off
+
+    def beat(self) -> None:
+        """Say that the agent lives, unless its simulated host is dead."""
+        if self._is_cut_off():
+            return
+        is_node = "node" in self._capabilities
+        self._sender.send(
+            events.AgentBeat(
+                host=self._host,
+                agent=self._agent,
+                capabilities=self._capabilities,
+                facts=self._packages.facts() if is_node else {},
+                sent_at=time.time(),
+                interval_s=self._interval_s,
+            )
+        )

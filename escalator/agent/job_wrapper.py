@@ -158,9 +158,7 @@ def main(directory: str) -> None:
     """Run the job of ``directory`` unless it was started before."""
     lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    if any(
-        os.path.exists(os.path.join(directory, name)) for name in ("started", "rc")
-    ):
+    if any(os.path.exists(os.path.join(directory, name)) for name in ("started", "rc")):
         return
     with open(os.path.join(directory, "intent"), encoding="utf-8") as source:
         intent = json.load(source)

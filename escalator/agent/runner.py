@@ -52,6 +52,7 @@ class Runner:
         self._reporter = reporter
         self._can_resume = can_resume
         self._lanes = lanes.Lanes(max_parallel, f"steps-{teller.host}")
+        self._is_over = threading.Event()
         self._lock = threading.Lock()
         self._active: dict[str, commands.RunStep] = {}
 
@@ -95,9 +96,7 @@ class Runner:
                 self._begin(order)
             else:
                 detail = "the agent was interrupted while it acted"
-                self._settle(
-                    self._teller.report(order, events.Outcome.UNKNOWN, detail)
-                )
+                self._settle(self._teller.report(order, events.Outcome.UNKNOWN, detail))
 
     def tick(self) -> None:
         """Report progress, and give up what is long past its deadline."""
@@ -115,7 +114,9 @@ class Runner:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the steps under way; False if some still run."""
-        return self._lanes.wait(timeout_s)
+        is_idle = self._lanes.wait(timeout_s)
+        self._is_over.set()
+        return is_idle
 
     def _begin(self, order: commands.RunStep) -> None:
         with self._lock:
@@ -156,7 +157,8 @@ class Runner:
     def _settle(self, report: events.StepReported) -> None:
         """Make an outcome durable, however long that takes, then send it."""
         while not self._try_settle(report):
-            time.sleep(JOURNAL_RETRY_S)
+            if self._is_over.wait(JOURNAL_RETRY_S):
+                return
 
     def _try_settle(self, report: events.StepReported) -> bool:
         """Return False if the journal does not take the outcome now."""

@@ -84,7 +84,7 @@ def problems_of(error: Exception) -> list[Problem]:
         return [problem(error.code or 500, error.description or error.name)]
     if isinstance(error, webob.exc.HTTPException):
         return [problem(error.wsgi_response.status_int, str(error))]
-    LOG.exception("A request failed")
+    LOG.error("A request failed", exc_info=error)
     return [problem(500, "An internal error occurred.", "escalator.internal")]
 
 
@@ -163,5 +163,6 @@ def _shape(
     response.status_int = made["status"]
     response.content_type = JSON
     response.charset = None
+    response.headers.update(headers_of(made["status"]))
     response.body = json.dumps({"errors": [made]}).encode()
     return response

@@ -73,6 +73,8 @@ class ApiService:
         )
         self._thread.start()
         LOG.info("Serving on %s", self.url)
+        if self.conf.api.auth_strategy == "noauth" and not _is_local(self.conf):
+            LOG.warning("noauth: whoever reaches %s is an administrator", self.url)
 
     def stop(self) -> None:
         """Take no more connections, finish what runs, then return; idempotent."""
@@ -103,6 +105,11 @@ class _Server(wsgi.Server):
         self, msg: str = "", level: int = logging.INFO, traceback: bool = False
     ) -> None:
         LOG.log(level, "%s", msg, exc_info=traceback)
+
+
+def _is_local(conf: cfg.ConfigOpts) -> bool:
+    host: str = conf.api.bind_host
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _tls(conf: cfg.ConfigOpts) -> builtin.BuiltinSSLAdapter | None:

@@ -131,7 +131,7 @@ class Client(proxy.Proxy):
             yield from body[key] if left is None else body[key][:left]
             left = None if left is None else left - len(body[key])
             onward = [x["href"] for x in body["links"] if x["rel"] == "next"]
-            if True:
+            if not onward or (left is not None and left <= 0):
                 return
             query = dict(parse_qsl(urlsplit(onward[0]).query))
 

@@ -147,6 +147,22 @@ def count_slots(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
     return found
 
 
+_UNSEEN = (
+    "reason",
+    "agent",
+    "lease_owner",
+    "lease_until",
+    "ready_at",
+    "expected_s",
+    "failure_class",
+    "created_at",
+    "started_at",
+    "ended_at",
+)
+_VIEWED = tuple(c for c in models.step.c if c.name not in _UNSEEN)
+"""Decisions need no more; decoding columns is what a batch spends its time on."""
+
+
 def read_views(
     connection: sa.Connection, slot_ids: Sequence[str], is_locked: bool = True
 ) -> tuple[dict[str, rules.SlotView], dict[str, Row]]:
@@ -156,7 +172,7 @@ def read_views(
     from waiting for each other.
     """
     slot_query = sa.select(models.slot).where(models.slot.c.id.in_(slot_ids))
-    step_query = sa.select(models.step).where(models.step.c.slot_id.in_(slot_ids))
+    step_query = sa.select(*_VIEWED).where(models.step.c.slot_id.in_(slot_ids))
     slot_query = slot_query.order_by(models.slot.c.id)
     step_query = step_query.order_by(models.step.c.slot_id, models.step.c.seq)
     if is_locked:
@@ -225,18 +241,58 @@ def update_rows(
     connection: sa.Connection, table: sa.Table, changes: Mapping[str, Row]
 ) -> None:
     """Change many rows by id; rows with the same columns go in one statement."""
-    batches: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    batches: dict[tuple[str, ...], dict[str, Row]] = {}
     for row_id, values in changes.items():
-        batches.setdefault(tuple(sorted(values)), []).append(
-            {"row_id": row_id, **{f"new_{name}": v for name, v in values.items()}}
-        )
+        batches.setdefault(tuple(sorted(values)), {})[row_id] = values
     for names, rows in batches.items():
-        connection.execute(
-            sa.update(table)
-            .where(table.c.id == sa.bindparam("row_id"))
-            .values({name: sa.bindparam(f"new_{name}") for name in names}),
-            rows,
-        )
+        if connection.dialect.name == "sqlite":
+            _update_one_by_one(connection, table, names, rows)
+        else:
+            _update_at_once(connection, table, names, rows)
+
+
+def _update_one_by_one(
+    connection: sa.Connection,
+    table: sa.Table,
+    names: tuple[str, ...],
+    rows: Mapping[str, Row],
+) -> None:
+    """No server, no round trips: one prepared statement for many rows."""
+    connection.execute(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("row_id"))
+        .values({name: sa.bindparam(f"new_{name}") for name in names}),
+        [
+            {"row_id": row_id, **{f"new_{name}": values[name] for name in names}}
+            for row_id, values in rows.items()
+        ],
+    )
+
+
+def _update_at_once(
+    connection: sa.Connection,
+    table: sa.Table,
+    names: tuple[str, ...],
+    rows: Mapping[str, Row],
+) -> None:
+    """One round trip: a value that differs is looked up by the row's id."""
+    changed: dict[str, Any] = {}
+    for name in names:
+        column = table.c[name]
+        values = [row[name] for row in rows.values()]
+        if all(value == values[0] for value in values):
+            changed[name] = values[0]
+        else:
+            changed[name] = sa.case(
+                {
+                    row_id: sa.literal(row[name], type_=column.type)
+                    for row_id, row in rows.items()
+                },
+                value=table.c.id,
+            )
+    connection.execute(
+        sa.update(table).where(table.c.id.in_(list(rows))).values(changed)
+    )
 
 
 def write_journal(connection: sa.Connection, rows: Sequence[Row]) -> None:

@@ -32,7 +32,8 @@ C606  a changing step without ``idempotent``
 C607  ``undo`` names no installed action
 C608  a verification that changes its target, or an action that is a
       checkpoint driver, or the reverse
-C609  a rolling procedure changes its nodes without a checkpoint before
+C609  a rolling procedure changes its nodes without a checkpoint before, or
+      waives it without a reason
 C610  a drain without a cordon before
 C611  parameters that the action refuses
 C701  a budget that can never admit
@@ -48,9 +49,7 @@ C803  a rung that is never reached (warning)
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from escalator.domain import (
-    document as doc,
-)
+from escalator.domain import document as doc
 from escalator.domain import (
     lint_fleet,
     lint_hosts,

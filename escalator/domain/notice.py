@@ -2,7 +2,23 @@
 
 Pure.  One notice per (event, subscription), however many hosts and instances
 the event is about: that is what keeps a mass fault below the second.
-Source: DR-4, DR-7, DR-10; the body is described in the admin guide.
+Source: DR-4, DR-7, DR-9, DR-10.
+
+The body of every notice has ``event``, ``event_id`` (the cause), ``notice_id``
+(the same on every repeat: drop repeats by it), ``subscription_id``,
+``project_id`` and ``sent_at``.  Times are seconds since the epoch, UTC.
+
+``host.down`` and ``host.up`` (with ``cleared_at``) have ``faults``, each with
+``fault_id``, ``host_ref``, ``fault_type``, ``severity``, ``state`` (raised or
+cleared), ``is_marked_down`` (False: the VIM was too slow, DR-2), ``instances``
+(``id``, ``name``; for administrators ``project_id``) and ``times``, the
+checkpoints T0 to T5 of ``domain.events.HOPS``.
+
+``campaign.changed`` has ``campaign``: ``campaign_id``, ``name``,
+``from_state``, ``to_state``, ``reason``, ``host_refs`` and ``occurred_at``.
+
+``host_ref`` is the host's name for administrators, :func:`host_ref` for
+everybody else.
 """
 
 import dataclasses

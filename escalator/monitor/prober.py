@@ -40,7 +40,7 @@ def make(
     """
     driver = loader.load_class(NAMESPACE, conf.monitor.probe)
     if in_process:
-        return thread.ProbeThread(driver(), law, outlet)
+        return thread.ProbeThread(driver(), law, read_order, outlet)
     return process.ProbeProcess(
         f"{driver.__module__}:{driver.__qualname__}",
         law,

@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,11 @@ READY_TIMEOUT_S = 20.0
 HUNG_S = 15.0
 """The loop reports every few seconds; this silent, it hangs."""
 
-RESTART_S = 0.1
+PAUSE_S = 0.1
+BRIEF_S = 2.0
+BRIEF_PAUSE_S = 1.0
+"""Before the next start: longer after a loop that lived only briefly."""
+
 PIECE_BYTES = 1 << 20
 
 
@@ -84,11 +89,16 @@ class ProbeProcess:
             group="monitor", option="probe", reason="the probe loop did not start"
         )
 
-    def watch(self, order: rounds.Order) -> None:
-        """Probe these from now on."""
-        body = {"targets": dict(order.targets), "down": sorted(order.down)}
-        line = json.dumps(body, separators=(",", ":")).encode() + b"\n"
+    def refresh(self) -> None:
+        """Ask for the order and hand it to the loop.
+
+        Asked under the lock: what was asked while one loop lived is never
+        told to the next one, whose hosts down may be others.
+        """
         with self._lock:
+            order = self._read_order()
+            body = {"targets": dict(order.targets), "down": sorted(order.down)}
+            line = json.dumps(body, separators=(",", ":")).encode() + b"\n"
             child = self._child
             if child is None or child.stdin is None:
                 return
@@ -114,13 +124,15 @@ class ProbeProcess:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 self._live_once()
             except Exception:
                 LOG.exception("Keeping the probe loop failed")
-            if self._refusal is not None and not self._is_ready:
+            if not self._is_ready:
                 break
-            if not self._stopping.wait(RESTART_S):
+            is_brief = time.monotonic() - began < BRIEF_S
+            if not self._stopping.wait(BRIEF_PAUSE_S if is_brief else PAUSE_S):
                 LOG.warning("The probe loop ended; starting it again")
         self._settled.set()
 
@@ -171,6 +183,6 @@ class ProbeProcess:
             self._refusal = body
         elif kind == "ready":
             LOG.info("Probe loop ready, realtime: %s", body["realtime"])
-            self.watch(self._read_order())
+            self.refresh()
             self._is_ready = True
             self._settled.set()

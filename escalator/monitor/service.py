@@ -96,7 +96,6 @@ class MonitorService:
             self._prober.stop()
             self._prober = self._make_prober()
             self._prober.start()
-            self._prober.watch(self._order())
 
     def _make_prober(self) -> prober.Prober:
         return prober.make(
@@ -113,4 +112,4 @@ class MonitorService:
     def _watch(self, hosts: inventory.Hosts) -> None:
         self._listening.expect(hosts.agents)
         with self._lock:
-            self._prober.watch(self._order())
+            self._prober.refresh()

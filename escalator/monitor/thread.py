@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Callable
 
 from oslo_log import log as logging
 
@@ -16,21 +17,27 @@ class ProbeThread:
     """Runs the same loop as ``monitor.process``, without its guarantees."""
 
     def __init__(
-        self, probe: base.Probe, law: fault.Law, outlet: report.Outlet
+        self,
+        probe: base.Probe,
+        law: fault.Law,
+        read_order: Callable[[], rounds.Order],
+        outlet: report.Outlet,
     ) -> None:
+        self._read_order = read_order
         self._orders: queue.SimpleQueue[rounds.Order | None] = queue.SimpleQueue()
-        self._rounds = rounds.Rounds(probe, law, self._read_order, outlet)
+        self._rounds = rounds.Rounds(probe, law, self._next_order, outlet)
         self._thread = threading.Thread(
             target=self._run, name="monitor-probing", daemon=True
         )
 
     def start(self) -> None:
         """Start probing."""
+        self.refresh()
         self._thread.start()
 
-    def watch(self, order: rounds.Order) -> None:
-        """Probe these from now on."""
-        self._orders.put(order)
+    def refresh(self) -> None:
+        """Ask for the order and hand it to the loop."""
+        self._orders.put(self._read_order())
 
     def stop(self) -> None:
         """End the loop; its last reports are taken."""
@@ -43,7 +50,7 @@ class ProbeThread:
         except Exception:
             LOG.exception("The probe loop failed")
 
-    def _read_order(self) -> rounds.Order | None:
+    def _next_order(self) -> rounds.Order | None:
         try:
             order = self._orders.get_nowait()
         except queue.Empty:

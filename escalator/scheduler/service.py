@@ -1,6 +1,7 @@
 """The scheduler: is asked for times, and answers with ones that hold."""
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -52,7 +53,7 @@ class Endpoint:
 
 
 class SchedulerService:
-    """One RPC server; several schedulers share the topic.
+    """One RPC server; several schedulers share the topic, and its queue.
 
     :param server_factory: (topic, server name, endpoints) -> server.
     """
@@ -63,7 +64,7 @@ class SchedulerService:
         solver: base.Solver,
         server_factory: Callable[[str, str, list[Any]], Server],
     ) -> None:
-        name = f"{conf.agent.host or 'scheduler'}-{conf.bus.instance}"
+        name = f"{socket.gethostname()}-{conf.bus.instance}"
         self._server = server_factory(TOPIC, name, [Endpoint(solver)])
 
     def start(self) -> None:

@@ -79,6 +79,7 @@ class Stage:
         self.undo = contextlib.ExitStack()
         self.computes = [node for node in self.bed.nodes if node.name != SPARE]
         self.times: dict[str, float] = {}
+        self.logs = ""
 
     def up(self, version: str, release: str) -> "Stage":
         """Build it, with ``version`` installed and ``release`` in every source."""
@@ -99,6 +100,9 @@ class Stage:
     def down(self) -> None:
         """Take it all down; idempotent."""
         self.undo.close()
+
+    def _keep_logs(self) -> None:
+        self.logs = self.services.logs()
 
     def _note(self, what: str, started: float) -> None:
         self.times[what] = round(time.monotonic() - started, 2)
@@ -121,6 +125,7 @@ class Stage:
             self.bed, self.rabbit.url, self.mariadb.url, text
         )
         undo.callback(self.services.stop)
+        undo.callback(self._keep_logs)
         self.services.start()
         self.api = self.services.api
         wait_for("every agent is heard", self._is_every_agent_heard)
@@ -175,9 +180,10 @@ class Stage:
         self.api.call("POST", "/v1/subscriptions", {"subscription": wanted})
         return made
 
-    def begin(self, version: str) -> str:
-        """Create and start a campaign; return its id."""
-        given = {"document": CAMPAIGN.read_text(), "params": {"version": version}}
+    def begin(self, version: str, release: str) -> str:
+        """Create and start a campaign to ``version``; return its id."""
+        params = {"version": version, "repository": self.repository.url(release)}
+        given = {"document": CAMPAIGN.read_text(), "params": params}
         made = self.api.call("POST", "/v1/campaigns", {"campaign": given})["campaign"]
         action = {"action": {"name": "start"}}
         self.api.call("POST", f"/v1/campaigns/{made['id']}/actions", action)

@@ -38,10 +38,12 @@ class Greedy(Solver):
         """
         reasons: list[str] = []
         plans: list[tuple[int, dict[str, int]]] = []
-        for order in _ORDERS:
+        for ordered in dict.fromkeys(
+            tuple(sorted(demands, key=order)) for order in _ORDERS
+        ):
             board = _Board(window_min, taken, concurrent)
             try:
-                plans.append(board.place(sorted(demands, key=order)))
+                plans.append(board.place(ordered))
             except errors.NoSchedule as error:
                 reasons.append(str(error.fields["reason"]))
         if not plans:
@@ -62,6 +64,7 @@ class _Board:
         self._first, self._last = window_min
         self._concurrent = concurrent
         self._running = [0] * max(0, self._last - self._first)
+        self._open = self._first
         self._busy: Busy = {}
         for resource, start, end in taken:
             self._busy.setdefault(resource, []).append((start, end))
@@ -83,7 +86,9 @@ class _Board:
         return end, starts
 
     def _find(self, demand: Demand) -> int:
-        start, obstacle = self._first, "the window is too short for it"
+        start, obstacle = self._open, "the window is too short for it"
+        if start > self._first:
+            obstacle = self._crowd()
         while start + demand.length_min <= self._last:
             later, found = self._next(demand, start)
             if later == start:
@@ -100,9 +105,18 @@ class _Board:
             if free_at > start:
                 return free_at, f"{resource} is taken"
         for minute in range(end - 1, start - 1, -1):
-            if self._running[minute - self._first] >= self._concurrent:
-                return minute + 1, f"{self._concurrent} run at once already"
+            if self._is_full(minute):
+                return minute + 1, self._crowd()
         return start, ""
+
+    def _crowd(self) -> str:
+        return f"{self._concurrent} run at once already"
+
+    def _is_full(self, minute: int) -> bool:
+        return (
+            minute < self._last
+            and self._running[minute - self._first] >= self._concurrent
+        )
 
     def _free_at(self, resource: str, start: int, end: int) -> int:
         """Return ``start`` if [start, end) is free, else when the next gap begins."""
@@ -114,6 +128,8 @@ class _Board:
         end = start + demand.length_min
         for minute in range(start - self._first, end - self._first):
             self._running[minute] += 1
+        while self._is_full(self._open):
+            self._open += 1
         for resource in dict.fromkeys(demand.resources):
             spans = self._busy.get(resource, [])
             self._busy[resource] = _merged([*spans, (start, end)])

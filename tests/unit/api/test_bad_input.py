@@ -41,6 +41,7 @@ VALUES = st.recursive(
 MODEST = hypothesis.settings(
     max_examples=60,
     deadline=None,
+    database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 
@@ -122,7 +123,7 @@ class TestPlaces(BadInputCase):
             b'{"campaign": {"document": {"\\ud800": 1}}}': "body.text",
             b'{"campaign": {"document": "x", "params": {"n": NaN}}}': "body.json",
             b'{"campaign": {"document": "x", "params": {"n": 1e999}}}': "body.json",
-            b'{"campaign": {"document": "x", "params": {"n": ' + b"9" * 5000 + b"}}}": (
+            b'{"campaign": {"document": "x", "params": {"n": ' + b"9" * 50 + b"}}}": (
                 "body.json"
             ),
             b'{"campaign": {"document": "\xff"}}': "body.encoding",

@@ -201,6 +201,14 @@ class TestAct(CampaignCase):
             self.assertEqual(failure.code, answer.json["errors"][0]["code"])
             self.assertEqual(status > 500, "Retry-After" in answer.headers)
 
+    def test_each_order_has_a_rule_of_its_own(self) -> None:
+        house = api.House(self.house.store, denied=("escalator:campaigns:rollback",))
+        path = f"/v1/campaigns/{self.id}/actions"
+        for name, status in (("rollback", 403), ("start", 202)):
+            answer = house.post(path, {"action": {"name": name}})
+            self.assertEqual(status, answer.status_code, answer.text)
+        self.assertEqual(["start"], [call[2] for call in house.conductor.calls])
+
     def test_a_surprise_is_logged_but_not_told(self) -> None:
         self.house.conductor.failure = RuntimeError("inner detail")
         with self.assertLogs("escalator.api", "ERROR"):

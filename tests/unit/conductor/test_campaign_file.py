@@ -40,7 +40,7 @@ def _places(text: str, **params: Any) -> list[tuple[Any, Any, Any]]:
 
 class SamplesTest(unittest.TestCase):
     def test_every_sample_is_faultless(self) -> None:
-        fleet = [*campaigns.fleet(), *campaigns.fleet(0)]
+        fleet = campaigns.fleet()
         fleet[0] = campaigns.fleet(1, tags=("canary",))[0]
         samples = sorted(campaigns.SAMPLES.glob("*.yaml"))
         self.assertGreaterEqual(len(samples), 2)
@@ -117,8 +117,13 @@ class TextTest(unittest.TestCase):
                 self.assertEqual(("C101", line), (found["rule"], found["line"]))
 
     def test_too_much_is_refused_quickly(self) -> None:
-        bomb = "a0: &a0 [" + "x, " * 100 + "x]\n" + "".join(
-            f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 2)}]\n" for n in range(1, 11)
+        bomb = (
+            "a0: &a0 ["
+            + "x, " * 100
+            + "x]\n"
+            + "".join(
+                f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 2)}]\n" for n in range(1, 11)
+            )
         )
         wide = "a: &a [" + "x, " * 20_000 + "x]\nb: [" + "*a, " * 19 + "*a]"
         cases = {
@@ -256,7 +261,9 @@ class UnderstandTest(unittest.TestCase):
 
     def test_the_error_says_the_first_place(self) -> None:
         text = GOLDEN.replace("parallel: 4", "parallel: 0").replace("4}", "0}")
-        with self.assertRaisesRegex(errors.InvalidInput, r"line 17: max_down 0 .* \(and 1 more"):
+        with self.assertRaisesRegex(
+            errors.InvalidInput, r"line 17: max_down 0 .* \(and 1 more"
+        ):
             campaign_file.understand(text, {}, campaigns.CATALOGUE, None)
 
     def test_every_finding_is_whole(self) -> None:
@@ -271,7 +278,10 @@ class UnderstandTest(unittest.TestCase):
             text, {}, campaigns.CATALOGUE, None
         )
         self.assertEqual("rolling-packages", understood.name)
-        self.assertEqual([("C703", _line("- id: computes"))], [(w["rule"], w["line"]) for w in warnings])
+        self.assertEqual(
+            [("C703", _line("- id: computes"))],
+            [(w["rule"], w["line"]) for w in warnings],
+        )
 
     def test_host_names_are_refused(self) -> None:
         """P-4a"""
@@ -306,7 +316,7 @@ class UnderstandTest(unittest.TestCase):
     @given(st.data())
     def test_any_document_is_understood_or_refused(self, data: st.DataObject) -> None:
         """What passes the rules can be read: no other error escapes."""
-        junk = st.sampled_from(
+        junk: st.SearchStrategy[Any] = st.sampled_from(
             [None, 0, 2, -1, 1.5, True, "", "x", "5%", "${y}", "${version}", [], {}]
         )
         document = copy.deepcopy(DOCUMENT)

@@ -2,7 +2,7 @@ import time
 import unittest
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -10,6 +10,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from escalator.domain import budget
@@ -81,8 +82,8 @@ class LedgerTest(unittest.TestCase):
 
     def test_down_and_quarantined_use_up_their_keys(self) -> None:
         """P-4b: what has failed is redundancy lost."""
-        for lost in ({"is_up": False}, {"is_quarantined": True}):
-            gone = Target("h1", rack="R1", **lost)
+        down = Target("h1", rack="R1", is_up=False)
+        for gone in (down, Target("h1", rack="R1", is_quarantined=True)):
             healthy, waiting = _rack("h2", "h3")
             ledger = Ledger([RACK], [gone, healthy, waiting], [])
             ledger.take(healthy, ["rack"])
@@ -241,7 +242,12 @@ class LedgerMachine(RuleBasedStateMachine):
                     assert len(users) <= self._limit(limit, key)
 
 
-LedgerMachineTest = LedgerMachine.TestCase
+class LedgerMachineTest(unittest.TestCase):
+    def test_any_admissions_and_returns(self) -> None:
+        """P-4b: never over a limit, never refused while every limit has room."""
+        run_state_machine_as_test(
+            LedgerMachine, settings=settings(max_examples=80, stateful_step_count=30)
+        )
 
 
 class PercentTest(unittest.TestCase):

@@ -320,7 +320,9 @@ class RobustnessTest(unittest.TestCase):
     @given(st.data())
     def test_no_shape_makes_the_lints_stumble(self, data: st.DataObject) -> None:
         """What the schema will refuse must not crash the rules before."""
-        junk = st.sampled_from([None, 0, -1, 1.5, True, "", "x", "${y}", [], {}, [[]]])
+        junk: st.SearchStrategy[Any] = st.sampled_from(
+            [None, 0, -1, 1.5, True, "", "x", "${y}", [], {}, [[]]]
+        )
         document: Any = _golden()
         for _ in range(data.draw(st.integers(1, 4))):
             paths = [path for path in campaigns.nodes(document) if path]

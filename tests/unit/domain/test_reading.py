@@ -10,7 +10,6 @@ from escalator import errors
 from escalator.domain import parameters, plan, reading
 from tests.fixtures import campaigns
 
-
 GOLDEN: dict[str, Any] = yaml.safe_load(campaigns.golden())
 
 

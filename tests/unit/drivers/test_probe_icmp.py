@@ -85,7 +85,7 @@ class IcmpTest(contract_probe.ProbeContract, unittest.TestCase):
     def setUp(self) -> None:
         self.now = 0.0
         self.wires: dict[int, Wire] = {}
-        self.probe = icmp.Icmp(self.open, lambda: self.now)
+        self.probe: icmp.Icmp = icmp.Icmp(self.open, lambda: self.now)
         self.addCleanup(self.probe.close)
 
     def open(self, family: socket.AddressFamily) -> tuple[Wire, bool]:

@@ -5,9 +5,7 @@ import unittest
 
 from escalator.monitor import probing, report
 
-JUDGED = report.Judged(
-    2.5, (report.Failure("a", 1.0, 3, 1, True, False),), ("b", "c")
-)
+JUDGED = report.Judged(2.5, (report.Failure("a", 1.0, 3, 1, True, False),), ("b", "c"))
 
 
 class ReportTest(unittest.TestCase):

@@ -63,9 +63,7 @@ class World(base.Probe):
         self.now = until
 
     def clock(self) -> rounds.Clock:
-        return rounds.Clock(
-            lambda: self.now, lambda: self.now + EPOCH, self.pass_time
-        )
+        return rounds.Clock(lambda: self.now, lambda: self.now + EPOCH, self.pass_time)
 
     def set_targets(self, targets: Mapping[str, str]) -> None:
         self.hosts = tuple(targets)
@@ -155,7 +153,9 @@ class RoundsTest(unittest.TestCase):
 
     @given(stalls)
     @settings(max_examples=100, deadline=None)
-    def test_a_stalled_loop_judges_right_even_with_one_miss_as_law(self, stalled: list[Stall]) -> None:
+    def test_a_stalled_loop_judges_right_even_with_one_miss_as_law(
+        self, stalled: list[Stall]
+    ) -> None:
         law = dataclasses.replace(LAW, misses=1)
         processes = [dataclasses.replace(stall, is_machine=False) for stall in stalled]
         self.assertEqual({}, World(processes).run(20, 4.0, law))
