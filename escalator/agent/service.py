@@ -101,10 +101,12 @@ class AgentService:
         is_idle = self._steps.wait(timeout_s)
         for each in self._servers:
             each.wait()
-        for each in (*self._tickers, self._reporter):
-            each.stop()
-        for each in (*self._tickers, self._reporter):
-            each.wait(timeout_s)
+        threads: list[ticker.Ticker | reporting.Reporter]
+        threads = [*self._tickers, self._reporter]
+        for thread in threads:
+            thread.stop()
+        for thread in threads:
+            thread.wait(timeout_s)
         self._state.close()
         return is_idle
 

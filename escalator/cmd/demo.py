@@ -4,8 +4,10 @@ Speaks to the API over HTTP as an operator would; plays the owners itself.
 """
 
 import dataclasses
+import datetime
 import json
 import time
+from typing import Any
 
 from rich import console, live
 
@@ -46,6 +48,7 @@ def run(url: str, campaign: str, report: str, has_fault: bool, vim: drivers.Vim)
     try:
         _begin(story, campaign)
         _follow(story, screen)
+        _await_beats(story)
         _await_notices(story)
         told = demo_report.build(story)
     finally:
@@ -66,8 +69,13 @@ def _owners(client: demo_client.Client, vim: drivers.Vim) -> list[demo_owner.Own
         owner.start()
         made = client.post(
             "/v1/subscriptions",
-            {"subscription": {"name": owner.name, "url": owner.url}},
-            project,
+            {
+                "subscription": {
+                    "name": owner.name,
+                    "url": owner.url,
+                    "project_id": project,
+                }
+            },
         )["subscription"]
         owner.subscription_id = made["id"]
         owner.secret = made["secret"]
@@ -143,14 +151,33 @@ def _kill(story: Story, seen: demo_picture.Seen) -> None:
     fleet.fleet().kill(story.dead_host)
 
 
+def _await_beats(story: Story) -> None:
+    """Let every living agent tell once more what is installed on its host."""
+    ended_at = time.time()
+    end = time.monotonic() + 5.0
+    while time.monotonic() < end:
+        late = [
+            host
+            for host in story.client.get("/v1/hosts")["hosts"]
+            if host["name"] != story.dead_host and _seconds(host) < ended_at
+        ]
+        if not late:
+            return
+        time.sleep(0.1)
+
+
+def _seconds(host: dict[str, Any]) -> float:
+    stamp = host["agent_seen_at"] or "1970-01-01T00:00:00+00:00"
+    return datetime.datetime.fromisoformat(stamp).timestamp()
+
+
 def _await_notices(story: Story) -> None:
     """Give the last notices a moment to be settled and stored."""
     if not story.dead_host:
         return
     end = time.monotonic() + 5.0
     while time.monotonic() < end:
-        faults = story.client.get("/v1/faults")["faults"]
-        down = [each for each in faults if each["fault_type"] == "host.down"]
+        down = story.client.faults()
         settled = {n["project_id"] for each in down for n in each["notices"]}
         affected = {i["project_id"] for each in down for i in each["instances"]}
         if down and affected <= settled:

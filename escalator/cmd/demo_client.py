@@ -20,11 +20,11 @@ class Client:
 
     def get(self, path: str) -> Any:
         """Return the JSON body of a GET."""
-        return self._call("GET", path, None, "")
+        return self._call("GET", path, None)
 
-    def post(self, path: str, body: Any, project: str = "") -> Any:
-        """Return the JSON body of a POST, asked for by ``project``."""
-        return self._call("POST", path, body, project)
+    def post(self, path: str, body: Any) -> Any:
+        """Return the JSON body of a POST."""
+        return self._call("POST", path, body)
 
     def pages(self, path: str, name: str) -> list[dict[str, Any]]:
         """Return every item of a paged list."""
@@ -38,17 +38,23 @@ class Client:
                 return items
             marker = urllib.parse.quote(page[name][-1]["id"])
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return every fault that took a host down, with its notices."""
+        return [
+            self.get(f"/v1/faults/{each['id']}")["fault"]
+            for each in self.get("/v1/faults")["faults"]
+            if each["fault_type"] == "host.down"
+        ]
+
     def act(self, campaign_id: str, verb: str) -> None:
         """Ask a campaign to move."""
         self.post(f"/v1/campaigns/{campaign_id}/actions", {"action": {"name": verb}})
 
-    def _call(self, method: str, path: str, body: Any, project: str) -> Any:
+    def _call(self, method: str, path: str, body: Any) -> Any:
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": str(uuid.uuid4()),
         }
-        if project:
-            headers["X-Project-Id"] = project
         request = urllib.request.Request(  # noqa: S310 - http only, checked above
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),

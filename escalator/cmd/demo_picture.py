@@ -115,11 +115,11 @@ class Painter:
         names = list(
             dict.fromkeys(s["name"] for s in seen.steps if s["intent"] == "run")
         )
-        shown = table.Table(box=box.SIMPLE_HEAVY, pad_edge=False)
-        for heading in ("host", "rack", "vms", "version"):
-            shown.add_column(heading)
+        shown = table.Table(box=box.SIMPLE_HEAVY, padding=(0, 0), collapse_padding=True)
+        for heading, width in (("host", 11), ("rack", 7), ("vms", 4), ("version", 8)):
+            shown.add_column(heading, min_width=width, no_wrap=True)
         for name in names:
-            shown.add_column(name, justify="center")
+            shown.add_column(f"{name} ", justify="center", no_wrap=True)
         marks = {
             (s["host"], s["name"]): s["state"]
             for s in seen.steps

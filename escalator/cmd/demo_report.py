@@ -32,10 +32,19 @@ def build(story: Any) -> dict[str, Any]:
         "notices": notices,
         "invariant_violations": len(violations),
         "violations": violations,
-        "duplicate_side_effects": fleet.fleet().duplicates(),
+        "duplicate_side_effects": _done_twice(),
     }
     told["broken_promises"] = _broken(told, story, hosts, journal)
     return told
+
+
+def _done_twice() -> list[str]:
+    """Return the changes that one and the same step made more than once."""
+    return [
+        f"{action} on {host}: {count} times"
+        for (host, action, _), count in fleet.fleet().effect_counts().items()
+        if count > 1
+    ]
 
 
 def _journal(client: Any, campaign_id: str) -> list[dict[str, Any]]:
@@ -66,11 +75,7 @@ def _host(host: dict[str, Any], story: Any) -> dict[str, Any]:
 
 def _notices(story: Any) -> list[dict[str, Any]]:
     """Return one entry per owner and fault, with every hop."""
-    faults = {
-        fault["id"]: fault
-        for fault in story.client.get("/v1/faults")["faults"]
-        if fault["fault_type"] == "host.down"
-    }
+    faults = {fault["id"]: fault for fault in story.client.faults()}
     told = []
     for owner in story.owners:
         for at, body in owner.faults():
@@ -153,7 +158,7 @@ def _broken_by_fault(
     heard = {notice["project_id"] for notice in told["notices"]}
     affected = {
         instance["project_id"]
-        for fault in story.client.get("/v1/faults")["faults"]
+        for fault in story.client.faults()
         if fault["host"] == story.dead_host
         for instance in fault["instances"]
     }

@@ -113,6 +113,16 @@ def _agents(conf: Any, hosts: list[str], folder: str) -> list[wiring.Running]:
     return made
 
 
+def _simulate(hosts: list[str]) -> None:
+    """Give the simulated hosts a package and believable speeds."""
+    simulated = fleet.fleet()
+    for host in hosts:
+        simulated.set_packages(host, {"demo-service": "1.0"})
+    simulated.set_latency("package.install", 0.8, 1.6)
+    simulated.set_latency("package.restore", 0.6, 1.2)
+    simulated.set_latency(fleet.ANY, 0.1, 0.4)
+
+
 def build(conf: Any, folder: str) -> tuple[wiring.Running, list[str], Any]:
     """Return everything in one process, the hosts' names, and the API part."""
     transport.prepare(conf, "escalator-standalone", "0")
@@ -120,7 +130,7 @@ def build(conf: Any, folder: str) -> tuple[wiring.Running, list[str], Any]:
     database.create_all()
     core = wiring.conductor(conf, database=database)
     hosts = [host.name for host in wiring.make_vim(conf).list_hosts()]
-    fleet.fleet().add_hosts(hosts, {"demo-service": "1.0"})
+    _simulate(hosts)
     api = wiring.api(conf, is_remote=False)
     others = [
         wiring.inspector(conf, is_remote=False),

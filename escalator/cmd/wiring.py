@@ -71,7 +71,7 @@ class Running:
             part.stop()
         for part in reversed(self.parts):
             if hasattr(part, "wait"):
-                part.wait()
+                part.wait(STOP_S)
 
     def reload(self) -> None:
         """Let every part that can take its changed options."""
@@ -92,7 +92,7 @@ class Closing:
     def stop(self) -> None:
         """Do nothing yet."""
 
-    def wait(self) -> None:
+    def wait(self, timeout_s: float) -> None:
         """Close it."""
         self._close()
 
@@ -300,7 +300,9 @@ def agent(
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
     beats = heartbeat.BeatSender(conf)
-    resources: dict[str, Any] = {"fleet": fleet.fleet()}
+    resources: dict[str, Any] = {}
+    if conf.agent.action_namespace.endswith(".simulated"):
+        resources["fleet"] = fleet.fleet()
     if vim is not None or "vim" in conf.agent.capabilities:
         resources["vim"] = vim or make_vim(conf)
     name = host or host_of(conf)

@@ -23,13 +23,17 @@ ANY = "*"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """One change that really happened, in the order of ``Fleet.effects``."""
+    """One change that really happened.
+
+    :ivar before: the host's packages until then.
+    """
 
     host: str
     action: str
     step_id: str
     attempt: int
     fence: int
+    before: Mapping[str, str]
 
 
 @dataclasses.dataclass(slots=True)
@@ -131,18 +135,11 @@ class Fleet:
         :raises ActionFailed: as programmed by :meth:`fail`.
         """
         with self._changed:
-            is_changed = self._packages[order.host] != dict(packages)
+            before = self._packages[order.host]
+            is_changed = before != dict(packages)
             if is_changed:
                 self._packages[order.host] = dict(packages)
-                self._effects.append(
-                    Effect(
-                        order.host,
-                        order.action,
-                        order.step_id,
-                        order.attempt,
-                        order.fence,
-                    )
-                )
+                self._effects.append(_effect(order, before))
             self._fail_if_due(order, is_after_effect=True)
         return is_changed
 
@@ -182,6 +179,17 @@ class Fleet:
             reason=f"simulated failure on {order.host}",
             failure_class=failure.failure_class,
         )
+
+
+def _effect(order: commands.RunStep, before: Mapping[str, str]) -> Effect:
+    return Effect(
+        host=order.host,
+        action=order.action,
+        step_id=order.step_id,
+        attempt=order.attempt,
+        fence=order.fence,
+        before=before,
+    )
 
 
 @functools.cache

@@ -20,9 +20,8 @@ from typing import Any
 
 from escalator import errors
 from escalator.domain import fault
-from escalator.monitor import report, rounds
+from escalator.monitor import realtime, report, rounds
 
-PRIORITY = 10
 PIPE_BYTES = 1 << 20
 """Room for the verdicts on more than 10,000 hosts at once."""
 
@@ -108,15 +107,6 @@ def die_with_parent(parent: int) -> None:
         sys.exit(0)
 
 
-def go_realtime() -> bool:
-    """Take SCHED_FIFO; returns False if the kernel refuses."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except OSError:
-        return False
-    return True
-
-
 def load(path: str) -> Any:
     """Return what ``module:name`` names."""
     module, name = path.split(":")
@@ -135,7 +125,7 @@ def main(settings: dict[str, Any]) -> int:
     except errors.ConfigError as error:
         os.write(sys.stdout.fileno(), report.encode("refused", error.fields))
         return 2
-    is_realtime = bool(settings["realtime"]) and go_realtime()
+    is_realtime = bool(settings["realtime"]) and realtime.take(realtime.PROBING)
     os.write(sys.stdout.fileno(), report.encode("ready", {"realtime": is_realtime}))
 
     def read_order() -> rounds.Order | None:

@@ -15,7 +15,7 @@ from oslo_log import log as logging
 
 from escalator import errors
 from escalator.domain import fault
-from escalator.monitor import report, rounds
+from escalator.monitor import realtime, report, rounds
 
 LOG = logging.getLogger(__name__)
 
@@ -123,6 +123,8 @@ class ProbeProcess:
             child.wait()
 
     def _run(self) -> None:
+        if self._settings["realtime"]:
+            realtime.take(realtime.TELLING)
         while not self._stopping.is_set():
             began = time.monotonic()
             try:

@@ -8,6 +8,7 @@ from oslo_log import log as logging
 
 from escalator import errors
 from escalator.domain import events
+from escalator.monitor import realtime
 
 LOG = logging.getLogger(__name__)
 
@@ -32,8 +33,14 @@ class Publishing:
     with it is detected again by the next monitor.
     """
 
-    def __init__(self, publisher: Publisher, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        is_realtime: bool = False,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._publisher = publisher
+        self._is_realtime = is_realtime
         self._retry_s = retry_s
         self._queue: collections.deque[events.Event] = collections.deque()
         self._changed = threading.Condition()
@@ -63,6 +70,8 @@ class Publishing:
             LOG.warning("Stopped with %d unpublished verdicts", len(self._queue))
 
     def _run(self) -> None:
+        if self._is_realtime:
+            realtime.take(realtime.TELLING)
         while (event := self._next()) is not None:
             if self._publish(event):
                 with self._changed:

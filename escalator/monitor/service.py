@@ -39,7 +39,9 @@ class MonitorService:
         self._in_process = in_process
         self._law = prober.read_law(conf)
         self.lateness = lateness.Lateness(warn_s=self._law.interval_s / 2)
-        self._publishing = publishing.Publishing(publisher)
+        self._publishing = publishing.Publishing(
+            publisher, conf.monitor.realtime and not in_process
+        )
         self._detection = detection.Detection(self._publishing, self.lateness)
         self._listening = listening.Listening(
             self._detection,

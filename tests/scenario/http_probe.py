@@ -84,7 +84,7 @@ def _watch(node: str, address: str, record: pathlib.Path) -> None:
             lines.write(json.dumps(line) + "\n")
             lines.flush()
             due = max(due + INTERVAL_S, time.time())
-            time.sleep(due - time.time())
+            time.sleep(max(0.0, due - time.time()))
 
 
 def main() -> None:

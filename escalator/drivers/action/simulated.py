@@ -25,17 +25,26 @@ class Install(OnFleet):
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Install; the result holds the earlier versions."""
         self._fleet.spend(order)
-        before, wanted = self._fleet.packages(order.host), order.params["packages"]
-        self._fleet.change(order, {**before, **wanted})
-        previous = {name: before.get(name) for name in wanted}
-        return {"packages": dict(wanted), "previous": previous}
+        wanted = order.params["packages"]
+        self._fleet.change(order, {**self._fleet.packages(order.host), **wanted})
+        return self._result(order)
 
     def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
         """Return the result if every version is installed."""
         wanted = order.params["packages"]
         if self._fleet.versions(order.host, wanted) != wanted:
             return None
-        return {"packages": dict(wanted), "previous": {}}
+        return self._result(order)
+
+    def _result(self, order: commands.RunStep) -> dict[str, Any]:
+        """Return the versions, and those before the step's first attempt."""
+        wanted, before = order.params["packages"], self._fleet.packages(order.host)
+        for effect in self._fleet.effects():
+            if effect.step_id == order.step_id:
+                before = dict(effect.before)
+                break
+        previous = {name: before.get(name) for name in wanted}
+        return {"packages": dict(wanted), "previous": previous}
 
 
 class Restore(OnFleet):

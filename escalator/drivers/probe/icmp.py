@@ -78,7 +78,8 @@ def enlarge(sock: Any) -> None:
 
 def is_realtime() -> bool:
     """Return True if no normal thread can interrupt the calling one."""
-    return os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
+    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    return policy in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 class _Channel:

@@ -241,7 +241,9 @@ class Listening(BusTest):
         with raw_channel(self.conf) as channel:
             for body in bodies:
                 channel.basic_publish(
-                    channel.prepare_message(body, content_type="application/json"),
+                    channel.prepare_message(
+                        body.encode(), content_type="application/json"
+                    ),
                     exchange=self.names.exchange,
                     routing_key=self.names.routing_key("fault"),
                 )

@@ -141,6 +141,13 @@ class KillTest(unittest.TestCase):
         self.assertTrue(self.tape.wait(lambda: max(self.tape.late_s, default=0) > 0.3))
         self.assertEqual([], self.tape.failed)
 
+    def test_it_runs_before_every_normal_process(self) -> None:
+        pid = self.prober.pid
+        assert pid is not None
+        policy = os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK
+        self.assertEqual(os.SCHED_FIFO, policy)
+        self.assertEqual(os.SCHED_OTHER, os.sched_getscheduler(0))
+
     def test_new_targets_take_effect(self) -> None:
         more = {**self.targets, "late": "127.1.9.9", "never": "127.1.9.8"}
         self.firewall.cut(["127.1.9.8"])

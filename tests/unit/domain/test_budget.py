@@ -246,7 +246,7 @@ class LedgerMachineTest(unittest.TestCase):
     def test_any_admissions_and_returns(self) -> None:
         """P-4b: never over a limit, never refused while every limit has room."""
         run_state_machine_as_test(
-            LedgerMachine, settings=settings(max_examples=80, stateful_step_count=30)
+            LedgerMachine, settings=settings(max_examples=50, stateful_step_count=25)
         )
 
 
