@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 
 LOG = logging.getLogger(__name__)
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Lanes:

@@ -168,7 +168,6 @@ class EventListener:
             f"{pool}-reader",
             lambda link: self._intake.consume(link, conf.bus.prefetch),
             self._intake.forget,
-            self._intake.check,
         )
         self._intake.soon = self._reader.soon
 

@@ -42,7 +42,6 @@ class Intake:
         self._lanes = lanes
         self._counts = counts
         self._own: dict[str, str] = {}
-        self._queues: list[str] = []
         self._open: dict[delivery.Delivery, _Receipt] = {}
         self._settled = threading.Event()
         self._settled.set()
@@ -51,7 +50,6 @@ class Intake:
         """Declare the queues on a new link and begin to receive."""
         link.confirm()
         link.channel.basic_qos(0, prefetch, False)
-        self._queues.clear()
         for topic in self._lanes:
             queue = self._names.declare_pool(link.channel, topic, self._pool)
             if self._pool not in topology.POOLS[topic]:
@@ -62,23 +60,9 @@ class Intake:
                 consumer_tag=topic,
                 callback=functools.partial(self._receive, link, topic, queue),
             )
-            self._queues.append(queue)
-
-    def check(self, link: broker.Link) -> None:
-        """Make sure that the queues still know of a listener.
-
-        RabbitMQ does not tell if a quorum queue is removed and declared again
-        within a moment.
-
-        :raises ConnectionError: one of them has no consumer.
-        """
-        for queue in [] if link.is_memory else self._queues:
-            if not link.channel.queue_declare(queue=queue, passive=True).consumer_count:
-                raise ConnectionError(f"{queue} has no consumer")
 
     def cancel(self, link: broker.Link) -> None:
         """Receive no more."""
-        self._queues.clear()
         for topic in self._lanes:
             link.channel.basic_cancel(topic)
 

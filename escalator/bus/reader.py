@@ -15,7 +15,6 @@ LOG = logging.getLogger(__name__)
 CONNECT_LIMIT_S = 2.0
 HEARTBEAT_S = 4
 TICK_S = 1.0
-CHECK_S = 2.0
 RECONNECT_S = 0.1
 
 Deed = Callable[[broker.Link], None]
@@ -29,7 +28,6 @@ class Reader:
 
     :param set_up: declares and consumes on each new link.
     :param on_lost: told after a link is gone, in the reader's thread.
-    :param check: asked every ``CHECK_S``; raises if the link is of no use.
     """
 
     def __init__(
@@ -38,13 +36,11 @@ class Reader:
         name: str,
         set_up: Deed,
         on_lost: Callable[[], None] = lambda: None,
-        check: Deed = lambda link: None,
     ) -> None:
         self.is_connected = threading.Event()
         self._broker = source
         self._set_up = set_up
         self._on_lost = on_lost
-        self._check = check
         self._deeds: collections.deque[Deed] = collections.deque()
         self._waker, self._alarm = socket.socketpair()
         self._waker.setblocking(False)
@@ -52,7 +48,6 @@ class Reader:
         self._closing = threading.Event()
         self._is_told = False
         self._tick_at = 0.0
-        self._check_at = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -109,9 +104,6 @@ class Reader:
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
             link.tick()
-        if now >= self._check_at:
-            self._check_at = now + CHECK_S
-            self._check(link)
 
     def _do_deeds(self, link: broker.Link) -> None:
         while self._deeds:

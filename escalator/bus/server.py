@@ -49,8 +49,13 @@ class RpcServer:
         return not self._starter.is_alive()
 
     def stop(self) -> None:
-        """Take no new calls; returns at once.  Stop all servers, then wait."""
-        if self._starter.ident is not None and not self._starter.is_alive():
+        """Take no new calls; returns at once, idempotent.
+
+        Stop all servers first, then wait for each: every stop takes a second.
+        A server that never began, for want of a broker, has nothing to stop.
+        """
+        has_begun = self._starter.ident is not None and not self._starter.is_alive()
+        if has_begun and self._ender.ident is None:
             self._ender.start()
 
     def wait(self, timeout_s: float = 60.0) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from rich import console, live
 
 from escalator.cmd import demo_client, demo_owner, demo_picture, demo_report
-from escalator.drivers import base as drivers
 from escalator.drivers import fleet
+from escalator.drivers.vim import simulated
 
 LIMIT_S = 110.0
 PACKAGE = "demo-service"
@@ -26,7 +26,7 @@ class Story:
 
     client: demo_client.Client
     owners: list[demo_owner.Owner]
-    vim: drivers.Vim
+    vim: simulated.Simulated
     has_fault: bool
     campaign_id: str = ""
     dead_host: str = ""
@@ -36,7 +36,9 @@ class Story:
     started_at: float = dataclasses.field(default_factory=time.time)
 
 
-def run(url: str, campaign: str, report: str, has_fault: bool, vim: drivers.Vim) -> int:
+def run(
+    url: str, campaign: str, report: str, has_fault: bool, vim: simulated.Simulated
+) -> int:
     """Tell the story and return 0 if every promise was kept.
 
     :param report: file that is written with everything that was seen.
@@ -60,12 +62,14 @@ def run(url: str, campaign: str, report: str, has_fault: bool, vim: drivers.Vim)
     return 0 if not told["broken_promises"] else 1
 
 
-def _owners(client: demo_client.Client, vim: drivers.Vim) -> list[demo_owner.Owner]:
+def _owners(
+    client: demo_client.Client, vim: simulated.Simulated
+) -> list[demo_owner.Owner]:
     """Let every project with an instance subscribe to its faults."""
     projects = sorted({each.project_id for each in vim.list_instances()})
     owners = []
     for number, project in enumerate(projects, start=1):
-        owner = demo_owner.Owner(f"owner-{number}", project)
+        owner = demo_owner.Owner(f"owner-{number}", project, vim.evacuate)
         owner.start()
         made = client.post(
             "/v1/subscriptions",

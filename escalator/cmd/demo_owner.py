@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from escalator.domain import webhook
@@ -15,17 +16,26 @@ SIGNATURE = "X-Escalator-Signature"
 class Owner:
     """A webhook consumer of one project.
 
+    Recreates what it lost on other hosts (Doctor's step 10).
+
+    :param recover: takes the ids of the instances that were lost.
     :ivar received: (time, body) of every notice, stamped first thing.
     :ivar forged: notices whose signature was wrong.
     """
 
-    def __init__(self, name: str, project_id: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        project_id: str,
+        recover: Callable[[list[str]], object],
+    ) -> None:
         self.name = name
         self.project_id = project_id
         self.subscription_id = ""
         self.secret = ""
         self.received: list[tuple[float, dict[str, Any]]] = []
         self.forged = 0
+        self.recover = recover
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), _handler_of(self)
         )
@@ -53,11 +63,21 @@ class Owner:
         if not webhook.verify(self.secret, stamp, raw, given, at):
             self.forged += 1
             return
-        self.received.append((at, json.loads(raw)))
+        body = json.loads(raw)
+        self.received.append((at, body))
+        if body.get("event") == "host.down":
+            lost = [i for fault in body["faults"] for i in fault["instances"]]
+            self.recover(
+                [each["id"] if isinstance(each, dict) else each for each in lost]
+            )
 
     def faults(self) -> list[tuple[float, dict[str, Any]]]:
         """Return the notices of faults."""
         return [(at, body) for at, body in self.received if body.get("faults")]
+
+
+def _id_of(instance: Any) -> str:
+    return str(instance["id"] if isinstance(instance, dict) else instance)
 
 
 def _handler_of(owner: Owner) -> type[http.server.BaseHTTPRequestHandler]:

@@ -31,7 +31,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _upgrade(database: session.Database, chosen: argparse.Namespace) -> int:
-    branches = schema.BRANCHES
+    branches: tuple[str, ...] = schema.BRANCHES
     if chosen.expand:
         branches = ("expand",)
     elif chosen.contract:

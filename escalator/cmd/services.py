@@ -25,7 +25,7 @@ Build = Callable[[Any, int], wiring.Running]
 class Worker(cotyledon.Service):
     """One worker process: builds its parts after the fork."""
 
-    def __init__(self, worker_id: int, conf: Any, binary: str, build: Build) -> None:
+    def __init__(self, worker_id: Any, conf: Any, binary: str, build: Build) -> None:
         super().__init__(worker_id)
         self.conf = conf
         self.binary = binary

@@ -19,6 +19,7 @@ from escalator.bus import transport
 from escalator.cmd import config, demo, wiring
 from escalator.db import session
 from escalator.drivers import fleet
+from escalator.drivers.vim import simulated
 
 LOG = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def _run(chosen: argparse.Namespace, folder: str) -> int:
                 chosen.demo,
                 chosen.report,
                 has_fault=not chosen.no_fault,
-                vim=wiring.make_vim(conf),
+                vim=simulated.Simulated(conf.vim.simulated_path),
             )
         print(f"Escalator serves {len(hosts)} simulated hosts at {served.url}")
         print(

@@ -155,7 +155,7 @@ class _Courier:
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Send one message; raises a retryable EscalatorError if it cannot."""
-        made = objects_base.EscalatorObject.obj_from_primitive(message["payload"])
+        made: Any = objects_base.EscalatorObject.obj_from_primitive(message["payload"])
         match message["kind"]:
             case "run":
                 self._agents.run_step(self._context, message["target"], made)

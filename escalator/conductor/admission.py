@@ -77,16 +77,16 @@ def choose(
 ) -> list[tuple[plans.Target, str]]:
     """Return targets without a slot with the reason to wait, "" to open."""
     slots = situation.slots.get(procedure.id, {})
-    room = procedure.parallel - sum(
-        1 for row in slots.values() if row["state"] in _OPEN
-    )
+    selected = situation.selected(procedure)
+    parallel = ordering.parallel_limit(procedure, len(selected))
+    room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
     chosen: list[tuple[plans.Target, str]] = []
-    for target in situation.selected(procedure):
+    for target in selected:
         if target.name in slots:
             continue
         reason = _closed(campaign, target)
         if not reason and room <= 0:
-            reason = f"waits: {procedure.parallel} targets are worked on already"
+            reason = f"waits: {parallel} targets are worked on already"
         if not reason:
             refusals = situation.ledger.refusals(target, procedure.budgets)
             reason = "; ".join(refusal.text() for refusal in refusals)

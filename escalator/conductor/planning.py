@@ -11,7 +11,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import campaign_file
+from escalator.conductor import campaign_file, unwinding
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.db import session, work
@@ -329,7 +329,10 @@ class Planning:
             now = self.engine.database.now(connection)
             situation = self.execution.admission.read(connection, campaign, now)
             open_steps = work.open_steps(connection, campaign_id)
-        waits = admissions.explain(campaign, situation)
+            if campaign["state"] == State.ROLLING_BACK:
+                waits = unwinding.explain(connection, situation)
+            else:
+                waits = admissions.explain(campaign, situation)
         return [
             {
                 "host": row["host"],

@@ -11,7 +11,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import rollback, states
+from escalator.domain import ordering, plan, rollback, states
 
 Row = Mapping[str, Any]
 
@@ -90,24 +90,12 @@ class Unwinding:
         row: Row,
     ) -> str:
         """Begin the undo of one slot, or return why it waits."""
-        procedure = situation.plan.procedure(row["procedure"])
-        target = next((t for t in situation.targets if t.name == row["host"]), None)
-        if target is None:
-            return "waits: the host left the inventory"
-        under_way = sum(
-            1
-            for each in situation.slots[procedure.id].values()
-            if each["state"] in _UNDER_WAY
-        )
-        if under_way >= procedure.parallel:
-            return f"waits: {procedure.parallel} targets are undone already"
-        refusals = situation.ledger.refusals(target, procedure.budgets)
-        if refusals:
-            return "; ".join(refusal.text() for refusal in refusals)
         views, steps = work.read_views(connection, [row["id"]])
         view = views[row["id"]]
-        if any(step.state in states.IN_FLIGHT for step in view.steps):
-            return "waits: the agent finishes its present step"
+        target, reason = judge(situation, row, view)
+        if target is None or reason:
+            return reason
+        procedure = situation.plan.procedure(row["procedure"])
         situation.ledger.take(target, procedure.budgets)
         work.give_back_tokens(connection, [row["id"]])
         work.take_tokens(
@@ -152,6 +140,46 @@ class Unwinding:
         self.engine.move_campaign(
             connection, batch, campaign, state, f"{reason}; {trigger}"
         )
+
+
+def judge(
+    situation: admissions.Situation, row: Row, view: rules.SlotView
+) -> tuple[plan.Target | None, str]:
+    """Return the target of a slot, and why its undo must wait or "" (pure)."""
+    procedure = situation.plan.procedure(row["procedure"])
+    target = next((t for t in situation.targets if t.name == row["host"]), None)
+    if target is None:
+        return None, "waits: the host left the inventory"
+    under_way = sum(
+        1
+        for each in situation.slots[procedure.id].values()
+        if each["state"] in _UNDER_WAY
+    )
+    parallel = ordering.parallel_limit(procedure, len(situation.slots[procedure.id]))
+    if under_way >= parallel:
+        return target, f"waits: {parallel} targets are undone already"
+    refusals = situation.ledger.refusals(target, procedure.budgets)
+    if refusals:
+        return target, "; ".join(refusal.text() for refusal in refusals)
+    if any(step.state in states.IN_FLIGHT for step in view.steps):
+        return target, "waits: the agent finishes its present step"
+    return target, ""
+
+
+def explain(
+    connection: session.Connection, situation: admissions.Situation
+) -> list[admissions.Wait]:
+    """Return every slot that is not undone yet, and what it waits for."""
+    waits: list[admissions.Wait] = []
+    rows = [row for slots in situation.slots.values() for row in slots.values()]
+    todo = {row["id"]: row for row in rows if row["state"] in _TO_UNDO}
+    views, _ = work.read_views(connection, list(todo), is_locked=False)
+    for slot_id, row in todo.items():
+        _, reason = judge(situation, row, views[slot_id])
+        waits.append(
+            admissions.Wait(row["host"], row["procedure"], reason or "is undone next")
+        )
+    return waits
 
 
 def _supersede(

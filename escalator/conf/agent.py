@@ -10,7 +10,8 @@ OPTS = [
     cfg.StrOpt(
         "host",
         sample_default="<hostname>",
-        help="Name of the host that this agent acts on; must equal the VIM's name of the host. Empty: the machine's host name.",
+        help="Name of the host that this agent acts on; must equal the VIM's name of "
+        "the host. Empty: the machine's host name.",
     ),
     cfg.StrOpt(
         "instance",
@@ -21,12 +22,14 @@ OPTS = [
         "capabilities",
         default=["node"],
         item_type=cfg.types.String(choices=["node", "vim"]),
-        help="What this agent may execute: steps on its own host (node), or calls to the VIM (vim).",
+        help="What this agent may execute: steps on its own host (node), or calls to "
+        "the VIM (vim).",
     ),
     cfg.StrOpt(
         "action_namespace",
         default="escalator.action",
-        help="Entry-point group of the actions; escalator.action.simulated for a fleet without real nodes.",
+        help="Entry-point group of the actions; escalator.action.simulated for a fleet"
+        " without real nodes.",
     ),
     cfg.StrOpt(
         "checkpoint_namespace",
@@ -42,7 +45,8 @@ OPTS = [
         "heartbeat_interval_s",
         default=1.0,
         min=0.05,
-        help="Seconds between heartbeats; each is dropped by the broker after two intervals.",
+        help="Seconds between heartbeats; each is dropped by the broker after two "
+        "intervals.",
     ),
     cfg.IntOpt(
         "max_parallel_steps",

@@ -21,7 +21,8 @@ OPTS = [
         "auth_strategy",
         default="keystone",
         choices=["keystone", "noauth"],
-        help="keystone, or noauth for a first look: every request is an administrator's.",
+        help="keystone, or noauth for a first look: every request is an "
+        "administrator's.",
     ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Most items of one page."),
     cfg.StrOpt(

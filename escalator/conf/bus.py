@@ -16,7 +16,8 @@ OPTS = [
     cfg.BoolOpt(
         "quorum_queues",
         default=True,
-        help="Quorum queues for facts; False: classic durable ones (a broker without quorum support).",
+        help="Quorum queues for facts; False: classic durable ones (a broker without "
+        "quorum support).",
     ),
     cfg.FloatOpt(
         "publish_timeout_s",
@@ -39,7 +40,8 @@ OPTS = [
     cfg.StrOpt(
         "prefix",
         default="escalator",
-        help="First part of every exchange, queue and topic name; several clouds may share a broker.",
+        help="First part of every exchange, queue and topic name; several clouds may "
+        "share a broker.",
     ),
 ]
 

@@ -48,7 +48,8 @@ OPTS = [
         "agent_silent_s",
         default=10.0,
         min=0.2,
-        help="Seconds without a heartbeat after which no new step is given to an agent.",
+        help="Seconds without a heartbeat after which no new step is given to an "
+        "agent.",
     ),
 ]
 

@@ -18,7 +18,8 @@ OPTS = [
         "mark_down_timeout_s",
         default=0.3,
         min=0.01,
-        help="Deadline for marking a host down; after it the notice goes out and says so.",
+        help="Deadline for marking a host down; after it the notice goes out and says "
+        "so.",
     ),
 ]
 

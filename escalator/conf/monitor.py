@@ -25,7 +25,8 @@ OPTS = [
         default=0.5,
         min=0.0,
         max=1.0,
-        help="If more than this share of the hosts (and more than storm_min) fails at once, the monitor suspects itself and waits storm_hold_s.",
+        help="If more than this share of the hosts (and more than storm_min) fails at "
+        "once, the monitor suspects itself and waits storm_hold_s.",
     ),
     cfg.IntOpt(
         "storm_min",
@@ -43,7 +44,8 @@ OPTS = [
         "flap_window_s",
         default=60.0,
         min=0.0,
-        help="Each further fault of a host within these seconds doubles the answers it owes before it counts as back; 0 switches that off.",
+        help="Each further fault of a host within these seconds doubles the answers it"
+        " owes before it counts as back; 0 switches that off.",
     ),
     cfg.BoolOpt(
         "realtime",

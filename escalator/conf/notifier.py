@@ -11,7 +11,8 @@ OPTS = [
     cfg.StrOpt(
         "signing_key",
         secret=True,
-        help="Key from which each subscription's webhook secret is derived; the same in the API's and the notifier's file, at least 32 characters.",
+        help="Key from which each subscription's webhook secret is derived; the same "
+        "in the API's and the notifier's file, at least 32 characters.",
     ),
     cfg.FloatOpt(
         "timeout_s",
@@ -43,17 +44,20 @@ OPTS = [
     cfg.ListOpt(
         "allowed_networks",
         default=[],
-        help="Loopback, link-local and other special networks (CIDR) that webhooks may point at all the same.",
+        help="Loopback, link-local and other special networks (CIDR) that webhooks may"
+        " point at all the same.",
     ),
     cfg.FloatOpt(
         "subscriptions_interval_s",
         default=5.0,
         min=0.05,
-        help="Seconds between two readings of all subscriptions; changes are also told at once.",
+        help="Seconds between two readings of all subscriptions; changes are also told"
+        " at once.",
     ),
     cfg.StrOpt(
         "ca_file",
-        help="PEM file of the authorities that consumers' certificates are checked against; empty: the system's.",
+        help="PEM file of the authorities that consumers' certificates are checked "
+        "against; empty: the system's.",
     ),
 ]
 

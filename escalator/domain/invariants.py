@@ -52,8 +52,10 @@ def check_journal(
         if entry.object_type == "fault":
             down.add(entry.host)
         elif entry.object_type == "slot":
+            was_out = entry.host in out | down
             (out.add if entry.to_state in _OUT else out.discard)(entry.host)
-        found += _over(entry, out | down, budgets, facts, entry.host in down)
+            if entry.host in out and not was_out:
+                found += _over(entry, out | down, budgets, facts)
     return found
 
 
@@ -62,11 +64,8 @@ def _over(
     out: set[str],
     budgets: Sequence[plan.Budget],
     facts: Mapping[str, plan.Target],
-    is_fault: bool,
 ) -> list[Violation]:
-    """A fault may exceed a limit; nothing may be added to it afterwards."""
-    if is_fault or entry.to_state not in _OUT:
-        return []
+    """Judge a target that goes out: a fault may exceed a limit, we may not."""
     found: list[Violation] = []
     for budget in budgets:
         if budget.scope == "server_group" or budget.max_percent:

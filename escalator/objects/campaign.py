@@ -34,10 +34,10 @@ class Campaign(base.EscalatorObject):
         "plan": fields.JsonField(),
         "plan_rev": ovo.IntegerField(),
         "progress": fields.JsonField(),
-        "created_at": ovo.DateTimeField(),
-        "updated_at": ovo.DateTimeField(),
-        "started_at": ovo.DateTimeField(nullable=True),
-        "ended_at": ovo.DateTimeField(nullable=True),
+        "created_at": fields.DateTimeField(),
+        "updated_at": fields.DateTimeField(),
+        "started_at": fields.DateTimeField(nullable=True),
+        "ended_at": fields.DateTimeField(nullable=True),
     }
 
     @classmethod
@@ -106,8 +106,8 @@ class Step(base.EscalatorObject):
         "result": fields.JsonField(),
         "expected_s": ovo.FloatField(),
         "timeout_s": ovo.FloatField(),
-        "started_at": ovo.DateTimeField(nullable=True),
-        "ended_at": ovo.DateTimeField(nullable=True),
+        "started_at": fields.DateTimeField(nullable=True),
+        "ended_at": fields.DateTimeField(nullable=True),
     }
 
 
@@ -147,7 +147,7 @@ class JournalEntry(base.EscalatorObject):
     VERSION = "1.0"
     fields = {
         "seq": ovo.IntegerField(),
-        "at": ovo.DateTimeField(),
+        "at": fields.DateTimeField(),
         "campaign_id": fields.UUIDField(),
         "object_type": ovo.StringField(),
         "object_id": ovo.StringField(),

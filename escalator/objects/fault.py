@@ -32,8 +32,8 @@ class FaultRecord(base.EscalatorObject):
         "instances": fields.JsonField(),
         "campaign_ids": ovo.ListOfStringsField(),
         "notices": fields.JsonField(),
-        "raised_at": ovo.DateTimeField(),
-        "cleared_at": ovo.DateTimeField(nullable=True),
+        "raised_at": fields.DateTimeField(),
+        "cleared_at": fields.DateTimeField(nullable=True),
     }
 
     @classmethod

@@ -33,7 +33,7 @@ class Host(base.EscalatorObject):
         "campaign_id": fields.UUIDField(nullable=True),
         "facts": fields.JsonField(),
         "instances": ovo.IntegerField(),
-        "agent_seen_at": ovo.DateTimeField(nullable=True),
+        "agent_seen_at": fields.DateTimeField(nullable=True),
     }
 
 

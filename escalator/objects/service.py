@@ -27,8 +27,8 @@ class Service(base.EscalatorObject):
         "service_version": ovo.IntegerField(),
         "release": ovo.StringField(),
         "state": ovo.StringField(),
-        "started_at": ovo.DateTimeField(nullable=True),
-        "last_seen_at": ovo.DateTimeField(nullable=True),
+        "started_at": fields.DateTimeField(nullable=True),
+        "last_seen_at": fields.DateTimeField(nullable=True),
     }
 
     @base.remotable

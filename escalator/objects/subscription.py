@@ -32,7 +32,7 @@ class Subscription(base.EscalatorObject):
         "fault_types": ovo.ListOfStringsField(),
         "min_severity": ovo.StringField(),
         "is_admin": ovo.BooleanField(),
-        "created_at": ovo.DateTimeField(),
+        "created_at": fields.DateTimeField(),
     }
 
     @classmethod

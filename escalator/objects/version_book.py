@@ -10,7 +10,12 @@ HISTORY: tuple[dict[str, Any], ...] = (
     {
         "release": "0.1",
         "api": "1.0",
-        "rpc": {"conductor": "1.0", "agent": "1.0", "scheduler": "1.0", "objects": "1.0"},
+        "rpc": {
+            "conductor": "1.0",
+            "agent": "1.0",
+            "scheduler": "1.0",
+            "objects": "1.0",
+        },
         "objects": "every class 1.0",
     },
 )

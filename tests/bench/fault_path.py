@@ -14,6 +14,7 @@ import contextlib
 import json
 import pathlib
 import random
+import signal
 import sys
 import time
 import uuid
@@ -362,9 +363,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         bed = fault_bed.Bed(hosts, firewall is not None, options.database == "mariadb")
         undo.callback(bed.stop)
         floors = {}
+        url = bed.rabbit.url.replace("rabbit://", "pyamqp://")
         for name in ("durable", "transient"):
             is_durable = name == "durable"
-            made = floor.Floor(bed.rabbit.url, name, bed.directory, is_durable)
+            made = floor.Floor(url, name, bed.directory, is_durable)
             floors[name] = made
             undo.callback(made.stop)
         bench = Bench(bed, firewall, floors)
@@ -388,6 +390,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     """Read the command line, measure, write the report."""
     options = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     report = measure(options)
     text = json.dumps(report, indent=2)
     if options.json:

@@ -40,7 +40,7 @@ def pair_of(name: str) -> int:
     return (int(name.rpartition("-")[2]) + 1) // 2
 
 
-def inventory(bed_nodes: list[nodes.Node]) -> str:
+def inventory(bed_nodes: list[nodes.Node], has_server_groups: bool) -> str:
     """Return the simulated VIM's content: every project on every node."""
     hosts, instances = [], []
     for node in bed_nodes:
@@ -62,7 +62,7 @@ def inventory(bed_nodes: list[nodes.Node]) -> str:
                 "project": project,
                 "host": node.name,
             }
-            if project == "red" and not is_spare:
+            if has_server_groups and project == "red" and not is_spare:
                 instance["group"] = f"red-{pair_of(node.name)}"
             instances.append(instance)
     return yaml.safe_dump({"hosts": hosts, "instances": instances}, sort_keys=False)
@@ -72,9 +72,11 @@ class Stage:
     """Everything that one scenario needs.
 
     :param has_spare: a seventh node, with role ``storage``.
+    :param has_server_groups: the red instances of a pair exclude each other.
     """
 
-    def __init__(self, has_spare: bool = False) -> None:
+    def __init__(self, has_spare: bool = False, has_server_groups: bool = True) -> None:
+        self.has_server_groups = has_server_groups
         self.bed = nodes.Bed(COMPUTES + has_spare)
         self.undo = contextlib.ExitStack()
         self.computes = [node for node in self.bed.nodes if node.name != SPARE]
@@ -120,7 +122,7 @@ class Stage:
                 future.result()
 
     def _services(self, undo: contextlib.ExitStack) -> None:
-        text = inventory(self.bed.nodes)
+        text = inventory(self.bed.nodes, self.has_server_groups)
         self.services = services.Services(
             self.bed, self.rabbit.url, self.mariadb.url, text
         )

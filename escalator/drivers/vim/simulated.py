@@ -28,6 +28,15 @@ CREATE INDEX IF NOT EXISTS instance_host ON instance (host);
 CREATE TABLE IF NOT EXISTS change (number INTEGER);
 """
 
+_DOWN = """
+UPDATE instance SET state_before = state, state = 'error'
+WHERE host = ? AND state != 'error'
+"""
+_UP = """
+UPDATE instance SET state = state_before, state_before = ''
+WHERE host = ? AND state_before != ''
+"""
+
 _BUSY_S = 5.0
 
 
@@ -161,24 +170,35 @@ class Simulated(base.Vim):
 
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
         """Force hosts down with their instances, or undo it (DR-5, DR-10)."""
-        marks = ",".join("?" * len(hosts))
+        query = _DOWN if is_down else _UP
         with self._transaction(is_change=True) as db:
-            db.execute(
-                f"UPDATE host SET is_forced_down = ? WHERE name IN ({marks})",  # noqa: S608
-                (int(is_down), *hosts),
-            )
-            if is_down:
+            for host in hosts:
                 db.execute(
-                    "UPDATE instance SET state_before = state, state = 'error'"
-                    f" WHERE host IN ({marks}) AND state != 'error'",  # noqa: S608
-                    tuple(hosts),
+                    "UPDATE host SET is_forced_down = ? WHERE name = ?",
+                    (int(is_down), host),
                 )
-            else:
-                db.execute(
-                    "UPDATE instance SET state = state_before, state_before = ''"
-                    f" WHERE host IN ({marks}) AND state_before != ''",  # noqa: S608
-                    tuple(hosts),
-                )
+                db.execute(query, (host,))
+
+    def evacuate(self, instance_ids: Sequence[str]) -> dict[str, str]:
+        """Recreate instances of dead hosts elsewhere, as their owners do.
+
+        :returns: instance id -> new host, of those that fit somewhere.
+        """
+        moved: dict[str, str] = {}
+        with self._transaction(is_change=True) as db:
+            for instance_id in instance_ids:
+                row = db.execute(
+                    "SELECT * FROM instance WHERE id = ?", (instance_id,)
+                ).fetchone()
+                found = row and placement.find(db, row["server_group"], row["host"])
+                if found:
+                    db.execute(
+                        "UPDATE instance SET host = ?, state = 'active',"
+                        " state_before = '' WHERE id = ?",
+                        (found, instance_id),
+                    )
+                    moved[instance_id] = found
+        return moved
 
     def boot(self, instance_id: str, project: str, server_group: str = "") -> str:
         """Place a new instance and return its host.

@@ -47,12 +47,14 @@ class Agent:
         self._process.communicate()
         self._reader.join(5)
 
-    def outcome(self) -> dict[str, Any]:
-        """Return the next report that is an outcome."""
+    def outcome(self, order: commands.RunStep) -> dict[str, Any]:
+        """Return the next outcome of that attempt; old ones may come again."""
         while True:
             report = self.reports.get(timeout=20)
-            if report["outcome"] not in ("running", "refused"):
-                return report
+            is_outcome = report["outcome"] not in ("running", "refused")
+            if is_outcome and report["step_id"] == order.step_id:
+                if report["fence"] == order.fence:
+                    return report
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -78,7 +80,7 @@ class KillTest(unittest.TestCase):
     def run_to_its_end(self, agent: Agent, order: commands.RunStep) -> dict[str, Any]:
         """Act as the conductor does: resend, and on a doubt order once more."""
         agent.order(order)
-        report = agent.outcome()
+        report = agent.outcome(order)
         while report["outcome"] == "unknown":
             order = dataclasses.replace(
                 order,
@@ -87,7 +89,7 @@ class KillTest(unittest.TestCase):
                 is_resumed=True,
             )
             agent.order(order)
-            report = agent.outcome()
+            report = agent.outcome(order)
         return report
 
     def test_side_effects_happen_once_wherever_the_agent_is_killed(self) -> None:
@@ -124,8 +126,10 @@ class KillTest(unittest.TestCase):
             time.sleep(0.005)
         agent.kill()
         time.sleep(0.5)
-        report = self.begin().outcome()
-        self.assertEqual(("done", {"text": "ab"}), (report["outcome"], report["result"]))
+        report = self.begin().outcome(order)
+        self.assertEqual(
+            ("done", {"text": "ab"}), (report["outcome"], report["result"])
+        )
         self.assertEqual(order.fence, report["fence"])
 
 

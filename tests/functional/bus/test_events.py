@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import amqp
 import kombu
 from oslo_config import cfg
 
@@ -51,6 +52,13 @@ class BusTest(unittest.TestCase):
         self.addCleanup(listener.stop)
         self.assertTrue(listener.wait_ready(10.0))
         return listener
+
+    def exists(self, queue: str) -> bool:
+        try:
+            self.size(queue)
+        except amqp.NotFound:
+            return False
+        return True
 
     def size(self, queue: str) -> int:
         with raw_channel(self.conf) as channel:
@@ -324,8 +332,10 @@ class Listening(BusTest):
     def test_removing_the_queue_under_a_listener_makes_it_declare_again(self) -> None:
         inbox = helpers.Inbox()
         self.listen("inspector", {events.FaultConfirmed: inbox})
+        queue = self.names.queue("fault", "inspector")
         with raw_channel(self.conf) as channel:
-            channel.queue_delete(queue=self.names.queue("fault", "inspector"))
+            channel.queue_delete(queue=queue)
+        self.assertTrue(helpers.eventually(lambda: self.exists(queue), 5.0))
         fact = helpers.fault()
         self.publisher.publish(fact)
         self.assertTrue(inbox.wait(1))

@@ -58,9 +58,7 @@ class TestForward(Case):
         self.assertEqual({1}, set(bed.fleet.effects.values()))
         self.assertEqual([], bed.rows(models.token_hold))
         self.assertEqual([], bed.rows(models.outbox))
-        self.assertEqual(
-            {None}, {row["campaign_id"] for row in bed.rows(models.host)}
-        )
+        self.assertEqual({None}, {row["campaign_id"] for row in bed.rows(models.host)})
 
     def test_transient_failure_is_retried(self):
         """P-4c: the ladder's first rung."""
@@ -159,9 +157,7 @@ class TestBackward(Case):
                 self.assertTrue(forward)
                 done = done[first * 2 :]
         self.assertEqual([], bed.rows(models.token_hold))
-        self.assertEqual(
-            {"reverted"}, {row["state"] for row in bed.rows(models.slot)}
-        )
+        self.assertEqual({"reverted"}, {row["state"] for row in bed.rows(models.slot)})
 
     def test_failed_undo_ends_in_failed(self):
         """R-2: what cannot be undone is said, the rest is undone."""

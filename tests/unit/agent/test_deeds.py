@@ -11,6 +11,14 @@ from escalator.drivers import base
 from tests.fixtures import orders
 
 
+class Returning:
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def __call__(self, order: Any) -> Any:
+        return self.result
+
+
 class Deed(base.Action):
     """Calls ``resources["act"]``; is done if ``resources["found"]`` says so."""
 
@@ -92,8 +100,9 @@ class DeedsTest(unittest.TestCase):
         self.assertIn("$", self.refusal(params={"shell": "rm -rf /"}))
 
     def test_a_result_must_be_a_json_object(self) -> None:
+        bad: Any
         for bad in ({"a": object()}, [1], None, {1, 2}):
-            self.act = lambda order, bad=bad: bad
+            self.act = Returning(bad)
             self.assertIn("JSON", self.refusal())
 
     def test_a_result_is_copied_as_the_bus_carries_it(self) -> None:

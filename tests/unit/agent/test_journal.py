@@ -80,7 +80,9 @@ class JournalTest(unittest.TestCase):
 
         go_on.set()
         made = self.open(fsync=fsync)
-        go_on.clear(), first_is_in.clear(), calls.clear()
+        go_on.clear()
+        first_is_in.clear()
+        calls.clear()
         threads = [
             threading.Thread(target=made.append, args=({"n": number},))
             for number in range(9)

@@ -1,5 +1,6 @@
 """The pool of an agent."""
 
+import functools
 import threading
 import time
 import unittest
@@ -25,7 +26,7 @@ class LanesTest(unittest.TestCase):
             running.release()
 
         for number in range(20):
-            self.pool.submit("key", lambda number=number: work(number))
+            self.pool.submit("key", functools.partial(work, number))
         while len(order) < 20:
             time.sleep(0.001)
         self.assertEqual(list(range(20)), order)
@@ -48,7 +49,12 @@ class LanesTest(unittest.TestCase):
 
     def test_close_begins_nothing_more_and_wait_sees_what_runs(self) -> None:
         gate, is_in, late = threading.Event(), threading.Event(), threading.Event()
-        self.pool.submit("a", lambda: (is_in.set(), gate.wait(10)))
+
+        def work() -> None:
+            is_in.set()
+            gate.wait(10)
+
+        self.pool.submit("a", work)
         is_in.wait(5)
         self.pool.close()
         self.pool.submit("b", late.set)
