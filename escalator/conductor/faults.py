@@ -38,7 +38,7 @@ class Faults:
             fresh = [
                 impact
                 for impact in event.impacts
-                if facts.is_new_fault(connection, impact.fault.id)
+                if facts.is_new_fault(connection, impact.fault)
             ]
             down = [i for i in fresh if i.fault.fault_type not in _HARMLESS]
             touched = self._react(connection, batch, down)
@@ -138,9 +138,9 @@ class Faults:
         """Clear the faults; a quarantine stays until an operator lifts it."""
         with self.engine.database.begin() as connection:
             for impact in event.impacts:
-                facts.clear_fault(connection, impact.fault.id, event.cleared_at)
-                hosts = facts.hosts_of_fault(connection, impact.fault.id)
-                facts.mark_hosts(connection, hosts, "up", "")
+                facts.clear_faults(connection, impact.fault, event.cleared_at)
+                if impact.fault.fault_type not in _HARMLESS:
+                    facts.mark_hosts(connection, [impact.fault.host], "up", "")
         self.engine.wake()
 
     @session.retry_on_conflict

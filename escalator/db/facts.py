@@ -76,15 +76,18 @@ def mark_hosts(
     )
 
 
-def hosts_of_fault(connection: sa.Connection, fault_id: str) -> list[str]:
-    """Return the hosts that this very fault keeps down."""
-    query = sa.select(models.host.c.name).where(models.host.c.fault_id == fault_id)
-    return list(connection.execute(query).scalars())
+def is_new_fault(connection: sa.Connection, fault: events.Fault) -> bool:
+    """Tell whether a fault is neither stored nor told under another id.
 
-
-def is_new_fault(connection: sa.Connection, fault_id: str) -> bool:
-    """Tell whether a fault was never stored."""
-    query = sa.select(models.fault.c.id).where(models.fault.c.id == fault_id)
+    A monitor that was killed may confirm anew what is raised already.
+    """
+    table = models.fault
+    same = sa.and_(
+        table.c.host == fault.host,
+        table.c.fault_type == fault.fault_type,
+        table.c.state == "raised",
+    )
+    query = sa.select(table.c.id).where(sa.or_(table.c.id == fault.id, same))
     return connection.execute(query).first() is None
 
 
@@ -119,11 +122,16 @@ def add_fault(
         )
 
 
-def clear_fault(connection: sa.Connection, fault_id: str, at: float) -> None:
-    """Mark a fault as over."""
+def clear_faults(connection: sa.Connection, fault: events.Fault, at: float) -> None:
+    """Mark every raised fault of this host and type as over; idempotent."""
+    table = models.fault
     connection.execute(
-        sa.update(models.fault)
-        .where(models.fault.c.id == fault_id, models.fault.c.state == "raised")
+        sa.update(table)
+        .where(
+            table.c.host == fault.host,
+            table.c.fault_type == fault.fault_type,
+            table.c.state == "raised",
+        )
         .values(state="cleared", cleared_at=at)
     )
 

@@ -67,7 +67,7 @@ class BusTest(unittest.TestCase):
 
 class Publishing(BusTest):
     def test_what_is_published_before_the_first_listener_waits_for_it(self) -> None:
-        """DR-8: both pools of the topic get a copy each."""
+        """DC-1: both pools of the topic get a copy each."""
         fact = helpers.marked_down()
         self.publisher.publish(fact)
         for pool in ("notifier", "conductor"):
@@ -114,10 +114,12 @@ class Publishing(BusTest):
         inbox = helpers.Inbox()
         self.listen("inspector", {events.FaultConfirmed: inbox}, max_batch=50)
         sent = [[helpers.fault() for _ in range(20)] for _ in range(16)]
-        threads = [
-            threading.Thread(target=lambda f=facts: [publisher.publish(x) for x in f])
-            for facts in sent
-        ]
+
+        def publish(facts: list[events.FaultConfirmed]) -> None:
+            for fact in facts:
+                publisher.publish(fact)
+
+        threads = [threading.Thread(target=publish, args=(facts,)) for facts in sent]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -154,7 +156,7 @@ class Killing(BusTest):
         time.sleep(2.0)
 
     def test_nothing_confirmed_is_lost_over_a_kill(self) -> None:
-        """NF-2: the sender repeats what raised; repeats carry the same id."""
+        """DC-1: the sender repeats what raised; repeats carry the same id."""
         inbox = helpers.Inbox()
         listener = self.listen("inspector", {events.FaultConfirmed: inbox})
         facts = [helpers.fault() for _ in range(1500)]
@@ -180,7 +182,7 @@ class Killing(BusTest):
         self.assertEqual(0, listener.counts["dead"])
 
     def test_publishing_goes_on_soon_after_the_broker_is_back(self) -> None:
-        """NF-3: reconnects within a second, not after minutes of back-off."""
+        """DC-1: reconnects within a second, not after minutes of back-off."""
         inbox = helpers.Inbox()
         self.listen("inspector", {events.FaultConfirmed: inbox})
         self.broker.kill9()
@@ -231,7 +233,7 @@ class Listening(BusTest):
         self.assertNotIn(bad, done)
 
     def test_what_does_not_parse_is_buried_and_counted(self) -> None:
-        """NF-9: wrong version, unknown class, no JSON, no fact at all."""
+        """Bad input: wrong version, unknown class, no JSON, no fact at all."""
         inbox = helpers.Inbox()
         listener = self.listen("inspector", {events.FaultConfirmed: inbox})
         head = '{"escalator_object.namespace": "escalator", "escalator_object.'

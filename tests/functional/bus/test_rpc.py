@@ -187,7 +187,7 @@ class Calls(RpcTest):
             capped.call(CTXT, "1.9", "campaign_validate")
 
     def test_a_malformed_request_is_survived(self) -> None:
-        """NF-9."""
+        """Bad input is counted, kept and survived."""
         self.serve("conductor", "c1", Conductor())
         where = rpc.target(self.conf, "conductor")
         envelope = '{"oslo.version": "2.0", "oslo.message": %s}'
@@ -212,7 +212,7 @@ class Calls(RpcTest):
         self.assertTrue(self.is_answered(rpcapi.ConductorAPI(self.conf)))
 
     def test_a_graceful_stop_under_load_loses_no_call(self) -> None:
-        """RU-4: two servers restarted in turn while eight callers call."""
+        """RU-8: two servers restarted in turn while eight callers call."""
         confs = [
             helpers.make_conf(self.broker.url, call_timeout_s=10.0) for _ in range(3)
         ]

@@ -83,7 +83,7 @@ def over_the_wire(made: Any) -> Any:
 class Fingerprints(unittest.TestCase):
     def test_nobody_changed_an_object_without_its_version(self) -> None:
         """RU-1."""
-        classes = {cls.obj_name(): [cls] for cls in registry.CLASSES}
+        classes: Any = {cls.obj_name(): [cls] for cls in registry.CLASSES}
         expected, found = fixture.ObjectVersionChecker(classes).test_hashes(
             FINGERPRINTS
         )
