@@ -80,8 +80,8 @@ def kombu_urls(conf: cfg.ConfigOpts) -> list[str]:
 def ssl_options(conf: cfg.ConfigOpts) -> dict[str, Any] | bool:
     """Return kombu's ``ssl`` from ``[oslo_messaging_rabbit]``.
 
-    As in oslo.messaging the broker's certificate is verified, with its name,
-    if ``ssl_ca_file`` is set, and not at all otherwise.
+    With ``ssl_ca_file`` the broker's certificate and its name are verified;
+    without it only the certificate, against the system's authorities.
     """
     _register(conf)
     group = conf[RABBIT_GROUP]

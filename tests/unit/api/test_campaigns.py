@@ -104,10 +104,10 @@ class TestRead(CampaignCase):
         super().setUp()
         add = self.house.store.add
         self.rows = [add("campaign", api.campaign_row(name=str(n))) for n in range(5)]
-        self.id = self.rows[0]["id"]
+        self.campaign_id = self.rows[0]["id"]
         for seq in range(1, 4):
-            add("step", api.step_row(self.id, seq))
-            add("journal", api.journal_row(self.id, seq))
+            add("step", api.step_row(self.campaign_id, seq))
+            add("journal", api.journal_row(self.campaign_id, seq))
 
     def follow(self, path: str, key: str, member: str) -> list[object]:
         found: list[object] = []
@@ -123,10 +123,10 @@ class TestRead(CampaignCase):
         names = self.follow("/v1/campaigns?limit=2", "campaigns", "name")
         self.assertEqual(["0", "1", "2", "3", "4"], names)
         lines = self.follow(
-            f"/v1/campaigns/{self.id}/journal?limit=1", "journal", "seq"
+            f"/v1/campaigns/{self.campaign_id}/journal?limit=1", "journal", "seq"
         )
         self.assertEqual([1, 2, 3], lines)
-        hosts = self.follow(f"/v1/campaigns/{self.id}/steps?limit=2", "steps", "seq")
+        hosts = self.follow(f"/v1/campaigns/{self.campaign_id}/steps?limit=2", "steps", "seq")
         self.assertEqual([1, 2, 3], hosts)
 
     def test_a_full_last_page_has_no_next(self) -> None:
@@ -140,14 +140,14 @@ class TestRead(CampaignCase):
     def test_a_list_leaves_out_file_and_plan(self) -> None:
         brief = self.house.get("/v1/campaigns").json["campaigns"][0]
         self.assertNotIn("document", brief)
-        whole = self.house.get(f"/v1/campaigns/{self.id}").json["campaign"]
+        whole = self.house.get(f"/v1/campaigns/{self.campaign_id}").json["campaign"]
         self.assertEqual(api.DOCUMENT, whole["document"])
 
     def test_filters_reach_the_store(self) -> None:
         self.house.store.rows["campaign"][3]["state"] = "running"
         answer = self.house.get("/v1/campaigns?state=running")
         self.assertEqual(["3"], [c["name"] for c in answer.json["campaigns"]])
-        answer = self.house.get(f"/v1/campaigns/{self.id}/steps?host=compute-02")
+        answer = self.house.get(f"/v1/campaigns/{self.campaign_id}/steps?host=compute-02")
         self.assertEqual([2], [s["seq"] for s in answer.json["steps"]])
 
     def test_no_such_campaign(self) -> None:
@@ -157,17 +157,17 @@ class TestRead(CampaignCase):
             self.assertEqual("escalator.not_found", answer.json["errors"][0]["code"])
 
     def test_explain_says_why(self) -> None:
-        waits = self.house.get(f"/v1/campaigns/{self.id}/explain").json["waits"]
+        waits = self.house.get(f"/v1/campaigns/{self.campaign_id}/explain").json["waits"]
         self.assertIn("budget rack", waits[0]["reason"])
 
 
 class TestAct(CampaignCase):
     def setUp(self) -> None:
         super().setUp()
-        self.id = self.house.store.add("campaign", api.campaign_row())["id"]
+        self.campaign_id = self.house.store.add("campaign", api.campaign_row())["id"]
 
     def act(self, **action: object) -> object:
-        return self.house.post(f"/v1/campaigns/{self.id}/actions", {"action": action})
+        return self.house.post(f"/v1/campaigns/{self.campaign_id}/actions", {"action": action})
 
     def test_every_action_is_ordered(self) -> None:
         for name in ("start", "pause", "resume", "rollback", "cancel"):
@@ -203,7 +203,7 @@ class TestAct(CampaignCase):
 
     def test_each_order_has_a_rule_of_its_own(self) -> None:
         house = api.House(self.house.store, denied=("escalator:campaigns:rollback",))
-        path = f"/v1/campaigns/{self.id}/actions"
+        path = f"/v1/campaigns/{self.campaign_id}/actions"
         for name, status in (("rollback", 403), ("start", 202)):
             answer = house.post(path, {"action": {"name": name}})
             self.assertEqual(status, answer.status_code, answer.text)
