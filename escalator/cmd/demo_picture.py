@@ -193,11 +193,12 @@ def _print_hops(screen: console.Console, told: dict[str, Any]) -> None:
         return
     shown = table.Table(
         title="Milliseconds from detection (T1) to each hop; the budget is 1,000",
-        box=box.ROUNDED,
+        box=box.SIMPLE_HEAVY,
+        padding=(0, 1, 0, 0),
     )
     hops = [f"T{number}" for number in range(10)]
-    for heading in ("owner", "instances", *hops, "handler"):
-        shown.add_column(heading, justify="right")
+    for heading in ("owner", "vms", *hops, "handler"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     for notice in told["notices"]:
         detected = notice["times"]["T1"]
         cells = [

@@ -24,8 +24,9 @@ def build(story: Any) -> dict[str, Any]:
         "final_state": campaign["state"],
         "elapsed_s": story.states[-1][0] - story.started_at,
         "campaign_states": [
-            {"at": at, "state": state, "reason": reason}
-            for at, state, reason in story.states
+            {"at": line["at"], "state": line["to_state"], "reason": line["detail"]}
+            for line in journal
+            if line["object_type"] == "campaign"
         ],
         "dead_host": story.dead_host,
         "hosts": {host["name"]: _host(host, story) for host in hosts},

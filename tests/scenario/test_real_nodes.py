@@ -58,7 +58,7 @@ class RealNodes(testtools.TestCase):
 
     def tell(self, text: str) -> None:
         """Print a measured figure where a test runner does not swallow it."""
-        sys.stderr.write(f"{self.campaign_id().rpartition('.')[2]}: {text}\n")
+        sys.stderr.write(f"{self.id().rpartition('.')[2]}: {text}\n")
 
     def assert_versions(self, expected: dict[str, str]) -> None:
         found = self.stage.versions()
