@@ -28,7 +28,8 @@ ATTEMPT_SHARE = 0.4
 class EventPublisher:
     """Publishes facts; any thread may use it.
 
-    Keeps up to ``LINKS`` connections, made when first needed.
+    Keeps up to ``LINKS`` connections, made when first needed: nothing is
+    connected before a fork unless something was published before it.
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -81,11 +82,7 @@ class EventPublisher:
     @contextlib.contextmanager
     def _link(self, deadline: float) -> Iterator[broker.Link]:
         """Lend an idle link or a new one; drop all idle ones if it fails."""
-        try:
-            link = self._idle.pop()
-        except IndexError:
-            link = self._broker.connect(self._share(deadline))
-            link.confirm()
+        link = self._take_idle() or self._connect(deadline)
         try:
             yield link
         except BaseException:
@@ -94,6 +91,23 @@ class EventPublisher:
                 self._idle.pop().abandon()
             raise
         self._idle.append(link)
+
+    def _take_idle(self) -> broker.Link | None:
+        """Return an idle link that the broker has not closed meanwhile."""
+        while self._idle:
+            link = self._idle.pop()
+            try:
+                link.read_ready()
+            except broker.RECOVERABLE:
+                link.abandon()
+            else:
+                return link
+        return None
+
+    def _connect(self, deadline: float) -> broker.Link:
+        link = self._broker.connect(self._share(deadline))
+        link.confirm()
+        return link
 
     def _attempt(
         self, link: broker.Link, letters: list[tuple[str, bytes]], deadline: float
@@ -183,11 +197,12 @@ class EventListener:
 
     def stop(self) -> None:
         """Take no new facts and give back those that no handler has."""
+        self._intake.is_stopping = True
         self._reader.soon(self._intake.cancel)
         for lane in self._lanes.values():
             lane.stop()
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float = 30.0) -> bool:
         """Let handlers finish and facts be settled, then disconnect.
 
         :returns: False if time was up first; unsettled facts come again.

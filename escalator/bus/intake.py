@@ -36,6 +36,7 @@ class Intake:
         counts: "collections.Counter[str]",
     ) -> None:
         self.soon: Callable[[Callable[[broker.Link], None]], None]
+        self.is_stopping = False
         self._names = names
         self._pool = pool
         self._kinds = kinds
@@ -48,6 +49,8 @@ class Intake:
 
     def consume(self, link: broker.Link, prefetch: int) -> None:
         """Declare the queues on a new link and begin to receive."""
+        if self.is_stopping:
+            return
         link.confirm()
         link.channel.basic_qos(0, prefetch, False)
         for topic in self._lanes:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import socket
 import ssl
+import stat
 import tempfile
 import threading
 from typing import Any
@@ -22,7 +23,14 @@ from oslo_messaging._drivers import impl_rabbit
 from oslo_messaging._metrics import client as metrics
 from oslo_messaging._tracing import client as tracing
 
+from escalator import errors
+
 RABBIT_GROUP = "oslo_messaging_rabbit"
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
+"""Where the library's queue manager counts; a bare chroot has none."""
+
+STATE_PATH = pathlib.Path("/var/lib/escalator")
 
 RABBIT_DEFAULTS: dict[str, Any] = {
     "use_queue_manager": True,
@@ -53,13 +61,16 @@ def prepare(conf: cfg.ConfigOpts, binary: str, instance: str) -> None:
     one name would read each other's answers.
 
     :param binary: e.g. ``escalator-conductor``.
-    :param instance: tells two of one binary on one machine apart.
+    :param instance: tells two of one binary on one machine apart; an agent's
+        contains its host, for nodes of a test bed share one machine.
     """
     set_defaults()
     _register(conf)
     conf.set_default("processname", f"{binary}-{instance}", RABBIT_GROUP)
     conf.set_default("hostname", socket.gethostname(), RABBIT_GROUP)
     lockutils.set_defaults(str(_lock_path()))
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        conf.set_default("use_queue_manager", False, RABBIT_GROUP)
 
 
 def is_memory(conf: cfg.ConfigOpts) -> bool:
@@ -148,6 +159,20 @@ def _netloc(host: oslo_messaging.TransportHost) -> str:
 
 
 def _lock_path() -> pathlib.Path:
-    path = pathlib.Path(tempfile.gettempdir(), f"escalator-{os.getuid()}", "lock")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Return a directory of our own that all workers of a service share.
+
+    :raises ConfigError: somebody else sits on the only possible one.
+    """
+    if os.access(STATE_PATH, os.W_OK):
+        path = STATE_PATH / "lock"
+    else:
+        path = pathlib.Path(tempfile.gettempdir(), f"escalator-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise errors.ConfigError(
+            group="oslo_concurrency",
+            option="lock_path",
+            reason=f"{path} belongs to somebody else; set another one",
+        )
     return path

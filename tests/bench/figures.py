@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+SCHEDULERS = {os.SCHED_OTHER: "other", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the nearest-rank percentile; the maximum if samples are few."""
@@ -33,6 +35,7 @@ def machine() -> dict[str, Any]:
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
+        "scheduler": SCHEDULERS.get(os.sched_getscheduler(0), "another"),
         "load": [round(value, 2) for value in os.getloadavg()],
         "unit": "milliseconds",
     }

@@ -35,9 +35,19 @@ _TROUBLE = (AssertionError, OSError)
 """What a call may raise while the service behind it is being killed."""
 
 
-def pair_of(name: str) -> int:
-    """Return which pair a node belongs to: 1 and 2, 3 and 4, 5 and 6."""
-    return (int(name.rpartition("-")[2]) + 1) // 2
+def rack_of(name: str) -> str:
+    """Return the rack: the first two nodes in the first, and so on."""
+    return f"rack-{(int(name.rpartition('-')[2]) + 1) // 2}"
+
+
+def pair_of(name: str) -> str:
+    """Return the redundancy group: 1 and 2, 3 and 4; the others stand alone.
+
+    A dead node uses up its group's budget: a partner that was upgraded could
+    rightly not be undone until it lives again.
+    """
+    number = int(name.rpartition("-")[2])
+    return f"pair-{(number + 1) // 2 if number <= 4 else number}"
 
 
 def inventory(bed_nodes: list[nodes.Node], has_server_groups: bool) -> str:
@@ -50,9 +60,9 @@ def inventory(bed_nodes: list[nodes.Node], has_server_groups: bool) -> str:
                 "name": node.name,
                 "address": node.address,
                 "role": "storage" if is_spare else "compute",
-                "rack": f"rack-{pair_of(node.name)}",
+                "rack": rack_of(node.name),
                 "availability_zone": "az1",
-                "groups": [] if is_spare else [f"pair-{pair_of(node.name)}"],
+                "groups": [] if is_spare else [pair_of(node.name)],
             }
         )
         for project in PROJECTS:
@@ -63,7 +73,7 @@ def inventory(bed_nodes: list[nodes.Node], has_server_groups: bool) -> str:
                 "host": node.name,
             }
             if has_server_groups and project == "red" and not is_spare:
-                instance["group"] = f"red-{pair_of(node.name)}"
+                instance["group"] = f"red-{rack_of(node.name)}"
             instances.append(instance)
     return yaml.safe_dump({"hosts": hosts, "instances": instances}, sort_keys=False)
 
@@ -72,7 +82,7 @@ class Stage:
     """Everything that one scenario needs.
 
     :param has_spare: a seventh node, with role ``storage``.
-    :param has_server_groups: the red instances of a pair exclude each other.
+    :param has_server_groups: the red instances of a rack exclude each other.
     """
 
     def __init__(self, has_spare: bool = False, has_server_groups: bool = True) -> None:

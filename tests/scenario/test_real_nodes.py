@@ -242,6 +242,7 @@ class UndoOrder:
 
 class TestCutLink(RealNodes):
     CUT = "compute-6"
+    has_server_groups = False
 
     def test_c_a_cut_link_stops_and_undoes_the_campaign(self) -> None:
         """DR-1 to DR-9: the owners know within a second, the rest goes back."""

@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ class Agent:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -43,7 +45,9 @@ class Agent:
         self._process.stdin.flush()
 
     def kill(self) -> None:
-        self._process.kill()
+        """End the agent and all that a supervisor would end with it."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
         self._reader.join(5)
 

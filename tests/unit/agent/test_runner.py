@@ -9,7 +9,7 @@ import unittest
 from typing import Any
 
 from escalator import errors
-from escalator.agent import accounts, journal, ledger, reporting, runner
+from escalator.agent import accounts, answers, journal, ledger, reporting, runner
 from escalator.domain import commands
 from tests.fixtures import agents, orders
 
@@ -181,7 +181,7 @@ class OrderTest(Harness):
         gate = self.hold()
         self.steps.order(self.order)
         self.bus.await_report("running")
-        self.now = self.order.deadline_at + runner.OVERDUE_S + 1
+        self.now = self.order.deadline_at + answers.OVERDUE_S + 1
         self.steps.tick()
         self.assertEqual("timeout", self.bus.await_report("failed").failure_class)
         gate.set()

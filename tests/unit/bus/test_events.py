@@ -110,7 +110,7 @@ class Embedded(unittest.TestCase):
             held.wait(5.0)
             inbox(batch)
 
-        self.listen(
+        listener = self.listen(
             "inspector",
             {events.FaultConfirmed: handle, events.FaultCleared: cleared},
             max_batch=3,
@@ -118,7 +118,7 @@ class Embedded(unittest.TestCase):
         facts: list[Any] = [helpers.fault() for _ in range(6)]
         facts.insert(5, events.FaultCleared(facts[0].event_id, (), 1.0))
         self.publisher.publish_all(facts)
-        helpers.eventually(lambda: False, 0.1)
+        helpers.eventually(lambda: listener.counts["received"] == 7)
         held.set()
         self.assertTrue(inbox.wait(6))
         self.assertTrue(cleared.wait(1))
@@ -172,10 +172,6 @@ class Names(unittest.TestCase):
 
 
 class Envelopes(unittest.TestCase):
-    def test_a_heartbeat_is_an_order_of_magnitude_smaller_than_a_packet(self) -> None:
-        beat = events.AgentBeat("h1", "a1", ("node",), {}, 1.0, 1.0)
-        self.assertLess(len(envelope.encode(beat)), 1400)
-
     def test_what_is_no_fact_is_refused(self) -> None:
         for body in (b"", b"null", b"[]", b"{}", b"\xff\xfe", b'{"a": 1}'):
             with self.subTest(body), self.assertRaises(errors.BadMessage):
