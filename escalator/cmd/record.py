@@ -11,6 +11,7 @@ from escalator.objects import service, version_book
 LOG = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
+FAREWELL_S = 2.0
 
 _NAMESPACE = uuid.UUID("6f0b3f5e-6d3c-4c59-9a51-6a6a5b0d9c11")
 
@@ -41,7 +42,9 @@ class Record:
         """Tell that the service is down, if the conductor can be reached."""
         self._stop.set()
         self._record.state = "down"
-        self._beat()
+        farewell = threading.Thread(target=self._beat, daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -23,7 +23,7 @@ class Server(Protocol):
 
     def stop(self) -> Any: ...
 
-    def wait(self) -> Any: ...
+    def wait(self, timeout_s: float = ...) -> Any: ...
 
 
 class Endpoint:
@@ -75,6 +75,6 @@ class SchedulerService:
         """Take no new questions."""
         self._server.stop()
 
-    def wait(self) -> None:
+    def wait(self, timeout_s: float = 30.0) -> None:
         """Let the questions under way be answered."""
-        self._server.wait()
+        self._server.wait(timeout_s)

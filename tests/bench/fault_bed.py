@@ -50,8 +50,6 @@ subscriptions_interval_s = 2
 [conductor]
 inventory_interval_s = 1
 
-[monitor]
-inventory_interval_s = 0.5
 """
 
 

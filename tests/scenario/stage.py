@@ -252,7 +252,7 @@ def wait_for(what: str, condition: Callable[[], bool], limit_s: float = 30.0) ->
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {limit_s} s")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def epoch(text: str) -> float:

@@ -3,6 +3,7 @@
 Issue of the first thread, item 3.  Needs root (see ``nodes.missing``).
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -360,11 +361,20 @@ class TestKilledServices(RealNodes):
             self._mend_spare()
 
     def _agent_at_work(self, campaign_id: str) -> str:
-        """Return a node with a step under way, or the first one."""
-        for step in self.stage.steps(campaign_id):
-            if step["state"] in ("dispatched", "running", "verifying"):
-                return str(step["host"])
-        return "compute-1"
+        """Return a node whose packages are being changed, if one soon is."""
+        working: list[str] = []
+
+        def is_one_working() -> bool:
+            working[:] = [
+                str(step["host"])
+                for step in self.stage.steps(campaign_id)
+                if step["name"] == "install" and step["state"] == "running"
+            ]
+            return working != []
+
+        with contextlib.suppress(AssertionError):
+            wait_for("a node installs", is_one_working, 10)
+        return working[0] if working else "compute-1"
 
     def _cut_spare(self) -> None:
         self.cuts += 1

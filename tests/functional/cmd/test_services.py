@@ -20,6 +20,7 @@ from tests.fixtures import ports, rabbit
 
 ALL = ("conductor", "api", "monitor", "inspector", "notifier", "agent", "scheduler")
 READY_S = 60
+KEY = secrets.token_hex(32)
 
 
 class Daemon:
@@ -42,7 +43,9 @@ class Daemon:
         end = time.monotonic() + limit_s
         while text not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(f"{self.name}: no {text!r}: {self.log.read_text()}")
+                raise AssertionError(
+                    f"{self.name}: no {text!r}: {self.log.read_text()}"
+                )
             time.sleep(0.05)
 
     def workers(self):
@@ -59,7 +62,7 @@ class TestDaemons(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
-        pass
+        cls.addClassCleanup(cls.folder.cleanup)
         cls.broker = rabbit.Rabbit().start()
         cls.addClassCleanup(cls.broker.stop)
         cls.port = ports.free_port()
@@ -90,7 +93,7 @@ graceful_shutdown_timeout = 20
 bind_port = {cls.port}
 auth_strategy = noauth
 [notifier]
-signing_key = {secrets.token_hex(32)}
+signing_key = {KEY}
 [vim]
 simulated_path = {cls.folder.name}/vim.sqlite
 [agent]
@@ -121,7 +124,7 @@ probe = simulated
             daemon.wait_for("has re-read its options")
             self.assertEqual(before[name], daemon.workers(), name)
         self.check_records()
-        for name, daemon in daemons.items():
+        for name, daemon in reversed(daemons.items()):
             self.assertEqual(0, daemon.end(), name)
             self.assertIn("has stopped", daemon.log.read_text(), name)
             self.assertNotIn("Traceback", daemon.log.read_text(), name)

@@ -126,7 +126,9 @@ class TestRead(CampaignCase):
             f"/v1/campaigns/{self.campaign_id}/journal?limit=1", "journal", "seq"
         )
         self.assertEqual([1, 2, 3], lines)
-        hosts = self.follow(f"/v1/campaigns/{self.campaign_id}/steps?limit=2", "steps", "seq")
+        hosts = self.follow(
+            f"/v1/campaigns/{self.campaign_id}/steps?limit=2", "steps", "seq"
+        )
         self.assertEqual([1, 2, 3], hosts)
 
     def test_a_full_last_page_has_no_next(self) -> None:
@@ -147,7 +149,9 @@ class TestRead(CampaignCase):
         self.house.store.rows["campaign"][3]["state"] = "running"
         answer = self.house.get("/v1/campaigns?state=running")
         self.assertEqual(["3"], [c["name"] for c in answer.json["campaigns"]])
-        answer = self.house.get(f"/v1/campaigns/{self.campaign_id}/steps?host=compute-02")
+        answer = self.house.get(
+            f"/v1/campaigns/{self.campaign_id}/steps?host=compute-02"
+        )
         self.assertEqual([2], [s["seq"] for s in answer.json["steps"]])
 
     def test_no_such_campaign(self) -> None:
@@ -157,7 +161,9 @@ class TestRead(CampaignCase):
             self.assertEqual("escalator.not_found", answer.json["errors"][0]["code"])
 
     def test_explain_says_why(self) -> None:
-        waits = self.house.get(f"/v1/campaigns/{self.campaign_id}/explain").json["waits"]
+        waits = self.house.get(f"/v1/campaigns/{self.campaign_id}/explain").json[
+            "waits"
+        ]
         self.assertIn("budget rack", waits[0]["reason"])
 
 
@@ -167,7 +173,9 @@ class TestAct(CampaignCase):
         self.campaign_id = self.house.store.add("campaign", api.campaign_row())["id"]
 
     def act(self, **action: object) -> object:
-        return self.house.post(f"/v1/campaigns/{self.campaign_id}/actions", {"action": action})
+        return self.house.post(
+            f"/v1/campaigns/{self.campaign_id}/actions", {"action": action}
+        )
 
     def test_every_action_is_ordered(self) -> None:
         for name in ("start", "pause", "resume", "rollback", "cancel"):
