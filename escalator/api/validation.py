@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
-from jsonschema.exceptions import ValidationError
 
 from escalator import errors
 from escalator.api import intake
@@ -83,7 +82,7 @@ def _findings(value: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
         yield _finding(keyword, pointer(violation.absolute_path), detail, remedy)
 
 
-def _unknown_keys(violation: ValidationError) -> Iterator[Finding]:
+def _unknown_keys(violation: Any) -> Iterator[Finding]:
     known = list(violation.schema.get("properties", {}))
     for name in violation.instance:
         if name not in known:
@@ -123,7 +122,7 @@ _WORDINGS: dict[str, Callable[[Any], tuple[str, str]]] = {
 }
 
 
-def _wording(violation: ValidationError) -> tuple[str, str]:
+def _wording(violation: Any) -> tuple[str, str]:
     keyword = str(violation.validator)
     wanted = violation.validator_value
     if keyword == "required":

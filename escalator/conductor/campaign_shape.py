@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 from jsonschema import validators
-from jsonschema.exceptions import ValidationError
 
 from escalator.domain import document as doc
 from escalator.domain import parameters
@@ -45,7 +44,7 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _translate(violation)
 
 
-def _translate(violation: ValidationError) -> Iterator[Finding]:
+def _translate(violation: Any) -> Iterator[Finding]:
     path: doc.Path = tuple(violation.absolute_path)
     match violation.validator:
         case "additionalProperties":
@@ -70,7 +69,7 @@ def _is_unfilled(value: Any) -> bool:
     return isinstance(value, str) and bool(parameters.uses(value))
 
 
-def _unknown_keys(violation: ValidationError, path: doc.Path) -> Iterator[Finding]:
+def _unknown_keys(violation: Any, path: doc.Path) -> Iterator[Finding]:
     known = list(violation.schema.get("properties", {}))
     for key in violation.instance:
         if key not in known:
@@ -84,7 +83,7 @@ def _unknown_keys(violation: ValidationError, path: doc.Path) -> Iterator[Findin
             )
 
 
-def _missing_key(violation: ValidationError, path: doc.Path) -> Finding:
+def _missing_key(violation: Any, path: doc.Path) -> Finding:
     needed = violation.validator_value
     if isinstance(needed, Mapping):
         needed = [each for key in violation.instance for each in needed.get(key, ())]
@@ -94,7 +93,7 @@ def _missing_key(violation: ValidationError, path: doc.Path) -> Finding:
     return Finding("C203", point(*path), f"the key {key} is missing", f"add {key}:")
 
 
-def _wanted(violation: ValidationError) -> str:
+def _wanted(violation: Any) -> str:
     schema = violation.schema
     if "description" in schema:
         return str(schema["description"])

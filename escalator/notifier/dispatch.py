@@ -49,7 +49,7 @@ class Dispatch:
 
     def _tell(self, delivery: ledger.Delivery, directory: notice.Directory) -> None:
         event = delivery.event
-        assert isinstance(event, notice.Told)  # the listener's handlers say so
+        assert isinstance(event, notice.Told)  # noqa: S101 - the handlers say so
         found = notice.notices(event, directory, delivery.received_at)
         times = {"T6": delivery.received_at, "T7": time.time()}
         for item in self._book.enter(delivery, found):
