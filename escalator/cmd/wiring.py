@@ -169,7 +169,8 @@ def conductor(
     conf: Any, worker: int = 0, database: session.Database | None = None
 ) -> Running:
     """Return the conductor: engine, RPC server, listeners, clockwork."""
-    owner = f"{socket.gethostname()}/{instance_of(conf, worker)}/{uuid.uuid4().hex[:8]}"
+    place = f"{socket.gethostname()}/{instance_of(conf, worker)}"
+    owner = f"{place}/{uuid.uuid4().hex[:8]}"
     opened = database or session.Database(conf.database)
     objects_base.use_store(store.Store(opened))
     publisher = bus_events.EventPublisher(conf)
@@ -205,7 +206,10 @@ def conductor(
         server.RpcServer(
             conf,
             rpcapi.CONDUCTOR,
-            owner.replace("/", "-"),
+            # The same after every restart: a name of its own each time would
+            # leave a durable queue behind, and a quorum queue made within the
+            # last seconds before the broker crashes never comes back to life.
+            place.replace("/", "-"),
             [conductor_service.Endpoint(plans), indirection.Indirection()],
         ),
         _record(conf, "conductor", worker),

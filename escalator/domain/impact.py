@@ -1,6 +1,7 @@
 """Faults joined with the map of instances: who is affected.  Pure (DR-5)."""
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from escalator.domain import events
 
@@ -13,29 +14,70 @@ TAKES_HOST_DOWN = frozenset(
 """Other faults are told, but the host is not forced down for them."""
 
 
-def hosts_to_mark(faults: Sequence[events.Fault]) -> list[str]:
-    """Return the hosts that have to be marked down, each once."""
+def hosts_to_mark(faults: Iterable[events.Fault]) -> list[str]:
+    """Return the hosts that such faults take down, each once."""
     return sorted({f.host for f in faults if f.fault_type in TAKES_HOST_DOWN})
 
 
 def assess(
     faults: Sequence[events.Fault],
     where: Map,
-    is_marked_down: bool,
+    marked_down: Collection[str],
     times: Mapping[str, float],
 ) -> tuple[events.Impact, ...]:
-    """Return what each fault means.
+    """Return what each fault means, in the order of the faults.
 
+    :param marked_down: hosts that the VIM is known to show as down.
     :param times: ``T2`` and later, the same for all faults of one event.
     """
-    return tuple(
-        events.Impact(
-            fault=fault,
-            instances=where.get(fault.host, ())
-            if fault.fault_type in TAKES_HOST_DOWN
-            else (),
-            is_marked_down=is_marked_down and fault.fault_type in TAKES_HOST_DOWN,
-            times={**fault.times, **times},
-        )
-        for fault in faults
+    return tuple(_assess(fault, where, marked_down, times) for fault in faults)
+
+
+def _assess(
+    fault: events.Fault,
+    where: Map,
+    marked_down: Collection[str],
+    times: Mapping[str, float],
+) -> events.Impact:
+    takes_down = fault.fault_type in TAKES_HOST_DOWN
+    return events.Impact(
+        fault=fault,
+        instances=where.get(fault.host, ()) if takes_down else (),
+        is_marked_down=takes_down and fault.host in marked_down,
+        times={**fault.times, **times},
     )
+
+
+def down(
+    fact: events.FaultConfirmed,
+    where: Map,
+    marked_down: Collection[str],
+    times: Mapping[str, float],
+) -> events.HostMarkedDown:
+    """Return what is told of ``fact``; the same id for every repeat of it."""
+    return events.HostMarkedDown(
+        event_id=effect_id(fact.event_id, "impact"),
+        impacts=assess(fact.faults, where, marked_down, times),
+    )
+
+
+def up(
+    fact: events.FaultCleared,
+    where: Map,
+    still_down: Collection[str],
+    times: Mapping[str, float],
+) -> events.HostMarkedUp:
+    """Return what is told of ``fact``; the same id for every repeat of it.
+
+    :param still_down: hosts that the VIM may still show as down.
+    """
+    return events.HostMarkedUp(
+        event_id=effect_id(fact.event_id, "impact"),
+        impacts=assess(fact.faults, where, still_down, times),
+        cleared_at=fact.cleared_at,
+    )
+
+
+def effect_id(event_id: str, effect: str) -> str:
+    """Return the id of a fact that follows from another one."""
+    return str(uuid.uuid5(uuid.UUID(event_id), effect))

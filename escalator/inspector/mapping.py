@@ -9,6 +9,8 @@ from escalator.drivers import base
 
 LOG = logging.getLogger(__name__)
 
+_STOP_S = 1.0
+
 
 class Mapping:
     """Follows the VIM's changes; readers get an immutable map at once.
@@ -34,8 +36,10 @@ class Mapping:
         return self._ready.wait(timeout_s)
 
     def stop(self) -> None:
-        """End."""
+        """End; waits for a reading that is under way, but not for a hung one."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_S)
 
     def refresh(self) -> None:
         """Read the VIM if it changed; on failure the last map stays."""

@@ -2,14 +2,12 @@
 
 import logging
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
-from escalator.inspector import mapping, marking
+from escalator.inspector import mapping, marking, standing
 
 LOG = logging.getLogger(__name__)
 
@@ -26,8 +24,9 @@ class InspectorService:
     """Takes confirmed faults, marks the hosts, publishes the impact.
 
     A fact is acknowledged after its impact was confirmed by the broker: at
-    least once.  The impact's event id follows from the fault's, so a repeat
-    can be dropped by its receivers.
+    least once, and one that fails takes no other of its batch with it.  The
+    impact's event id follows from the fault's, so a repeat can be dropped by
+    its receivers.
 
     :param listener_factory: (pool, handlers, max_batch) -> listener.
     """
@@ -43,6 +42,7 @@ class InspectorService:
         self.mapping = mapping.Mapping(vim, conf.inspector.map_interval_s)
         self.marking = marking.Marking(vim, conf.inspector.mark_down_timeout_s)
         self.publisher = publisher
+        self._standing = standing.Standing()
         handlers: Mapping[type, Callable[[Sequence[Any]], None]] = {
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
@@ -67,49 +67,48 @@ class InspectorService:
         self.marking.stop()
 
     def _confirmed(self, deliveries: Sequence[Any]) -> None:
-        for delivery in deliveries:
-            self.inspect(delivery.event)
+        """Map, mark the hosts of all facts under one deadline, tell each.
 
-    def inspect(self, event: events.FaultConfirmed) -> None:
-        """Map, mark down, publish one event for all hosts.
-
-        :raises BusUnavailable: the fault is delivered again.
+        :raises BusUnavailable: the facts not published are delivered again.
         """
         where = self.mapping.where
         times = {"T2": time.time()}
-        hosts = impact.hosts_to_mark(event.faults)
-        is_marked = self._mark(hosts, True)
+        current = self._standing.note_raised(_faults(deliveries))
+        marked = self.marking.mark(impact.hosts_to_mark(current), True)
         times["T3"] = times["T4"] = time.time()
-        times["T5"] = time.time()
-        self.publisher.publish(
-            events.HostMarkedDown(
-                event_id=_caused_by(event.event_id),
-                impacts=impact.assess(event.faults, where, is_marked, times),
-            )
-        )
+        for delivery in deliveries:
+            fact = delivery.event
+            times["T5"] = time.time()
+            self.publisher.publish(impact.down(fact, where, marked, times))
+            self._tell_over(fact)
+            delivery.ack()
 
-    def _mark(self, hosts: list[str], is_down: bool) -> bool:
-        try:
-            return self.marking.mark(hosts, is_down)
-        except errors.EscalatorError as error:
-            LOG.error("The VIM refused to mark %s: %s", ", ".join(hosts), error)
-            return False
+    def _tell_over(self, fact: events.FaultConfirmed) -> None:
+        """Tell an end again that overtook its beginning."""
+        over = self._standing.find_over(fact, impact.effect_id(fact.event_id, "over"))
+        if over is not None:
+            self._tell_up(over, frozenset())
 
     def _cleared(self, deliveries: Sequence[Any]) -> None:
+        """Undo the marks under one deadline, tell each (DR-10).
+
+        :raises BusUnavailable: the facts not published are delivered again.
+        """
+        current = [
+            fault
+            for delivery in deliveries
+            for fault in self._standing.note_cleared(delivery.event)
+        ]
+        restored = self.marking.mark(impact.hosts_to_mark(current), False)
+        still_down = frozenset(impact.hosts_to_mark(_faults(deliveries))) - restored
         for delivery in deliveries:
-            event = delivery.event
-            self._mark(impact.hosts_to_mark(event.faults), False)
-            times = {"T5": time.time()}
-            self.publisher.publish(
-                events.HostMarkedUp(
-                    event_id=_caused_by(event.event_id),
-                    impacts=impact.assess(
-                        event.faults, self.mapping.where, False, times
-                    ),
-                    cleared_at=event.cleared_at,
-                )
-            )
+            self._tell_up(delivery.event, still_down)
+            delivery.ack()
+
+    def _tell_up(self, fact: events.FaultCleared, still_down: frozenset[str]) -> None:
+        times = {"T5": time.time()}
+        self.publisher.publish(impact.up(fact, self.mapping.where, still_down, times))
 
 
-def _caused_by(event_id: str) -> str:
-    return str(uuid.uuid5(uuid.UUID(event_id), "impact"))
+def _faults(deliveries: Iterable[Any]) -> list[events.Fault]:
+    return [fault for delivery in deliveries for fault in delivery.event.faults]

@@ -1,65 +1,120 @@
 """The file that fills a new simulated VIM."""
 
-from collections.abc import Mapping
+import collections
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import jsonschema
 import yaml
 
 from escalator import errors
 
-_HOST_KEYS = {
-    "name",
-    "address",
-    "role",
-    "rack",
-    "availability_zone",
-    "tags",
-    "groups",
-    "capacity",
+CAPACITY = 1000
+"""Instances that a host takes if the file does not say."""
+
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255}
+_TEXT = {"type": "string", "maxLength": 255}
+_NAMES = {"type": "array", "items": _NAME}
+_HOST = {
+    "type": "object",
+    "properties": {
+        "name": _NAME,
+        "address": _TEXT,
+        "role": _TEXT,
+        "rack": _TEXT,
+        "availability_zone": _TEXT,
+        "tags": _NAMES,
+        "groups": _NAMES,
+        "capacity": {"type": "integer", "minimum": 0},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
 }
-_INSTANCE_KEYS = {"id", "name", "project", "host", "group"}
+_INSTANCE = {
+    "type": "object",
+    "properties": {
+        "id": _NAME,
+        "name": _TEXT,
+        "project": _NAME,
+        "host": _NAME,
+        "group": _TEXT,
+    },
+    "required": ["id", "project", "host"],
+    "additionalProperties": False,
+}
+_CHECK = jsonschema.Draft202012Validator(
+    {
+        "type": "object",
+        "properties": {
+            "hosts": {"type": "array", "items": _HOST},
+            "instances": {"type": "array", "items": _INSTANCE},
+        },
+        "additionalProperties": False,
+    }
+)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Entries = Sequence[Mapping[str, Any]]
 
 
-def read(source: str | Mapping[str, Any] | None) -> dict[str, list[dict[str, Any]]]:
+def read(source: str | Mapping[str, Any] | None) -> dict[str, Entries]:
     """Return ``hosts`` and ``instances`` of a file or a mapping.
 
     :param source: path of a YAML file, or its content; None: empty.
     :raises ConfigError: the place and what is wrong there.
     """
-    content = _load(source) if isinstance(source, str) else dict(source or {})
-    hosts = [
-        _entry(each, _HOST_KEYS, {"name"}, f"hosts[{at}]")
-        for at, each in enumerate(content.get("hosts", []))
-    ]
-    instances = [
-        _entry(each, _INSTANCE_KEYS, {"id", "project", "host"}, f"instances[{at}]")
-        for at, each in enumerate(content.get("instances", []))
-    ]
-    known = {host["name"] for host in hosts}
-    for at, each in enumerate(instances):
-        if each["host"] not in known:
-            raise _refusal(f"instances[{at}].host: {each['host']} is no host")
+    try:
+        return _checked(_load(source) if isinstance(source, str) else source or {})
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        place = f"{source}: " if isinstance(source, str) else ""
+        raise errors.ConfigError(
+            group="vim", option="simulated_inventory", reason=f"{place}{error}"
+        ) from error
+
+
+def _checked(content: Any) -> dict[str, Entries]:
+    for error in _CHECK.iter_errors(content):
+        raise ValueError(f"{error.json_path.removeprefix('$.')}: {error.message}")
+    hosts, instances = content.get("hosts", []), content.get("instances", [])
+    _check_unique("hosts", "name", hosts)
+    _check_unique("instances", "id", instances)
+    _check_places(hosts, instances)
     return {"hosts": hosts, "instances": instances}
 
 
-def _load(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except (OSError, yaml.YAMLError) as error:
-        raise _refusal(str(error)) from error
-    if not isinstance(content, dict):
-        raise _refusal(f"{path}: hosts and instances are expected")
-    return content
+def _load(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        return yaml.load(file, _LOADER)  # noqa: S506 - a safe loader
 
 
-def _entry(entry: Any, known: set[str], needed: set[str], place: str) -> dict[str, Any]:
-    if not isinstance(entry, dict) or set(entry) - known or needed - set(entry):
-        raise _refusal(
-            f"{place}: keys {sorted(needed)} are needed, {sorted(known)} are known"
-        )
-    return entry
+def _check_unique(kind: str, key: str, entries: Entries) -> None:
+    seen: dict[str, int] = {}
+    for at, each in enumerate(entries):
+        first = seen.setdefault(each[key], at)
+        if first != at:
+            raise ValueError(
+                f"{kind}[{at}].{key}: {each[key]} is also that of {kind}[{first}]"
+            )
 
 
-def _refusal(reason: str) -> errors.ConfigError:
-    return errors.ConfigError(group="vim", option="simulated_inventory", reason=reason)
+def _check_places(hosts: Entries, instances: Entries) -> None:
+    """Refuse what the VIM itself would never have placed like that."""
+    room = {each["name"]: each.get("capacity", CAPACITY) for each in hosts}
+    taken: collections.Counter[str] = collections.Counter()
+    members: dict[tuple[str, str], int] = {}
+    for at, (host, group) in enumerate(_places(instances)):
+        if host not in room:
+            raise ValueError(f"instances[{at}].host: {host} is no host")
+        taken[host] += 1
+        if taken[host] > room[host]:
+            raise ValueError(f"instances[{at}].host: {host} takes {room[host]} only")
+        if group and members.setdefault((host, group), at) != at:
+            other = members[host, group]
+            raise ValueError(
+                f"instances[{at}].group: {group} has instances[{other}] on {host} too"
+            )
+
+
+def _places(instances: Entries) -> Iterable[tuple[str, str]]:
+    for each in instances:
+        yield each["host"], each.get("group", "")

@@ -1,101 +1,66 @@
 """A simulated VIM in one SQLite file, shared by the processes of a machine.
 
-Every call is one transaction and safe to repeat; the process may be killed at
-any line.  Ships with the product: for a first look and for tests.
+Every call is one transaction (a drain: one per instance) and safe to repeat;
+the process may be killed at any line.  Ships with the product: for a first
+look and for tests.
 """
 
 import json
-import os
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
 from escalator.drivers import base
-from escalator.drivers.vim import inventory, placement
+from escalator.drivers.vim import inventory, placement, storage
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS host (
-    name TEXT PRIMARY KEY, address TEXT, role TEXT, rack TEXT, zone TEXT,
-    tags TEXT, groups TEXT, capacity INTEGER, is_enabled INTEGER,
-    reason TEXT, is_forced_down INTEGER);
-CREATE TABLE IF NOT EXISTS instance (
-    id TEXT PRIMARY KEY, name TEXT, project TEXT, host TEXT, state TEXT,
-    state_before TEXT, server_group TEXT);
-CREATE INDEX IF NOT EXISTS instance_host ON instance (host);
-CREATE TABLE IF NOT EXISTS change (number INTEGER);
+_FORCE = """
+UPDATE host SET is_forced_down = :is_down
+WHERE name = :host AND is_forced_down != :is_down
 """
-
 _DOWN = """
 UPDATE instance SET state_before = state, state = 'error'
-WHERE host = ? AND state != 'error'
+WHERE host = :host AND state != 'error'
 """
 _UP = """
 UPDATE instance SET state = state_before, state_before = ''
-WHERE host = ? AND state_before != ''
+WHERE host = :host AND state_before != ''
 """
-
-_BUSY_S = 5.0
+_SCHEDULING = """
+UPDATE host SET is_enabled = :is_enabled, reason = :reason
+WHERE name = :host AND (is_enabled != :is_enabled OR reason != :reason)
+"""
+_MOVE = "UPDATE instance SET host = ? WHERE id = ?"
+_RECREATE = """
+UPDATE instance SET host = ?, state = 'active', state_before = '' WHERE id = ?
+"""
+_ON_DEAD_HOST = """
+SELECT instance.* FROM instance JOIN host ON host.name = instance.host
+WHERE instance.id = ? AND host.is_forced_down
+"""
 
 
 class Simulated(base.Vim):
     """Hosts, instances and anti-affinity groups.
 
+    May be made before a fork, but not used before it.
+
     :param path: the file; made and filled if it does not exist.
-    :param source: see :mod:`escalator.drivers.vim.inventory`.
+    :param source: see :mod:`escalator.drivers.vim.inventory`; read only to
+        fill a new file.
+    :raises ConfigError: the inventory is refused.
     """
 
     def __init__(
         self, path: str, source: str | Mapping[str, Any] | None = None
     ) -> None:
         self.path = path
-        self._local = threading.local()
-        content = inventory.read(source)
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        self._open().executescript(_SCHEMA)
-        with self._transaction() as db:
-            if db.execute("SELECT 1 FROM change").fetchone() is None:
-                db.execute("INSERT INTO change VALUES (1)")
-                _fill(db, content)
-
-    def _open(self) -> sqlite3.Connection:
-        if getattr(self._local, "pid", None) != os.getpid():
-            made = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-            made.row_factory = sqlite3.Row
-            made.execute("PRAGMA journal_mode=WAL")
-            made.execute("PRAGMA synchronous=NORMAL")
-            self._local.connection = made
-            self._local.pid = os.getpid()
-        found: sqlite3.Connection = self._local.connection
-        return found
-
-    @contextmanager
-    def _transaction(self, is_change: bool = False) -> Iterator[sqlite3.Connection]:
-        try:
-            db = self._open()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                if is_change:
-                    db.execute("UPDATE change SET number = number + 1")
-                db.execute("COMMIT")
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-        except sqlite3.OperationalError as error:
-            raise errors.VimUnavailable(
-                call="simulated VIM", timeout_s=_BUSY_S, reason=str(error)
-            ) from error
-
-    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        try:
-            return self._open().execute(query, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise errors.VimUnavailable(
-                call="simulated VIM", timeout_s=_BUSY_S, reason=str(error)
-            ) from error
+        self._storage = storage.Storage(path)
+        if self._storage.create():
+            content = inventory.read(source)
+            with self._storage.first() as db:
+                if db is not None:
+                    _fill(db, content)
 
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
@@ -111,101 +76,112 @@ class Simulated(base.Vim):
                 tags=tuple(json.loads(row["tags"])),
                 groups=tuple(json.loads(row["groups"])),
             )
-            for row in self._read("SELECT * FROM host ORDER BY name")
+            for row in self._storage.read("SELECT * FROM host ORDER BY name")
         ]
 
     def list_instances(self) -> list[base.VimInstance]:
         """Return every instance by id."""
-        return [
-            base.VimInstance(
-                id=row["id"],
-                name=row["name"],
-                project_id=row["project"],
-                host=row["host"],
-                state=row["state"],
-                server_group=row["server_group"],
-            )
-            for row in self._read("SELECT * FROM instance ORDER BY id")
-        ]
+        query = (
+            "SELECT id, name, project, host, state, server_group"
+            " FROM instance ORDER BY id"
+        )
+        return [base.VimInstance(*row) for row in self._storage.read(query)]
 
     def read_changes(self) -> int:
         """Return the number of the latest change."""
-        return int(self._read("SELECT number FROM change")[0][0])
+        return int(self._storage.read("SELECT number FROM change")[0][0])
 
     def set_scheduling(self, host: str, is_enabled: bool, reason: str) -> None:
-        """Allow or refuse new instances on ``host``."""
-        with self._transaction(is_change=True) as db:
-            done = db.execute(
-                "UPDATE host SET is_enabled = ?, reason = ? WHERE name = ?",
-                (int(is_enabled), reason, host),
+        """Allow or refuse new instances on ``host`` (O-0d).
+
+        Boots are placed in transactions of their own: once this has returned,
+        none lands on a host that refuses.
+
+        :raises NotFound: there is no such host.
+        """
+        with self._storage.change() as db:
+            _host(db, host)
+            db.execute(
+                _SCHEDULING,
+                {"host": host, "is_enabled": int(is_enabled), "reason": reason},
             )
-            if not done.rowcount:
-                raise errors.NotFound(kind="host", id=host)
 
     def drain(self, host: str) -> dict[str, str]:
-        """Move every instance off ``host``, one transaction each.
+        """Move every instance off ``host``, one transaction each (O-0c).
 
-        :raises ActionFailed: one fits nowhere; those moved stay moved.
+        :returns: instance id -> new host, of those moved by this call.
+        :raises ActionFailed: one fits nowhere, or the host is forced down:
+            what is dead is not migrated.  Those moved stay moved.
+        :raises NotFound: there is no such host.
         """
         moved: dict[str, str] = {}
-        while True:
-            with self._transaction(is_change=True) as db:
-                instance = db.execute(
-                    "SELECT * FROM instance WHERE host = ? ORDER BY id", (host,)
-                ).fetchone()
-                if instance is None:
-                    return moved
-                found = placement.find(db, instance["server_group"], host)
-                if found is None:
-                    raise errors.ActionFailed(
-                        action="drain",
-                        reason=f"instance {instance['id']} fits on no other host",
-                        result={"moved": moved},
-                    )
-                db.execute(
-                    "UPDATE instance SET host = ? WHERE id = ?",
-                    (found, instance["id"]),
-                )
-                moved[instance["id"]] = found
+        while self._drain_one(host, moved):
+            pass
+        return moved
+
+    def _drain_one(self, host: str, moved: dict[str, str]) -> bool:
+        """Move one instance; False if the host is empty."""
+        with self._storage.change() as db:
+            is_dead = _host(db, host)["is_forced_down"]
+            instance = db.execute(
+                "SELECT id, server_group FROM instance WHERE host = ?"
+                " ORDER BY id LIMIT 1",
+                (host,),
+            ).fetchone()
+            if instance is None:
+                return False
+            if is_dead:
+                raise _stuck(f"{host} is down; nothing can be migrated", moved)
+            found = placement.find(db, instance["server_group"], host)
+            if found is None:
+                reason = f"instance {instance['id']} fits on no other host"
+                raise _stuck(reason, moved)
+            db.execute(_MOVE, (found, instance["id"]))
+        moved[instance["id"]] = found
+        return True
 
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
-        """Force hosts down with their instances, or undo it (DR-5, DR-10)."""
-        query = _DOWN if is_down else _UP
-        with self._transaction(is_change=True) as db:
+        """Force hosts down with their instances, or undo it (DR-5, DR-10).
+
+        :raises NotFound: a host is unknown; the others are marked.
+        """
+        with self._storage.change() as db:
+            known = {row[0] for row in db.execute("SELECT name FROM host")}
             for host in hosts:
-                db.execute(
-                    "UPDATE host SET is_forced_down = ? WHERE name = ?",
-                    (int(is_down), host),
-                )
-                db.execute(query, (host,))
+                values = {"host": host, "is_down": int(is_down)}
+                db.execute(_FORCE, values)
+                db.execute(_DOWN if is_down else _UP, values)
+        for host in hosts:
+            if host not in known:
+                raise errors.NotFound(kind="host", id=host)
 
     def evacuate(self, instance_ids: Sequence[str]) -> dict[str, str]:
         """Recreate instances of dead hosts elsewhere, as their owners do.
 
-        :returns: instance id -> new host, of those that fit somewhere.
+        :returns: instance id -> new host, of those moved by this call; those
+            on a host that is not marked down, or that fit nowhere, stay.
         """
         moved: dict[str, str] = {}
-        with self._transaction(is_change=True) as db:
+        with self._storage.change() as db:
             for instance_id in instance_ids:
-                row = db.execute(
-                    "SELECT * FROM instance WHERE id = ?", (instance_id,)
-                ).fetchone()
+                row = db.execute(_ON_DEAD_HOST, (instance_id,)).fetchone()
                 found = row and placement.find(db, row["server_group"], row["host"])
                 if found:
-                    db.execute(
-                        "UPDATE instance SET host = ?, state = 'active',"
-                        " state_before = '' WHERE id = ?",
-                        (found, instance_id),
-                    )
+                    db.execute(_RECREATE, (found, instance_id))
                     moved[instance_id] = found
         return moved
 
     def boot(self, instance_id: str, project: str, server_group: str = "") -> str:
-        """Place a new instance and return its host.
+        """Place a new instance and return its host; a repeat only returns it.
 
         :raises ActionFailed: it fits nowhere.
         """
-        with self._transaction(is_change=True) as db:
+        with self._storage.change() as db:
+            known = db.execute(
+                "SELECT host FROM instance WHERE id = ?", (instance_id,)
+            ).fetchone()
+            if known is not None:
+                return str(known[0])
             host = placement.find(db, server_group, "")
             if host is None:
                 raise errors.ActionFailed(action="boot", reason="no host has room")
@@ -219,26 +195,41 @@ class Simulated(base.Vim):
         """Return what must never be true: broken anti-affinity, lost hosts."""
         broken = [
             f"group {row[0]} has {row[2]} members on {row[1]}"
-            for row in self._read(
+            for row in self._storage.read(
                 "SELECT server_group, host, COUNT(*) FROM instance"
                 " WHERE server_group != '' GROUP BY 1, 2 HAVING COUNT(*) > 1"
             )
         ]
         return broken + [
             f"instance {row[0]} is on unknown host {row[1]}"
-            for row in self._read(
+            for row in self._storage.read(
                 "SELECT id, host FROM instance"
                 " WHERE host NOT IN (SELECT name FROM host)"
             )
         ]
 
 
+def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM host WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None:
+        raise errors.NotFound(kind="host", id=name)
+    return row
+
+
+def _stuck(reason: str, moved: Mapping[str, str]) -> errors.ActionFailed:
+    return errors.ActionFailed(
+        action="drain", reason=reason, result={"moved": dict(moved)}
+    )
+
+
 def _fill(
     db: sqlite3.Connection, content: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    for host in content["hosts"]:
-        db.execute(
-            "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0)",
+    db.executemany(
+        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0)",
+        [
             (
                 host["name"],
                 host.get("address", ""),
@@ -247,17 +238,21 @@ def _fill(
                 host.get("availability_zone", ""),
                 json.dumps(host.get("tags", [])),
                 json.dumps(host.get("groups", [])),
-                host.get("capacity", 1000),
-            ),
-        )
-    for each in content["instances"]:
-        db.execute(
-            "INSERT INTO instance VALUES (?, ?, ?, ?, 'active', '', ?)",
+                host.get("capacity", inventory.CAPACITY),
+            )
+            for host in content["hosts"]
+        ],
+    )
+    db.executemany(
+        "INSERT INTO instance VALUES (?, ?, ?, ?, 'active', '', ?)",
+        [
             (
                 each["id"],
                 each.get("name", each["id"][:8]),
                 each["project"],
                 each["host"],
                 each.get("group", ""),
-            ),
-        )
+            )
+            for each in content["instances"]
+        ],
+    )

@@ -19,7 +19,7 @@ class _Server:
     def stop(self) -> None:
         self.calls.append("stop")
 
-    def wait(self) -> None:
+    def wait(self, timeout_s: float) -> None:
         self.calls.append("wait")
 
 
