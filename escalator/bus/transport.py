@@ -69,8 +69,18 @@ def prepare(conf: cfg.ConfigOpts, binary: str, instance: str) -> None:
     conf.set_default("processname", f"{binary}-{instance}", RABBIT_GROUP)
     conf.set_default("hostname", socket.gethostname(), RABBIT_GROUP)
     lockutils.set_defaults(str(_lock_path()))
-    if not os.access(SHARED_MEMORY, os.W_OK):
+    if is_memory(conf) or not _can_manage_queues():
         conf.set_default("use_queue_manager", False, RABBIT_GROUP)
+
+
+def _can_manage_queues() -> bool:
+    """Tell whether the library's queue manager finds what it counts by.
+
+    It reads the leader of the process group, which may be gone, and counts in
+    shared memory, which a bare chroot has not.
+    """
+    has_leader = os.path.exists(f"/proc/{os.getpgrp()}/stat")
+    return has_leader and os.access(SHARED_MEMORY, os.W_OK)
 
 
 def is_memory(conf: cfg.ConfigOpts) -> bool:

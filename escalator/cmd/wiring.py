@@ -27,6 +27,7 @@ from escalator.conductor import (
     outbox,
     planning,
     results,
+    steering,
 )
 from escalator.conductor import engine as engines
 from escalator.conductor import service as conductor_service
@@ -197,7 +198,8 @@ def conductor(
     )
     late.append(clock)
     intake = conductor_service.Intake(results.Results(engine), faults.Faults(engine))
-    plans = planning.Planning(engine, looked, catalogue(conf))
+    plans = planning.Planning(engine, catalogue(conf))
+    steers = steering.Steering(engine, looked)
     return Running(
         Closing(publisher.close),
         clock,
@@ -210,7 +212,7 @@ def conductor(
             # leave a durable queue behind, and a quorum queue made within the
             # last seconds before the broker crashes never comes back to life.
             place.replace("/", "-"),
-            [conductor_service.Endpoint(plans), indirection.Indirection()],
+            [conductor_service.Endpoint(plans, steers), indirection.Indirection()],
         ),
         _record(conf, "conductor", worker),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import session, work
+from escalator.db import session, tokens, work
 from escalator.domain import budget, ordering, selector, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
@@ -135,13 +135,13 @@ class Admission:
         """Read inventory, slots and tokens."""
         made = self.engine.plan_of(connection, campaign)
         silent_before = now - self.engine.settings.agent_silent_s
-        targets = work.read_targets(connection, campaign["id"], silent_before)
+        targets = tokens.read_targets(connection, campaign["id"], silent_before)
         slots: dict[str, dict[str, Row]] = {}
         for row in work.read_slots(connection, campaign["id"]):
             slots.setdefault(row["procedure"], {})[row["host"]] = row
         holds = [
             budget.Hold(row["target"], row["budget"], row["key"])
-            for row in work.read_holds(connection)
+            for row in tokens.read_holds(connection)
             if row["campaign_id"] == campaign["id"]
         ]
         ledger = budget.Ledger(made.budgets, targets, holds)
@@ -185,7 +185,7 @@ class Admission:
             return
         targets = {target.name: target for target in situation.targets}
         work.insert_slots(connection, opened)
-        work.occupy_hosts(connection, campaign["id"], [row["host"] for row in opened])
+        tokens.occupy_hosts(connection, campaign["id"], [row["host"] for row in opened])
         carrier = engines.Carrier(connection, batch, situation.plan, {})
         holds: list[dict[str, Any]] = []
         for row in opened:
@@ -201,7 +201,7 @@ class Admission:
                 host=row["host"],
             )
             _open_first_step(carrier, batch, procedure, campaign["id"], row)
-        work.take_tokens(connection, holds)
+        tokens.take_tokens(connection, holds)
 
 
 def _open_first_step(

@@ -7,7 +7,7 @@ It is the only place where a fence is raised.
 from collections.abc import Mapping
 from typing import Any
 
-from escalator.db import models, outbox, session, work
+from escalator.db import models, outbox, session, signals, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import commands, events, plan, states
 from escalator.objects import event as event_objects
@@ -185,9 +185,9 @@ class Batch:
         work.write_checkpoints(connection, self.checkpoints)
         work.write_journal(connection, self.lines)
         if self.freed:
-            work.give_back_tokens(connection, self.freed)
+            tokens.give_back_tokens(connection, self.freed)
         for campaign_id, escalation in self.signals:
-            work.add_signal(
+            signals.add_signal(
                 connection,
                 campaign_id,
                 escalation.kind,

@@ -8,7 +8,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import orders
-from escalator.db import session, work
+from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, plan, rollback, states
 from escalator.objects import fields
@@ -275,7 +275,7 @@ class Carrier:
                 self.batch.move_step(
                     row, rules.Move(step.id, states.StepState.QUARANTINED, reason)
                 )
-        work.quarantine(self.connection, slot.host, reason)
+        tokens.quarantine(self.connection, slot.host, reason)
 
 
 _SETTLED = frozenset(

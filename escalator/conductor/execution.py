@@ -11,7 +11,7 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import unwinding
-from escalator.db import session, work
+from escalator.db import session, signals, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import states
 
@@ -43,7 +43,7 @@ class Execution:
             campaign = work.read_campaign(connection, campaign_id, "write")
             if campaign is None:
                 return
-            work.lock_admission(connection)
+            tokens.lock_admission(connection)
             batch = self.engine.batch(connection)
             campaign = self._take_signals(connection, batch, campaign)
             self._move_on(connection, batch, campaign)
@@ -55,11 +55,11 @@ class Execution:
     def _take_signals(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> Row:
-        signals = work.read_signals(connection, campaign["id"])
-        for signal in signals:
-            campaign = self._heed(connection, batch, campaign, signal)
-        if signals:
-            work.close_signals(connection, [row["id"] for row in signals], batch.now)
+        notes = signals.read_signals(connection, campaign["id"])
+        for note in notes:
+            campaign = self._heed(connection, batch, campaign, note)
+        if notes:
+            signals.close_signals(connection, [note["id"] for note in notes], batch.now)
         return campaign
 
     def _heed(
@@ -161,7 +161,7 @@ class Execution:
             if row["ended_at"] is not None
         ]
         if over:
-            work.release_hosts(connection, campaign["id"], over)
+            tokens.release_hosts(connection, campaign["id"], over)
 
     def _continue_slots(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row

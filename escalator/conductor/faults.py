@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import facts, session, work
+from escalator.db import facts, session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, selector, states
 
@@ -80,12 +80,12 @@ class Faults:
         made = self.engine.plan_of(connection, campaign)
         slots = [
             row
-            for row in work.active_slots_on(connection, [fault.host])
+            for row in tokens.active_slots_on(connection, [fault.host])
             if row["campaign_id"] == campaign["id"]
         ]
         targets = [
             target
-            for target in work.read_targets(connection, campaign["id"], 0.0)
+            for target in tokens.read_targets(connection, campaign["id"], 0.0)
             if target.name == fault.host
         ]
         is_selected = any(
@@ -114,7 +114,7 @@ class Faults:
                     view, states.SlotState.QUARANTINED, campaign["id"], reason
                 )
                 carrier.quarantine(view, reason)
-        work.quarantine(connection, fault.host, reason)
+        tokens.quarantine(connection, fault.host, reason)
         batch.journal(
             campaign["id"],
             "fault",

@@ -6,7 +6,7 @@ from typing import Any
 
 from escalator.bus import server
 from escalator.conductor import engine as engines
-from escalator.conductor import faults, planning, results
+from escalator.conductor import faults, planning, results, steering
 from escalator.domain import events
 from escalator.objects import campaign as campaign_objects
 
@@ -21,8 +21,9 @@ class Endpoint:
 
     target = server.endpoint_target("1.0")
 
-    def __init__(self, plans: planning.Planning) -> None:
+    def __init__(self, plans: planning.Planning, steers: steering.Steering) -> None:
         self.plans = plans
+        self.steers = steers
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
@@ -49,13 +50,13 @@ class Endpoint:
         arguments: dict[str, Any],
         request_key: str | None,
     ) -> Any:
-        self.plans.act(
+        self.steers.act(
             campaign_id, action, arguments, ctxt.user_id or "", request_key or None
         )
         return campaign_objects.Campaign.get_by_id(ctxt, campaign_id)
 
     def campaign_explain(self, ctxt: Any, campaign_id: str) -> list[dict[str, Any]]:
-        return self.plans.explain(campaign_id)
+        return self.steers.explain(campaign_id)
 
 
 class Intake:

@@ -9,7 +9,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import session, work
+from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import ordering, plan, rollback, states
 
@@ -97,8 +97,8 @@ class Unwinding:
             return reason
         procedure = situation.plan.procedure(row["procedure"])
         situation.ledger.take(target, procedure.budgets)
-        work.give_back_tokens(connection, [row["id"]])
-        work.take_tokens(
+        tokens.give_back_tokens(connection, [row["id"]])
+        tokens.take_tokens(
             connection,
             admissions.token_rows(situation.plan, procedure, target, row),
         )

@@ -10,31 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from escalator.db import models, session
+from escalator.db import fetching, models, session
 from escalator.domain import campaign as rules
-from escalator.domain import plan, states
+from escalator.domain import states
 
 Row = Mapping[str, Any]
 
-ACTIVE = (
-    states.CampaignState.RUNNING,
-    states.CampaignState.PAUSING,
-    states.CampaignState.PAUSED,
-    states.CampaignState.HOLDING,
-    states.CampaignState.SOAKING,
-    states.CampaignState.ROLLING_BACK,
-)
 
 _IN_FLIGHT = tuple(state.value for state in states.IN_FLIGHT)
-
-
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _first(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
-    row = connection.execute(query).mappings().first()
-    return dict(row) if row else None
 
 
 def new_id() -> str:
@@ -53,7 +36,7 @@ def read_campaign(
     query = sa.select(models.campaign).where(models.campaign.c.id == campaign_id)
     if lock:
         query = query.with_for_update(read=lock == "share")
-    return _first(connection, query)
+    return fetching.first(connection, query)
 
 
 def insert_campaign(connection: sa.Connection, row: Row) -> None:
@@ -78,7 +61,7 @@ def campaign_of_request(
 def list_active(connection: sa.Connection) -> list[str]:
     """Return the ids of campaigns that the engine has to look at."""
     query = sa.select(models.campaign.c.id).where(
-        models.campaign.c.state.in_([state.value for state in ACTIVE])
+        models.campaign.c.state.in_([state.value for state in fetching.ACTIVE])
     )
     return list(connection.execute(query).scalars())
 
@@ -121,7 +104,7 @@ def read_plan(connection: sa.Connection, campaign_id: str, rev: int) -> Row | No
     query = sa.select(models.plan_rev).where(
         models.plan_rev.c.campaign_id == campaign_id, models.plan_rev.c.rev == rev
     )
-    return _first(connection, query)
+    return fetching.first(connection, query)
 
 
 def read_slots(connection: sa.Connection, campaign_id: str) -> list[Row]:
@@ -131,7 +114,7 @@ def read_slots(connection: sa.Connection, campaign_id: str) -> list[Row]:
         .where(models.slot.c.campaign_id == campaign_id)
         .order_by(models.slot.c.ordinal)
     )
-    return _rows(connection, query)
+    return fetching.fetch(connection, query)
 
 
 def count_slots(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
@@ -177,10 +160,10 @@ def read_views(
     step_query = step_query.order_by(models.step.c.slot_id, models.step.c.seq)
     if is_locked:
         slot_query = slot_query.with_for_update()
-    slots = _rows(connection, slot_query)
+    slots = fetching.fetch(connection, slot_query)
     rows: dict[str, Row] = {}
     steps: dict[str, list[rules.StepView]] = {slot["id"]: [] for slot in slots}
-    for row in _rows(connection, step_query):
+    for row in fetching.fetch(connection, step_query):
         rows[row["id"]] = row
         steps[row["slot_id"]].append(_step_view(row))
     views = {slot["id"]: _slot_view(slot, steps[slot["id"]]) for slot in slots}
@@ -301,123 +284,6 @@ def write_journal(connection: sa.Connection, rows: Sequence[Row]) -> None:
         connection.execute(sa.insert(models.journal), list(rows))
 
 
-def read_holds(connection: sa.Connection) -> list[Row]:
-    """Return every token that is held, of every campaign."""
-    return _rows(connection, sa.select(models.token_hold))
-
-
-def take_tokens(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Store tokens that a slot holds from now on."""
-    if rows:
-        connection.execute(sa.insert(models.token_hold), list(rows))
-
-
-def give_back_tokens(connection: sa.Connection, slot_ids: Sequence[str]) -> None:
-    """Give back every token of these slots; idempotent."""
-    connection.execute(
-        sa.delete(models.token_hold).where(models.token_hold.c.slot_id.in_(slot_ids))
-    )
-
-
-def release_hosts(
-    connection: sa.Connection, campaign_id: str, hosts: Sequence[str]
-) -> None:
-    """Let other campaigns work on these hosts again."""
-    connection.execute(
-        sa.update(models.host)
-        .where(models.host.c.name.in_(hosts), models.host.c.campaign_id == campaign_id)
-        .values(campaign_id=None)
-    )
-
-
-def occupy_hosts(
-    connection: sa.Connection, campaign_id: str, hosts: Sequence[str]
-) -> None:
-    """Mark hosts as worked on by this campaign."""
-    connection.execute(
-        sa.update(models.host)
-        .where(models.host.c.name.in_(hosts))
-        .values(campaign_id=campaign_id)
-    )
-
-
-def quarantine(connection: sa.Connection, host: str, reason: str) -> None:
-    """Keep a host out of every selection until an operator releases it."""
-    connection.execute(
-        sa.update(models.host)
-        .where(models.host.c.name == host)
-        .values(is_quarantined=True, quarantine_reason=reason)
-    )
-
-
-def lock_admission(connection: sa.Connection) -> None:
-    """Serialise admissions: tokens of all campaigns are counted together."""
-    connection.execute(
-        sa.select(models.latch.c.name)
-        .where(models.latch.c.name == "admission")
-        .with_for_update()
-    ).first()
-
-
-def add_signal(
-    connection: sa.Connection,
-    campaign_id: str,
-    kind: str,
-    arguments: Mapping[str, Any],
-    sender: str,
-    now: float,
-    request_key: str | None = None,
-    handled_at: float | None = None,
-) -> None:
-    """Leave a note for whoever looks at the campaign next."""
-    connection.execute(
-        sa.insert(models.signal).values(
-            campaign_id=campaign_id,
-            kind=kind,
-            arguments=dict(arguments),
-            sender=sender,
-            at=now,
-            request_key=request_key,
-            handled_at=handled_at,
-        )
-    )
-
-
-def read_signals(connection: sa.Connection, campaign_id: str) -> list[Row]:
-    """Return the open signals of a campaign, oldest first."""
-    query = (
-        sa.select(models.signal)
-        .where(
-            models.signal.c.campaign_id == campaign_id,
-            models.signal.c.handled_at.is_(None),
-        )
-        .order_by(models.signal.c.id)
-    )
-    return _rows(connection, query)
-
-
-def find_signal(
-    connection: sa.Connection, campaign_id: str, request_key: str
-) -> Row | None:
-    """Return the signal that an earlier request of this key left."""
-    query = sa.select(models.signal).where(
-        models.signal.c.campaign_id == campaign_id,
-        models.signal.c.request_key == request_key,
-    )
-    return _first(connection, query)
-
-
-def close_signals(
-    connection: sa.Connection, signal_ids: Sequence[int], now: float
-) -> None:
-    """Mark signals as handled."""
-    connection.execute(
-        sa.update(models.signal)
-        .where(models.signal.c.id.in_(signal_ids))
-        .values(handled_at=now)
-    )
-
-
 def count_in_flight(connection: sa.Connection, campaign_id: str) -> int:
     """Return how many steps an agent may be acting on."""
     query = sa.select(sa.func.count()).where(
@@ -443,7 +309,7 @@ def ready_steps(
         )
         .limit(limit)
     )
-    return _rows(connection, database.lock_free(query))
+    return fetching.fetch(connection, database.lock_free(query))
 
 
 def expired_steps(
@@ -456,7 +322,7 @@ def expired_steps(
         .order_by(models.step.c.lease_until)
         .limit(limit)
     )
-    return _rows(connection, database.lock_free(query))
+    return fetching.fetch(connection, database.lock_free(query))
 
 
 def extend_leases(
@@ -482,7 +348,7 @@ def step_lines(connection: sa.Connection, slot_ids: Iterable[str]) -> list[Row]:
         models.journal.c.object_type == "step",
         models.journal.c.intent == "run",
     )
-    return _rows(connection, query)
+    return fetching.fetch(connection, query)
 
 
 def checkpoints_of(
@@ -511,48 +377,6 @@ def write_checkpoints(connection: sa.Connection, rows: Sequence[Row]) -> None:
     connection.execute(sa.insert(models.checkpoint), list(rows))
 
 
-def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row]:
-    """Return slots on these hosts whose campaign is not over."""
-    query = (
-        sa.select(models.slot)
-        .join(models.campaign, models.campaign.c.id == models.slot.c.campaign_id)
-        .where(
-            models.slot.c.host.in_(hosts),
-            models.campaign.c.state.in_([state.value for state in ACTIVE]),
-        )
-    )
-    return _rows(connection, query)
-
-
-def read_targets(
-    connection: sa.Connection, campaign_id: str | None, silent_before: float
-) -> list[plan.Target]:
-    """Return the inventory as selection and budgets see it.
-
-    A host that another campaign works on is unavailable to this one.
-
-    :param silent_before: agents last heard of earlier count as silent.
-    """
-    query = sa.select(models.host).where(models.host.c.is_listed)
-    return [
-        plan.Target(
-            name=row.name,
-            role=row.role,
-            rack=row.rack,
-            availability_zone=row.availability_zone,
-            tags=tuple(row.tags),
-            groups=tuple(row.groups),
-            server_groups=tuple(row.server_groups),
-            instances=row.instances,
-            is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
-            is_quarantined=row.is_quarantined,
-            has_agent=(row.agent_seen_at or 0.0) >= silent_before,
-            facts=row.facts,
-        )
-        for row in connection.execute(query)
-    ]
-
-
 def open_steps(connection: sa.Connection, campaign_id: str) -> list[Row]:
     """Return the steps that wait or are under way, by host."""
     query = (
@@ -563,4 +387,4 @@ def open_steps(connection: sa.Connection, campaign_id: str) -> list[Row]:
         )
         .order_by(models.step.c.host, models.step.c.seq)
     )
-    return _rows(connection, query)
+    return fetching.fetch(connection, query)

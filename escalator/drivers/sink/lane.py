@@ -40,16 +40,20 @@ class Patience:
 
     @property
     def longest_s(self) -> float:
-        """Seconds after which a notice is settled, whatever happens."""
+        """Seconds that all attempts and the pauses between them may take."""
         pauses = (self.backoff_s * 2**n for n in range(self.attempts - 1))
         waits = sum(min(pause, self.backoff_max_s) for pause in pauses)
-        return (self.attempts + 1) * self.timeout_s + waits
+        return self.attempts * self.timeout_s + waits
 
 
 @dataclasses.dataclass(slots=True)
 class Account:
-    """What became of one notice: ``error`` empty means taken."""
+    """What became of one notice: ``error`` empty means taken.
 
+    :ivar since: when it came, seconds of the loop's clock.
+    """
+
+    since: float
     attempts: int = 0
     error: str = ""
 
@@ -61,7 +65,9 @@ class Lane:
     """Bounds what is under way to one consumer, and retries.
 
     A connection is held during an attempt, not during the pause after it.
-    Lives in the sink's loop.
+    Any number of notices may wait for a consumer that takes them, however
+    slowly.  One that fails has no patience left for those that waited longer
+    than all their attempts would have taken.  Lives in the sink's loop.
     """
 
     def __init__(self, patience: Patience) -> None:
@@ -76,19 +82,16 @@ class Lane:
 
     async def carry(self, attempt: Attempt) -> Account:
         """Attempt until taken, refused or out of patience; never raises."""
-        account = Account()
-        if self._is_hopeless():
+        account = Account(_now())
+        if self._is_failing() and self._waiting >= self._patience.waiting_limit:
             account.error = "the consumer fails, and too many notices wait for it"
             return account
         self._present += 1
         try:
-            async with asyncio.timeout(self._patience.longest_s):
-                await self._retry(attempt, account)
+            await self._retry(attempt, account)
             account.error = ""
         except (Refused, Unanswered, errors.UnsafeUrl) as error:
             account.error = str(error)
-        except TimeoutError:
-            account.error = account.error or "earlier notices were not taken in time"
         except Exception as error:
             LOG.exception("a notice could not be sent")
             account.error = repr(error)
@@ -123,6 +126,8 @@ class Lane:
 
     async def _once(self, attempt: Attempt, account: Account) -> None:
         async with self._slots:
+            if self._is_failing() and _now() - account.since > self._patience.longest_s:
+                raise Refused(account.error or "earlier notices were not taken in time")
             account.attempts += 1
             try:
                 await attempt()
@@ -132,7 +137,13 @@ class Lane:
                 raise
             self._failures = 0
 
-    def _is_hopeless(self) -> bool:
-        patience = self._patience
-        waiting = self._present - patience.connections
-        return self._failures >= patience.attempts and waiting >= patience.waiting_limit
+    @property
+    def _waiting(self) -> int:
+        return self._present - self._patience.connections
+
+    def _is_failing(self) -> bool:
+        return self._failures >= self._patience.attempts
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

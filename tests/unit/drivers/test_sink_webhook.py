@@ -132,15 +132,27 @@ class LaneTest(unittest.IsolatedAsyncioTestCase):
         accounts = await asyncio.gather(*(track.carry(take) for _ in range(300)))
         self.assertEqual({""}, {account.error for account in accounts})
 
-    async def test_patience_has_an_end_for_those_who_wait(self) -> None:
-        patience = lane.Patience(0.01, 1, 0.0, 0.0, connections=1)
-        track = lane.Lane(patience)
+    async def test_patience_with_a_failing_consumer_has_an_end(self) -> None:
+        """Those that waited too long die in turn, untried."""
+        track = lane.Lane(lane.Patience(0.01, 1, 0.0, 0.0, connections=1))
 
-        async def hang() -> None:
-            await asyncio.sleep(60)
+        async def fail() -> None:
+            await asyncio.sleep(0.005)
+            raise lane.Unanswered("answered 503")
 
-        accounts = await asyncio.gather(*(track.carry(hang) for _ in range(5)))
+        accounts = await asyncio.gather(*(track.carry(fail) for _ in range(50)))
         self.assertTrue(all(account.error for account in accounts))
+        self.assertEqual(1, accounts[0].attempts)
+        self.assertEqual(0, accounts[-1].attempts)
+
+    async def test_patience_with_a_slow_consumer_has_none(self) -> None:
+        track = lane.Lane(lane.Patience(0.001, 1, 0.0, 0.0, connections=1))
+
+        async def take() -> None:
+            await asyncio.sleep(0.001)
+
+        accounts = await asyncio.gather(*(track.carry(take) for _ in range(50)))
+        self.assertEqual({""}, {account.error for account in accounts})
 
 
 def _outcome(settled: Any) -> tuple[str, int, str]:

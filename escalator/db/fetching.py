@@ -1,0 +1,30 @@
+"""Rows as mappings, and which campaigns are under way."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.domain import states
+
+Row = Mapping[str, Any]
+
+ACTIVE = (
+    states.CampaignState.RUNNING,
+    states.CampaignState.PAUSING,
+    states.CampaignState.PAUSED,
+    states.CampaignState.HOLDING,
+    states.CampaignState.SOAKING,
+    states.CampaignState.ROLLING_BACK,
+)
+
+
+def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
+    """Return every row of a query."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def first(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
+    """Return the first row of a query, or None."""
+    row = connection.execute(query).mappings().first()
+    return dict(row) if row else None

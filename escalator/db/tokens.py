@@ -1,0 +1,111 @@
+"""Tokens of budgets, and the hosts they are taken for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.db import fetching, models
+from escalator.domain import plan
+
+Row = Mapping[str, Any]
+
+
+def read_holds(connection: sa.Connection) -> list[Row]:
+    """Return every token that is held, of every campaign."""
+    return fetching.fetch(connection, sa.select(models.token_hold))
+
+
+def take_tokens(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Store tokens that a slot holds from now on."""
+    if rows:
+        connection.execute(sa.insert(models.token_hold), list(rows))
+
+
+def give_back_tokens(connection: sa.Connection, slot_ids: Sequence[str]) -> None:
+    """Give back every token of these slots; idempotent."""
+    connection.execute(
+        sa.delete(models.token_hold).where(models.token_hold.c.slot_id.in_(slot_ids))
+    )
+
+
+def lock_admission(connection: sa.Connection) -> None:
+    """Serialise admissions: tokens of all campaigns are counted together."""
+    connection.execute(
+        sa.select(models.latch.c.name)
+        .where(models.latch.c.name == "admission")
+        .with_for_update()
+    ).first()
+
+
+def release_hosts(
+    connection: sa.Connection, campaign_id: str, hosts: Sequence[str]
+) -> None:
+    """Let other campaigns work on these hosts again."""
+    connection.execute(
+        sa.update(models.host)
+        .where(models.host.c.name.in_(hosts), models.host.c.campaign_id == campaign_id)
+        .values(campaign_id=None)
+    )
+
+
+def occupy_hosts(
+    connection: sa.Connection, campaign_id: str, hosts: Sequence[str]
+) -> None:
+    """Mark hosts as worked on by this campaign."""
+    connection.execute(
+        sa.update(models.host)
+        .where(models.host.c.name.in_(hosts))
+        .values(campaign_id=campaign_id)
+    )
+
+
+def quarantine(connection: sa.Connection, host: str, reason: str) -> None:
+    """Keep a host out of every selection until an operator releases it."""
+    connection.execute(
+        sa.update(models.host)
+        .where(models.host.c.name == host)
+        .values(is_quarantined=True, quarantine_reason=reason)
+    )
+
+
+def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row]:
+    """Return slots on these hosts whose campaign is not over."""
+    query = (
+        sa.select(models.slot)
+        .join(models.campaign, models.campaign.c.id == models.slot.c.campaign_id)
+        .where(
+            models.slot.c.host.in_(hosts),
+            models.campaign.c.state.in_([state.value for state in fetching.ACTIVE]),
+        )
+    )
+    return fetching.fetch(connection, query)
+
+
+def read_targets(
+    connection: sa.Connection, campaign_id: str | None, silent_before: float
+) -> list[plan.Target]:
+    """Return the inventory as selection and budgets see it.
+
+    A host that another campaign works on is unavailable to this one.
+
+    :param silent_before: agents last heard of earlier count as silent.
+    """
+    query = sa.select(models.host).where(models.host.c.is_listed)
+    return [
+        plan.Target(
+            name=row.name,
+            role=row.role,
+            rack=row.rack,
+            availability_zone=row.availability_zone,
+            tags=tuple(row.tags),
+            groups=tuple(row.groups),
+            server_groups=tuple(row.server_groups),
+            instances=row.instances,
+            is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
+            is_quarantined=row.is_quarantined,
+            has_agent=(row.agent_seen_at or 0.0) >= silent_before,
+            facts=row.facts,
+        )
+        for row in connection.execute(query)
+    ]
