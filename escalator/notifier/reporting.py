@@ -79,6 +79,20 @@ class Reporter:
             except errors.BusUnavailable as error:
                 LOG.warning("%d outcomes wait: %s", len(batch), error)
                 self._stopped.wait(RETRY_S)
+            except Exception as error:
+                return self._salvage(batch, error)
             else:
                 self._reported([fact.notice_id for fact in batch])
                 return
+
+    def _salvage(self, batch: list[events.NoticeSettled], error: Exception) -> None:
+        """Publish one by one; drop the record of one that cannot be published.
+
+        Its owner has heard: telling again and again would not help.
+        """
+        if len(batch) > 1:
+            for fact in batch:
+                self._publish([fact])
+            return
+        LOG.error("the outcome of notice %s is lost: %r", batch[0].notice_id, error)
+        self._reported([batch[0].notice_id])

@@ -107,6 +107,8 @@ class FakePublisher:
         if self._away:
             self._away -= 1
             raise errors.BusUnavailable(timeout_s=1, reason="away")
+        if any(getattr(fact, "notice_id", "") == "bad" for fact in facts):
+            raise ValueError("cannot be encoded")
         self.batches += 1
         self.facts.extend(facts)
 

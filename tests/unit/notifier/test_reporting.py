@@ -41,3 +41,14 @@ class ReporterTest(unittest.TestCase):
         reporter.put(fakes.settlement(fakes.make_notice("1")))
         reporter.stop(0.05)
         self.assertEqual([], self.reported)
+
+    def test_one_outcome_that_cannot_be_published_holds_up_no_other(self) -> None:
+        publisher = fakes.FakePublisher()
+        reporter = self.make(publisher)
+        for name in ("1", "bad", "2"):
+            reporter.put(fakes.settlement(fakes.make_notice(name)))
+        with self.assertLogs("escalator.notifier.reporting", "ERROR"):
+            reporter.start()
+            reporter.stop(2.0)
+        self.assertEqual(["1", "bad", "2"], self.reported)
+        self.assertEqual(2, len(publisher.facts))

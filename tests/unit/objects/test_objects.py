@@ -1,6 +1,7 @@
 """What crosses the bus keeps its shape, or changes its version (RU-1)."""
 
 import dataclasses
+import datetime
 import json
 import unittest
 from typing import Any
@@ -9,7 +10,7 @@ from oslo_versionedobjects import base as ovo
 from oslo_versionedobjects import fixture
 
 from escalator.domain import commands, events, states
-from escalator.objects import base, event, fields, order, registry
+from escalator.objects import base, campaign, event, fields, order, registry
 
 FINGERPRINTS = {
     "AgentBeat": "1.0-7bfc397914740c132e34a8c1a0db13a5",
@@ -128,6 +129,15 @@ class RoundTrips(unittest.TestCase):
                 self.assertEqual(
                     command, over_the_wire(order.wrap(command)).to_domain()
                 )
+
+    def test_a_moment_keeps_its_microseconds(self) -> None:
+        """A journal in whole seconds could not tell what came first."""
+        moment = datetime.datetime(2026, 11, 21, 5, 30, 0, 123456, datetime.UTC)
+        sent = base.EscalatorObject.obj_from_primitive(
+            campaign.JournalEntry(at=moment).obj_to_primitive()
+        )
+        self.assertEqual(moment, sent.at)
+        self.assertEqual({"at": "2026-11-21T05:30:00.123456Z"}, sent.to_dict())
 
     def test_what_a_newer_peer_added_to_a_record_is_dropped(self) -> None:
         envelope = event.wrap(EVENTS[0]).obj_to_primitive()

@@ -1,0 +1,54 @@
+"""Facts that come in the wrong order."""
+
+import unittest
+
+from escalator.inspector import standing
+from tests.unit.inspector import fakes
+
+
+class TestStanding(unittest.TestCase):
+    def setUp(self) -> None:
+        self.standing = standing.Standing()
+        self.first = fakes.fault("a", at=100.0)
+        self.second = fakes.fault("a", at=300.0)
+
+    def test_in_order_everything_counts(self) -> None:
+        for fault, over_at in ((self.first, 200.0), (self.second, 400.0)):
+            self.assertEqual([fault], self.standing.note_raised([fault]))
+            end = fakes.cleared(fault, at=over_at).event
+            self.assertEqual([fault], self.standing.note_cleared(end))
+
+    def test_a_fault_after_its_end_is_over(self) -> None:
+        self.standing.note_cleared(fakes.cleared(self.first, at=200.0).event)
+        both = fakes.confirmed(self.first, self.second).event
+        self.assertEqual([self.second], self.standing.note_raised(both.faults))
+        over = self.standing.find_over(both, "id")
+        assert over is not None
+        self.assertEqual(((self.first,), 200.0), (over.faults, over.cleared_at))
+
+    def test_an_end_after_the_next_fault_is_outdated(self) -> None:
+        """DR-10: the host of the second fault is not marked up."""
+        self.standing.note_raised([self.first])
+        self.standing.note_raised([self.second])
+        end = fakes.cleared(self.first, at=200.0).event
+        self.assertEqual([], self.standing.note_cleared(end))
+
+    def test_a_monitor_that_was_killed_may_end_a_fault_under_a_new_id(self) -> None:
+        self.standing.note_raised([self.first])
+        again = fakes.fault("a", at=150.0)
+        end = fakes.cleared(again, at=200.0).event
+        self.assertEqual([again], self.standing.note_cleared(end))
+
+    def test_a_silent_agent_outdates_no_end(self) -> None:
+        self.standing.note_raised([self.first])
+        self.standing.note_raised([fakes.fault("a", "agent.silent", at=300.0)])
+        end = fakes.cleared(self.first, at=200.0).event
+        self.assertEqual([self.first], self.standing.note_cleared(end))
+
+    def test_the_memory_is_bounded(self) -> None:
+        fault = fakes.fault("a")
+        self.standing.note_cleared(fakes.cleared(fault).event)
+        for _ in range(100):
+            many = (fakes.fault("b") for _ in range(100))
+            self.standing.note_cleared(fakes.cleared(*many).event)
+        self.assertEqual([fault], self.standing.note_raised([fault]))
