@@ -23,6 +23,9 @@ Connection = sa.Connection
 Duplicate = db_errors.DBDuplicateEntry
 """Raised when a unique constraint refuses a row."""
 
+IDLE_TRANSACTION_S = 5
+"""Seconds a transaction may do nothing; ours take milliseconds."""
+
 _Result = TypeVar("_Result")
 
 _CLOCKS = {
@@ -80,11 +83,29 @@ class Database:
             )
             self.engine.dispose()
         else:
+            sa.event.listen(self.engine, "connect", self._bound_idleness)
+            self.engine.dispose()
             self.engine = self.engine.execution_options(
                 isolation_level="READ COMMITTED"
             )
         self.has_skip_locked = self.dialect != "sqlite"
         self._clock = sa.text(_CLOCKS[self.dialect])
+
+    def _bound_idleness(self, connection: Any, record: Any) -> None:
+        """Let the server end a transaction whose process stands still.
+
+        Its locks would stop every other conductor; when it wakes up, its
+        connection is gone and the fence refuses what it still believes.
+        """
+        seconds = IDLE_TRANSACTION_S
+        if self.dialect == "postgresql":
+            query = f"SET idle_in_transaction_session_timeout = '{seconds}s'"
+        elif getattr(self.engine.dialect, "is_mariadb", False):
+            query = f"SET SESSION idle_transaction_timeout = {seconds}"
+        else:
+            return
+        with contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(query)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:

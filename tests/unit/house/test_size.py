@@ -1,6 +1,7 @@
 """The house stays small: files, functions, classes, names (architecture 7)."""
 
 import ast
+import functools
 import pathlib
 import unittest
 
@@ -8,76 +9,109 @@ ROOT = pathlib.Path(__file__).parents[3]
 PACKAGE = ROOT / "escalator"
 FILE_LINES = 400
 FUNCTION_STATEMENTS = 50
-CLASS_LINES = 260
-PUBLIC_METHODS = 14
+CLASS_LINES = 150
+PUBLIC_METHODS = 12
 SERVICE_LINES = 200
 FORBIDDEN = {"common", "utils", "util", "helpers", "helper", "manager", "misc", "impl"}
 BASES = {"drivers/base.py", "objects/base.py"}
 
+LARGER = {
+    "cli/client.py Client": (110, 14),  # one method for each call of the API
+    "conductor/batch.py Batch": (190, 12),
+    "conductor/engine.py Carrier": (160, 12),
+    "conductor/execution.py Execution": (260, 12),
+    "conductor/steering.py Steering": (220, 12),
+    "domain/fault.py Detector": (170, 12),
+    "drivers/vim/simulated.py Simulated": (170, 12),
+    "monitor/process.py ProbeProcess": (160, 12),
+}
+"""Classes beyond the limits, with limits of their own that only shrink."""
 
+
+@functools.cache
 def sources():
+    """Return module -> text, lines and tree; migrations are history."""
+    found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith("db/migration/"):
-            yield name, path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
+            found[name] = (text, len(text.splitlines()), ast.parse(text))
+    return found
 
 
-def functions(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+def nodes(*kinds):
+    for name, (_, _, tree) in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, kinds):
+                yield name, node
+
+
+def functions():
+    return nodes(ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def statements(function):
     return sum(isinstance(node, ast.stmt) for node in ast.walk(function)) - 1
 
 
+def public_methods(node):
+    return [
+        each.name
+        for each in node.body
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not each.name.startswith("_")
+    ]
+
+
 class TestSize(unittest.TestCase):
     def test_files(self):
-        limits = {
-            name: SERVICE_LINES if name.endswith("/service.py") else FILE_LINES
-            for name, _ in sources()
-        }
         long = [
-            f"{name}: {len(text.splitlines())} lines"
-            for name, text in sources()
-            if len(text.splitlines()) > limits[name]
+            f"{name}: {lines} lines"
+            for name, (_, lines, _) in sources().items()
+            if lines > (SERVICE_LINES if name.endswith("/service.py") else FILE_LINES)
         ]
         self.assertEqual([], long)
 
     def test_functions(self):
         long = [
             f"{name}:{node.lineno} {node.name}: {statements(node)} statements"
-            for name, text in sources()
-            for node in functions(ast.parse(text))
+            for name, node in functions()
             if statements(node) > FUNCTION_STATEMENTS
         ]
         self.assertEqual([], long)
 
     def test_classes(self):
         found = []
-        for name, text in sources():
-            for node in ast.walk(ast.parse(text)):
-                if not isinstance(node, ast.ClassDef):
-                    continue
-                lines = (node.end_lineno or 0) - node.lineno
-                public = [
-                    each.name
-                    for each in node.body
-                    if isinstance(each, ast.FunctionDef)
-                    and not each.name.startswith("_")
-                ]
-                if lines > CLASS_LINES or len(public) > PUBLIC_METHODS:
-                    found.append(
-                        f"{name}:{node.lineno} {node.name}: {lines} lines,"
-                        f" {len(public)} public methods"
-                    )
+        for name, node in nodes(ast.ClassDef):
+            key = f"{name} {node.name}"
+            most = LARGER.get(key, (CLASS_LINES, PUBLIC_METHODS))
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            methods = len(public_methods(node))
+            if lines > most[0] or methods > most[1]:
+                found.append(
+                    f"{name}:{node.lineno} {node.name}: {lines} lines,"
+                    f" {methods} public methods; allowed: {most}"
+                )
         self.assertEqual([], found)
+
+    def test_the_list_of_larger_classes_only_shrinks(self):
+        there = {f"{name} {node.name}": node for name, node in nodes(ast.ClassDef)}
+        needless = [
+            key
+            for key in LARGER
+            if key not in there
+            or (
+                there[key].end_lineno - there[key].lineno < CLASS_LINES
+                and len(public_methods(there[key])) <= PUBLIC_METHODS
+            )
+        ]
+        self.assertEqual([], needless, "take these out of LARGER")
 
     def test_names(self):
         bad = [
             name
-            for name, _ in sources()
+            for name in sources()
             if FORBIDDEN & set(name.removesuffix(".py").split("/"))
             or (name.endswith("/base.py") and name not in BASES)
         ]
@@ -86,7 +120,30 @@ class TestSize(unittest.TestCase):
     def test_every_module_says_what_lives_there(self):
         silent = [
             name
-            for name, text in sources()
-            if text.strip() and not ast.get_docstring(ast.parse(text))
+            for name, (text, _, tree) in sources().items()
+            if text.strip() and not ast.get_docstring(tree)
         ]
         self.assertEqual([], silent)
+
+    def test_no_import_hides_in_a_function(self):
+        """A local import hides a knot, it does not cut it."""
+        hidden = [
+            f"{name}:{inner.lineno} in {node.name}"
+            for name, node in functions()
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Import | ast.ImportFrom)
+        ]
+        self.assertEqual([], hidden)
+
+    def test_nobody_reads_a_global_configuration(self):
+        """``cfg.CONF`` is for programs, which hand it in."""
+        users = {
+            name
+            for name, node in nodes(ast.Attribute)
+            if node.attr == "CONF" and ast.unparse(node.value) == "cfg"
+        }
+        self.assertEqual({"api/policies/__init__.py"}, _outside(users, "cmd/"))
+
+
+def _outside(names, room):
+    return {name for name in names if not name.startswith(room)}

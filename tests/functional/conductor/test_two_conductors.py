@@ -1,0 +1,111 @@
+"""Two conductors share one campaign's work on MariaDB; one is killed."""
+
+import collections
+import os
+import pathlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from escalator.db import models
+from escalator.domain import invariants, plan
+from tests.fixtures import engine as beds
+from tests.fixtures import mariadb
+
+HOSTS = 30
+LIMIT_S = 90
+PARALLEL = 6
+
+
+class TestTwoConductors(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = mariadb.MariaDB()
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        name = f"engine_{self._testMethodName}"[:60]
+        self.url = self.server.create_database(name)
+        self.fleet = os.path.join(folder.name, "fleet.sqlite")
+        self.database = beds.database(self.url)
+        self.addCleanup(self.database.dispose)
+        beds.add_hosts(self.database, HOSTS, racks=5)
+        self.bed = beds.EngineBed(self.database, beds.FakeFleet(), "observer")
+        beds.start_campaign(self.bed, beds.rolling_plan(parallel=PARALLEL))
+
+    def launch(self, name):
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.fixtures.conductor_process"]
+            + [self.url, self.fleet, name],
+            stdout=subprocess.PIPE,
+            cwd=pathlib.Path(__file__).parents[3],
+        )
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        self.assertEqual(b"ready\n", process.stdout.readline())
+        return process
+
+    def done(self):
+        return sum(row["state"] == "done" for row in self.bed.rows(models.step))
+
+    def await_steps(self, count):
+        end = time.monotonic() + LIMIT_S
+        while self.done() < count:
+            self.assertLess(time.monotonic(), end, self.bed.journal()[-5:])
+            time.sleep(0.02)
+
+    def check_the_end(self, *living):
+        for process in living:
+            self.assertEqual(0, process.wait(LIMIT_S))
+        self.assertEqual("committed", self.bed.state())
+        with sqlite3.connect(self.fleet) as fleet:
+            rows = fleet.execute("SELECT host, action, intent FROM outcome").fetchall()
+        counts = collections.Counter(rows)
+        self.assertEqual(HOSTS * len(beds.ROLLING), len(counts))
+        self.assertEqual({1}, set(counts.values()))
+        self.assertEqual([], self.bed.rows(models.token_hold))
+        self.assertEqual([], self.violations())
+
+    def violations(self):
+        entries = [
+            invariants.Entry(
+                row["seq"], row["host"], row["object_type"], row["to_state"]
+            )
+            for row in self.bed.rows(models.journal)
+        ]
+        targets = {
+            row["name"]: plan.Target(row["name"], row["role"], row["rack"])
+            for row in self.bed.rows(models.host)
+        }
+        budgets = beds.rolling_plan().budgets
+        return invariants.check_journal(entries, budgets, targets)
+
+    def test_both_work_and_one_is_killed(self):
+        """Rules 2 to 5: nothing is lost, nothing is done twice."""
+        chance = random.Random(20261121)  # noqa: S311
+        first, second = self.launch("conductor-1"), self.launch("conductor-2")
+        self.await_steps(chance.randrange(10, 40))
+        first.send_signal(signal.SIGKILL)
+        self.await_steps(chance.randrange(60, 100))
+        third = self.launch("conductor-3")
+        second.send_signal(signal.SIGKILL)
+        self.check_the_end(third)
+        actors = {row["actor"] for row in self.bed.rows(models.journal)}
+        self.assertLessEqual({"conductor-1", "conductor-2", "conductor-3"}, actors)
+
+    def test_one_that_wakes_up_late_is_refused_by_the_fence(self):
+        """A stopped conductor comes back after its leases: all stale."""
+        sleeper, other = self.launch("conductor-1"), self.launch("conductor-2")
+        self.await_steps(20)
+        sleeper.send_signal(signal.SIGSTOP)
+        self.await_steps(HOSTS * len(beds.ROLLING) - 30)
+        sleeper.send_signal(signal.SIGCONT)
+        self.check_the_end(sleeper, other)

@@ -1,0 +1,156 @@
+"""What the tree may hold, and what it may depend on."""
+
+import ast
+import importlib.metadata
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).parents[3]
+TEXTS = {".py", ".rst", ".cfg", ".ini", ".toml", ".txt", ".yaml", ".json", ".conf"}
+TEXTS |= {".sh", ".dot", ".mako", ".lib", ""}
+LEFT_OUT = {"build", "dist", "LICENSE", "demo-report.json"}
+
+MACHINES = re.compile(r"(?<![\w./])/(?:(?:root|home)/\w|work/|Users/\w|mnt/\w)")
+
+PATCH = re.compile(r"\bmock\.patch\b|\bpatch\.object\(|@patch\(|MockPatch")
+
+
+def tracked():
+    """Return every text of the tree that is not a product of some tool."""
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        is_hidden = any(
+            part.startswith(".") or part.endswith((".egg-info", "-bootstrap"))
+            for part in parts[:-1]
+        )
+        if is_hidden or LEFT_OUT & set(parts) or not path.is_file():
+            continue
+        if path.suffix in TEXTS:
+            yield path.relative_to(ROOT).as_posix(), path
+
+
+def requirements(*names):
+    found = set()
+    for name in names:
+        for line in (ROOT / name).read_text().splitlines():
+            if word := re.match(r"[A-Za-z0-9._-]+", line):
+                found.add(_plain(word[0]))
+    return found
+
+
+def _plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(room):
+    """Return top-level names imported below ``room``, with one place each."""
+    found = {}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                found.setdefault(top, f"{path.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+class TestRequirements(unittest.TestCase):
+    def unnamed(self, room, listed, known=()):
+        owners = importlib.metadata.packages_distributions()
+        missing = []
+        for name, place in imported(room).items():
+            if name in sys.stdlib_module_names or name in ("escalator", *known):
+                continue
+            if not {_plain(owner) for owner in owners.get(name, ())} & listed:
+                missing.append(f"{name} ({place})")
+        return missing
+
+    def test_every_library_in_use_is_named(self):
+        listed = requirements("requirements.txt", "client-requirements.txt")
+        self.assertEqual([], self.unnamed("escalator", listed))
+
+    def test_the_server_needs_no_client(self):
+        """Only the command line may lean on the client's requirements."""
+        clients = requirements("client-requirements.txt") - requirements(
+            "requirements.txt"
+        )
+        owners = importlib.metadata.packages_distributions()
+        users = [
+            f"{name} in {room.name}"
+            for room in (ROOT / "escalator").iterdir()
+            if room.is_dir() and room.name not in ("cli", "__pycache__")
+            for name in imported(room.relative_to(ROOT))
+            if {_plain(owner) for owner in owners.get(name, ())} & clients
+        ]
+        self.assertEqual([], users)
+
+    def test_the_tests_name_theirs_too(self):
+        names = ("requirements.txt", "client-requirements.txt")
+        listed = requirements(*names, "test-requirements.txt")
+        self.assertEqual([], self.unnamed("tests", listed, known=("tests",)))
+
+
+class TestTree(unittest.TestCase):
+    def test_no_path_of_a_machine(self):
+        """Nothing in the tree names where it was written."""
+        here = pathlib.Path(__file__).relative_to(ROOT).as_posix()
+        found = [
+            f"{name}:{number}: {line.strip()[:80]}"
+            for name, path in tracked()
+            if name != here
+            for number, line in enumerate(path.read_text().splitlines(), 1)
+            if MACHINES.search(line)
+        ]
+        self.assertEqual([], found)
+
+    def test_no_unfinished_business(self):
+        word = re.compile(r"\b(TODO|FIXME|XXX)\b|pragma: no cover")
+        here = pathlib.Path(__file__).relative_to(ROOT).as_posix()
+        found = [
+            f"{name}:{number}"
+            for name, path in tracked()
+            if name != here
+            for number, line in enumerate(path.read_text().splitlines(), 1)
+            if word.search(line)
+        ]
+        self.assertEqual([], found)
+
+    def test_fakes_before_mocks(self):
+        """No patch in the domain's tests; a patch for ten tests elsewhere."""
+        patches = tests = 0
+        for name, path in tracked():
+            if not name.startswith("tests/unit/") or name.endswith("test_tree.py"):
+                continue
+            text = path.read_text()
+            count = len(PATCH.findall(text))
+            if name.startswith("tests/unit/domain/"):
+                self.assertEqual(0, count, name)
+            patches += count
+            tests += len(re.findall(r"^ +def test_", text, re.MULTILINE))
+        self.assertLessEqual(patches, tests * 0.1)
+
+    def test_shell_scripts_parse(self):
+        scripts = [
+            ROOT / "tests/run",
+            ROOT / "tests/install-system-packages",
+            ROOT / ".ci/run",
+            *sorted((ROOT / "devstack").rglob("*")),
+        ]
+        for path in filter(pathlib.Path.is_file, scripts):
+            with self.subTest(path.name):
+                done = subprocess.run(
+                    ["bash", "-n", path], capture_output=True, text=True
+                )
+                self.assertEqual(0, done.returncode, done.stderr)
+
+    def test_the_license_is_whole(self):
+        text = (ROOT / "LICENSE").read_text()
+        for part in ("Version 2.0, January 2004", "9. Accepting Warranty", "APPENDIX"):
+            self.assertIn(part, text)
