@@ -138,9 +138,9 @@ def hear(
 
 
 def _running(step: StepView) -> Decision:
+    if step.state is not StepState.DISPATCHED:
+        return Decision()
     to = StepState.VERIFYING if step.kind == "verify" else StepState.RUNNING
-    if step.state is to:
-        return Decision(moves=())
     return Decision(moves=(Move(step.id, to),))
 
 
