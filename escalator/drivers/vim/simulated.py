@@ -56,11 +56,7 @@ class Simulated(base.Vim):
     ) -> None:
         self.path = path
         self._storage = storage.Storage(path)
-        if self._storage.create():
-            content = inventory.read(source)
-            with self._storage.first() as db:
-                if db is not None:
-                    _fill(db, content)
+        self._storage.create(lambda db: _fill(db, inventory.read(source)))
 
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import sqlite3
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from escalator import errors
@@ -13,16 +14,17 @@ BUSY_S = 5.0
 """How long a call waits for another process's transaction."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS host (
+CREATE TABLE host (
     name TEXT PRIMARY KEY, address TEXT, role TEXT, rack TEXT, zone TEXT,
     tags TEXT, groups TEXT, capacity INTEGER, is_enabled INTEGER,
     reason TEXT, is_forced_down INTEGER);
-CREATE TABLE IF NOT EXISTS instance (
+CREATE TABLE instance (
     id TEXT PRIMARY KEY, name TEXT, project TEXT, host TEXT, state TEXT,
     state_before TEXT, server_group TEXT);
-CREATE INDEX IF NOT EXISTS instance_host ON instance (host);
-CREATE INDEX IF NOT EXISTS instance_group ON instance (server_group);
-CREATE TABLE IF NOT EXISTS change (number INTEGER);
+CREATE INDEX instance_host ON instance (host);
+CREATE INDEX instance_group ON instance (server_group);
+CREATE TABLE change (number INTEGER);
+INSERT INTO change VALUES (1);
 """
 
 
@@ -39,29 +41,34 @@ class Storage:
         self._lock = threading.Lock()
         self._user_pid = 0
 
-    def create(self) -> bool:
-        """Make file and tables; True while nobody has filled them.
+    def create(self, fill: Callable[[sqlite3.Connection], None]) -> None:
+        """Make and fill the file if there is none; nobody sees it half filled.
 
-        Keeps no connection, so that a process may still fork.
+        It grows under another name and is then linked: of several processes
+        that start together one wins.  No connection stays open, so that a
+        process may still fork.
+
+        :raises VimUnavailable: what is there is no such file.
         """
-        os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-        with self._translate(), contextlib.closing(self._connect()) as db:
-            db.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute("COMMIT")
-            return db.execute("SELECT 1 FROM change").fetchone() is None
+        with self._translate():
+            if not os.path.exists(self.path):
+                self._make(fill)
+            with contextlib.closing(self._connect()) as db:
+                db.execute("SELECT number FROM change")
 
-    @contextlib.contextmanager
-    def first(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the transaction that fills it; None if it is filled already."""
-        with self._translate(), contextlib.closing(self._connect()) as db:
-            with _transaction(db):
-                if db.execute("SELECT 1 FROM change").fetchone() is None:
-                    db.execute("INSERT INTO change VALUES (1)")
-                    yield db
-                else:
-                    yield None
+    def _make(self, fill: Callable[[sqlite3.Connection], None]) -> None:
+        folder = os.path.dirname(os.path.abspath(self.path))
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".vim-") as place:
+            draft = os.path.join(place, "draft")
+            made = sqlite3.connect(draft, isolation_level=None)
+            with contextlib.closing(made) as db:
+                db.executescript(_SCHEMA)
+                db.execute("PRAGMA journal_mode=WAL")
+                with _transaction(db):
+                    fill(db)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, self.path)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
@@ -106,7 +113,6 @@ class Storage:
             self.path, BUSY_S, isolation_level=None, check_same_thread=False
         )
         made.row_factory = sqlite3.Row
-        made.execute("PRAGMA journal_mode=WAL")
         made.execute("PRAGMA synchronous=NORMAL")
         return made
 

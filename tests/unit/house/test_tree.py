@@ -1,7 +1,9 @@
 """What the tree may hold, and what it may depend on."""
 
 import ast
+import functools
 import importlib.metadata
+import os
 import pathlib
 import re
 import subprocess
@@ -11,25 +13,29 @@ import unittest
 ROOT = pathlib.Path(__file__).parents[3]
 TEXTS = {".py", ".rst", ".cfg", ".ini", ".toml", ".txt", ".yaml", ".json", ".conf"}
 TEXTS |= {".sh", ".dot", ".mako", ".lib", ""}
-LEFT_OUT = {"build", "dist", "LICENSE", "demo-report.json"}
+LEFT_OUT = {"build", "dist", "__pycache__", "LICENSE", "demo-report.json"}
 
 MACHINES = re.compile(r"(?<![\w./])/(?:(?:root|home)/\w|work/|Users/\w|mnt/\w)")
 
 PATCH = re.compile(r"\bmock\.patch\b|\bpatch\.object\(|@patch\(|MockPatch")
 
 
+@functools.cache
 def tracked():
-    """Return every text of the tree that is not a product of some tool."""
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        is_hidden = any(
-            part.startswith(".") or part.endswith((".egg-info", "-bootstrap"))
-            for part in parts[:-1]
-        )
-        if is_hidden or LEFT_OUT & set(parts) or not path.is_file():
-            continue
-        if path.suffix in TEXTS:
-            yield path.relative_to(ROOT).as_posix(), path
+    """Return name -> text of what is not a product of some tool."""
+    found = {}
+    for folder, inner, files in os.walk(ROOT):
+        inner[:] = [
+            name
+            for name in inner
+            if name not in LEFT_OUT
+            and (name == ".ci" or not name.startswith("."))
+            and not name.endswith((".egg-info", "-bootstrap"))
+        ]
+        for path in (pathlib.Path(folder, name) for name in sorted(files)):
+            if path.suffix in TEXTS and path.name not in LEFT_OUT:
+                found[path.relative_to(ROOT).as_posix()] = path.read_text("utf-8")
+    return found
 
 
 def requirements(*names):
@@ -103,9 +109,9 @@ class TestTree(unittest.TestCase):
         here = pathlib.Path(__file__).relative_to(ROOT).as_posix()
         found = [
             f"{name}:{number}: {line.strip()[:80]}"
-            for name, path in tracked()
+            for name, text in tracked().items()
             if name != here
-            for number, line in enumerate(path.read_text().splitlines(), 1)
+            for number, line in enumerate(text.splitlines(), 1)
             if MACHINES.search(line)
         ]
         self.assertEqual([], found)
@@ -115,9 +121,9 @@ class TestTree(unittest.TestCase):
         here = pathlib.Path(__file__).relative_to(ROOT).as_posix()
         found = [
             f"{name}:{number}"
-            for name, path in tracked()
+            for name, text in tracked().items()
             if name != here
-            for number, line in enumerate(path.read_text().splitlines(), 1)
+            for number, line in enumerate(text.splitlines(), 1)
             if word.search(line)
         ]
         self.assertEqual([], found)
@@ -125,10 +131,9 @@ class TestTree(unittest.TestCase):
     def test_fakes_before_mocks(self):
         """No patch in the domain's tests; a patch for ten tests elsewhere."""
         patches = tests = 0
-        for name, path in tracked():
+        for name, text in tracked().items():
             if not name.startswith("tests/unit/") or name.endswith("test_tree.py"):
                 continue
-            text = path.read_text()
             count = len(PATCH.findall(text))
             if name.startswith("tests/unit/domain/"):
                 self.assertEqual(0, count, name)

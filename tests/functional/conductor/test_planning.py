@@ -1,0 +1,202 @@
+"""Campaign files and operators' wishes on a real SQLite database."""
+
+import os
+import tempfile
+import unittest
+
+from escalator import errors
+from escalator.conductor import planning, steering
+from escalator.db import models
+from tests.fixtures import campaigns
+from tests.fixtures import engine as beds
+
+DOCUMENT = """
+apiVersion: escalator.campaign/v1
+kind: Campaign
+metadata: {name: one, owner: noc, smoothness: smooth}
+params:
+  version: {type: string, default: "2.0"}
+selectors:
+  computes: {match: {role: compute}, exclude: [{state: quarantined}]}
+budgets:
+  - {id: rack, scope: {by: rack}, max_down: 1}
+checkpoints:
+  - {id: cp, driver: package_manifest}
+recovery:
+  ladder:
+    - {try: rollback, scope: campaign}
+  on_fault: {do: rollback, scope: campaign}
+procedures:
+  - id: computes
+    level: 10
+    select: computes
+    method: rolling
+    parallel: 2
+    budgets: [rack]
+    on_failure: ladder
+    steps:
+      - {id: cp, checkpoint: cp, expected: 1s, timeout: 5s}
+      - id: install
+        action: package.install
+        with: {packages: {demo-service: "${version}"}}
+        expected: 1s
+        timeout: 5s
+        undo: package.restore
+        idempotent: probe
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.database = beds.database(
+            "sqlite:///" + os.path.join(folder.name, "e.sqlite")
+        )
+        self.addCleanup(self.database.dispose)
+        self.bed = beds.EngineBed(self.database, beds.FakeFleet())
+        self.plans = planning.Planning(self.bed.engine, campaigns.CATALOGUE)
+        self.steers = steering.Steering(self.bed.engine, self.bed.execution)
+
+    def create(self, document=DOCUMENT, key=None, **params):
+        return self.plans.create(document, params, "p", "u", key)
+
+    def act(self, campaign_id, action, key=None, **arguments):
+        self.steers.act(campaign_id, action, arguments, "op", key)
+
+    def state(self, campaign_id):
+        rows = {row["id"]: row for row in self.bed.rows(models.campaign)}
+        return rows[campaign_id]["state"]
+
+
+class TestRefusals(Case):
+    def test_bad_files_store_nothing_and_tell_place_rule_and_remedy(self):
+        beds.add_hosts(self.database, 4)
+        for change, rule in (
+            (("undo: package.restore\n", "\n"), "C605"),
+            (("idempotent: probe\n", "\n"), "C606"),
+            (("timeout: 5s\n        undo", "timeout: 0.5s\n        undo"), "C604"),
+            (("max_down: 1", "max_down: 0"), "C701"),
+            (("select: computes", "select: nobody"), "C402"),
+            (("role: compute}", "name: h001}"), "C401"),
+            (("method: rolling", "method: rolling\n    colour: red"), "C201"),
+            (("level: 10", "level: 10\n    level: 11"), "C102"),
+            (("level: 10", "level: 10\n    after: [computes]"), "C501"),
+        ):
+            with self.subTest(rule):
+                document = DOCUMENT.replace(*change)
+                self.assertNotEqual(DOCUMENT, document)
+                with self.assertRaises(errors.InvalidInput) as caught:
+                    self.create(document)
+                found = {each["rule"]: each for each in caught.exception.findings}
+                self.assertIn(rule, found)
+                self.assertTrue(found[rule]["remedy"])
+                self.assertTrue(found[rule]["pointer"] or found[rule]["line"])
+        for table in (models.campaign, models.plan_rev, models.journal, models.outbox):
+            self.assertEqual([], self.bed.rows(table), table.name)
+
+    def test_the_same_request_gives_the_same_campaign(self):
+        """Crash-safe: a client that heard nothing may ask again."""
+        beds.add_hosts(self.database, 4)
+        first = self.create(key="k")
+        self.assertEqual(first, self.create(key="k"))
+        with self.assertRaises(errors.Conflict):
+            self.create(key="k", version="3.0")
+        self.assertEqual(1, len(self.bed.rows(models.campaign)))
+
+
+class TestSteering(Case):
+    def test_preflight_refuses_and_leaves_it_validated(self):
+        """V-5: no partial entry."""
+        campaign_id = self.create()
+        self.act(campaign_id, "start")
+        self.assertEqual("validated", self.state(campaign_id))
+        beds.add_hosts(self.database, 4)
+        with self.database.begin() as connection:
+            connection.execute(
+                models.host.update()
+                .where(models.host.c.name == "h002")
+                .values(state="down")
+            )
+        self.act(campaign_id, "start")
+        row = self.bed.rows(models.campaign)[0]
+        self.assertEqual("validated", row["state"])
+        self.assertIn("h002", row["state_reason"])
+        self.assertEqual([], self.bed.rows(models.slot))
+
+    def test_pause_of_a_rack_and_of_everything(self):
+        """Rule 7: closed to a part, then to all; every wait has its reason."""
+        beds.add_hosts(self.database, 6, racks=3)
+        campaign_id = self.create()
+        self.act(campaign_id, "start", key="one")
+        self.act(campaign_id, "start", key="one")
+        self.act(campaign_id, "pause", rack="r1")
+        for _ in range(12):
+            self.bed.step()
+        touched = {host for host, _, _ in self.bed.fleet.log}
+        self.assertEqual({"h000", "h002", "h003", "h005"}, touched)
+        waits = {w["host"]: w["reason"] for w in self.steers.explain(campaign_id)}
+        self.assertEqual({"h001", "h004"}, set(waits))
+        self.assertIn("closed by an operator", waits["h001"])
+        self.act(campaign_id, "pause")
+        self.bed.step()
+        self.assertEqual("paused", self.state(campaign_id))
+        self.act(campaign_id, "resume", rack="r1")
+        self.act(campaign_id, "resume")
+        self.assertEqual("committed", self.bed.run_until(["committed"]))
+
+    def test_cancel_only_if_no_host_is_midway(self):
+        beds.add_hosts(self.database, 2)
+        campaign_id = self.create()
+        self.act(campaign_id, "start")
+        self.bed.execution.look_at_all()
+        self.act(campaign_id, "pause")
+        with self.assertRaisesRegex(errors.Conflict, "h000"):
+            self.act(campaign_id, "cancel")
+        with self.assertRaises(errors.IllegalMove):
+            self.act(campaign_id, "start")
+        with self.assertRaises(errors.NotFound):
+            self.act("00000000-0000-4000-8000-000000000000", "start")
+        self.act(campaign_id, "rollback", reason="enough")
+        self.assertEqual("rolled_back", self.bed.run_until(["rolled_back"]))
+
+    def test_hold_and_resume(self):
+        """A failed step is tried again after an operator's resume."""
+        failing = [True]
+
+        def program(order, times):
+            if order.action == "package.install" and failing and order.host == "h001":
+                return ("failed", "permanent", "planted")
+            return None
+
+        self.bed.fleet.program = program
+        beds.add_hosts(self.database, 3)
+        document = DOCUMENT.replace("{try: rollback, scope: campaign}", "{try: hold}")
+        campaign_id = self.create(document)
+        self.act(campaign_id, "start")
+        self.assertEqual("holding", self.bed.run_until(["holding"]))
+        failing.clear()
+        self.act(campaign_id, "resume")
+        self.assertEqual("committed", self.bed.run_until(["committed", "holding"]))
+
+    def test_two_campaigns_share_the_fleet_safely(self):
+        """CM-5: never the same host at once, and the rack limit holds together."""
+        beds.add_hosts(self.database, 6, racks=2)
+        first, second = self.create(), self.create()
+        self.act(first, "start")
+        self.act(second, "start")
+        out = []
+        for _ in range(200):
+            self.bed.step()
+            open_now = [
+                row for row in self.bed.rows(models.slot) if row["state"] == "active"
+            ]
+            hosts = [row["host"] for row in open_now]
+            self.assertEqual(len(hosts), len(set(hosts)))
+            racks = [int(host[1:]) % 2 for host in hosts]
+            out += [count for count in map(racks.count, (0, 1)) if count > 1]
+            if {self.state(first), self.state(second)} == {"committed"}:
+                break
+        self.assertEqual([], out)
+        self.assertEqual("committed", self.state(first))
+        self.assertEqual("committed", self.state(second))
