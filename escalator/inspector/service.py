@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
 from escalator.inspector import mapping, marking, standing
@@ -53,7 +54,7 @@ class InspectorService:
         """Read the map first, then listen."""
         self.mapping.start()
         if not self.mapping.wait_ready(_MAP_WAIT_S):
-            LOG.warning("No map yet: faults are told without their instances")
+            LOG.warning("No map yet: faults wait for it with the broker")
         self._listener.start()
 
     def stop(self) -> None:
@@ -70,7 +71,12 @@ class InspectorService:
         """Map, mark the hosts of all facts under one deadline, tell each.
 
         :raises BusUnavailable: the facts not published are delivered again.
+        :raises VimUnavailable: no map was ever read; they are delivered again.
         """
+        if not self.mapping.wait_ready(0.0):
+            raise errors.VimUnavailable(
+                call="list_instances", timeout_s=0, reason="no map was read yet"
+            )
         where = self.mapping.where
         times = {"T2": time.time()}
         current = self._standing.note_raised(_faults(deliveries))

@@ -62,14 +62,7 @@ class Daemon:
         program = pathlib.Path(sys.prefix, "bin", f"escalator-{name}")
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-W",
-                    "ignore",
-                    "-c",
-                    f"import sys; sys.argv[0]='{program}'; sys.setswitchinterval(2e-4); from escalator.cmd import services; services.{name}()",
-                    *(f"--config-file={path}" for path in files),
-                ],
+                [str(program), *(f"--config-file={path}" for path in files)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
