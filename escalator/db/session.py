@@ -30,9 +30,10 @@ _Result = TypeVar("_Result")
 
 _CLOCKS = {
     "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
-    "mysql": "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)",
+    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6",
     "postgresql": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS float8)",
 }
+"""None passes through local time: it repeats an hour every autumn."""
 
 
 def retry_on_conflict(call: Callable[..., _Result]) -> Callable[..., _Result]:
@@ -53,7 +54,8 @@ def _is_conflict(error: Exception) -> bool:
     if isinstance(error, db_errors.DBDuplicateEntry):
         return False
     text = str(error)
-    return isinstance(error, db_errors.DBError) and (
+    # What fails in BEGIN itself is not translated by oslo.db.
+    return isinstance(error, db_errors.DBError | sa.exc.OperationalError) and (
         "database is locked" in text or "Record has changed since last read" in text
     )
 
@@ -106,6 +108,7 @@ class Database:
             return
         with contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(query)
+        connection.commit()  # PostgreSQL undoes a SET with its transaction.
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:

@@ -336,15 +336,16 @@ def _beat_service(
         table.c.host == values["host"],
         table.c.instance == values["instance"],
     )
-    found = connection.execute(sa.select(table.c.id).where(same)).first()
-    if found is None:
-        connection.execute(
-            sa.insert(table).values(started_at=now, last_seen_at=now, **values)
-        )
-    else:
-        if values.get("state") == "starting":
-            values["started_at"] = now
-        connection.execute(
-            sa.update(table).where(same).values(last_seen_at=now, **values)
-        )
+    changed = {**values, "last_seen_at": now}
+    if values.get("state") == "starting":
+        changed["started_at"] = now
+    change = sa.update(table).where(same).values(**changed)
+    if not connection.execute(change).rowcount:
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    sa.insert(table).values(started_at=now, last_seen_at=now, **values)
+                )
+        except db_errors.DBDuplicateEntry:
+            connection.execute(change)
     return {"last_seen_at": instant(now)}

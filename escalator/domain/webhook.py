@@ -2,7 +2,7 @@
 
 Shared by the API (refuses a bad URL at once) and the notifier (checks every
 address again when it connects, because a name may change its meaning).
-Pure.  Source: issue 2, part 6; ADR 9.
+Pure.  Source: issue 2, part 6; ADR 13.
 """
 
 import hashlib

@@ -31,7 +31,7 @@ SPARE = "compute-7"
 """A seventh node in no campaign: its faults must not be lost either."""
 
 _DPKG = ["dpkg-query", "-Wf", "${Version}\n", packages.NAME, packages.COMMON]
-_TROUBLE = (AssertionError, OSError)
+TROUBLE = (AssertionError, OSError)
 """What a call may raise while the service behind it is being killed."""
 
 
@@ -208,7 +208,7 @@ class Stage:
         found: dict[str, Any] = {}
 
         def is_resting() -> bool:
-            with contextlib.suppress(*_TROUBLE):
+            with contextlib.suppress(*TROUBLE):
                 found.update(self.api.get(path)["campaign"])
             return found.get("state") in resting
 
@@ -229,12 +229,17 @@ class Stage:
         path = f"/v1/campaigns/{campaign_id}/journal?limit=500"
         return self.api.pages(path, "journal")
 
+    def patient_steps(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Return every step; none while nobody can tell."""
+        try:
+            return self.steps(campaign_id)
+        except TROUBLE:
+            return []
+
     def steps_done(self, campaign_id: str) -> int:
         """Return how many steps are done; 0 while nobody can tell."""
-        with contextlib.suppress(*_TROUBLE):
-            states = [step["state"] for step in self.steps(campaign_id)]
-            return states.count("done")
-        return 0
+        states = [step["state"] for step in self.patient_steps(campaign_id)]
+        return states.count("done")
 
     def faults(self, host: str) -> list[dict[str, Any]]:
         """Return the faults of a host that took it down, oldest first."""

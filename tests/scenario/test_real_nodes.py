@@ -3,7 +3,6 @@
 Issue of the first thread, item 3.  Needs root (see ``nodes.missing``).
 """
 
-import contextlib
 import itertools
 import os
 import random
@@ -16,7 +15,7 @@ import testtools
 from testtools import content
 
 from tests.fixtures import consumer, nodes, packages
-from tests.scenario import http_probe
+from tests.scenario import http_probe, spare_node, undo_order
 from tests.scenario.stage import (
     COMPUTES,
     PROJECTS,
@@ -183,62 +182,12 @@ class TestBadPackage(RealNodes):
 
     def _assert_reverse_order(self, campaign_id: str) -> None:
         """Who was worked on last is undone first, unless its pair is at it."""
-        order = UndoOrder()
+        order = undo_order.UndoOrder()
         for line in self.stage.journal(campaign_id):
             order.read(line)
         self.assertEqual([], order.broken)
         self.assertIn(BROKEN, order.undone)
         self.assertGreaterEqual(len(order.undone), 5)
-
-
-class UndoOrder:
-    """Reads a journal line by line and judges the order of the undo."""
-
-    def __init__(self) -> None:
-        self.undone: list[str] = []
-        self.broken: list[str] = []
-        self._is_rolling_back = False
-        self._last: dict[str, int] = {}
-        self._in_flight: set[str] = set()
-        self._reverting: set[str] = set()
-
-    def read(self, line: dict[str, Any]) -> None:
-        if line["object_type"] == "campaign" and line["to_state"] == "rolling_back":
-            self._is_rolling_back = True
-        elif line["object_type"] == "slot":
-            self._read_slot(line["host"], line["to_state"])
-        elif line["object_type"] == "step" and line["intent"] == "run":
-            self._read_step(line)
-
-    def _read_step(self, line: dict[str, Any]) -> None:
-        if line["to_state"] in ("dispatched", "running", "verifying"):
-            self._in_flight.add(line["host"])
-        else:
-            self._in_flight.discard(line["host"])
-        if line["to_state"] in ("dispatched", "running", "verifying", "done", "failed"):
-            self._last[line["host"]] = line["seq"]
-
-    def _read_slot(self, host: str, to_state: str) -> None:
-        if to_state == "reverting":
-            self._begin(host)
-        elif to_state == "reverted":
-            self._reverting.discard(host)
-
-    def _begin(self, host: str) -> None:
-        """The latest of those that are free to go must be the one."""
-        pairs = {pair_of(each) for each in self._reverting}
-        free = [
-            each
-            for each in self._last
-            if each not in self.undone
-            and each not in self._in_flight
-            and pair_of(each) not in pairs
-        ]
-        latest = max(free, key=lambda each: self._last[each], default="")
-        if latest != host:
-            self.broken.append(f"{host} before {latest}")
-        self.undone.append(host)
-        self._reverting.add(host)
 
 
 class TestCutLink(RealNodes):
@@ -311,18 +260,22 @@ class TestCutLink(RealNodes):
 
 class TestKilledServices(RealNodes):
     has_spare = True
-    cuts = 0
+    start_takes_s = 1.5
+    """Long enough for a kill to hit the middle of an installation."""
 
     def test_d_killed_services_lose_and_repeat_nothing(self) -> None:
         """RU-1, E-0: the campaign ends, once per node, and no fault is lost."""
         dice = random.Random(SEED)
+        for node in self.stage.computes:
+            node.write(packages.SLOW_MARK, str(self.start_takes_s))
         owners = {project: self.stage.owner(project) for project in PROJECTS}
+        spare = spare_node.Spare(self.stage)
         campaign_id = self.stage.begin("2.0", "s2")
         victims = ["conductor", "agent", "inspector", "rabbit"]
         dice.shuffle(victims)
-        moments = sorted(dice.sample(range(2, 34), len(victims)))
+        moments = sorted(dice.sample(range(1, 26), len(victims)))
         for victim, moment in zip(victims, moments, strict=True):
-            self._kill_at(dice, campaign_id, victim, moment)
+            self._kill_at(dice, campaign_id, victim, moment, spare)
         ended = self.stage.wait_end(campaign_id, 300)
         self.assertEqual("committed", ended["state"], ended["state_reason"])
         expected = ["1.0 configure none", "2.0 configure 1.0"]
@@ -330,10 +283,15 @@ class TestKilledServices(RealNodes):
             self.assertEqual(expected, self.stage.runs(node.name), node.name)
         self.assert_versions({**self.all_at("2.0"), SPARE: "1.0"})
         self.assert_budgets_held(campaign_id)
-        self._assert_no_fault_lost(owners)
+        self._assert_no_fault_lost(owners, spare)
 
     def _kill_at(
-        self, dice: random.Random, campaign_id: str, victim: str, moment: int
+        self,
+        dice: random.Random,
+        campaign_id: str,
+        victim: str,
+        moment: int,
+        spare: spare_node.Spare,
     ) -> None:
         """Kill ``victim`` once ``moment`` steps are done, then restart it."""
         wait_for(
@@ -341,67 +299,54 @@ class TestKilledServices(RealNodes):
             lambda: self.stage.steps_done(campaign_id) >= moment,
             180,
         )
-        time.sleep(dice.uniform(0.0, 0.5))
         away_s = dice.uniform(0.2, 1.5)
         name = self._agent_at_work(campaign_id) if victim == "agent" else victim
-        self.tell(f"seed {SEED}: kill -9 {name} after {moment} steps, {away_s:.2f} s")
+        done = self.stage.steps_done(campaign_id)
+        is_fault_due = victim in ("inspector", "rabbit")
+        if is_fault_due:
+            spare.wait_mended()
+        self._kill(name)
+        if is_fault_due:
+            spare.cut()
+        self.tell(f"seed {SEED}: kill -9 {name} after {done} steps for {away_s:.2f} s")
+        time.sleep(away_s)
+        self._restart(name)
+        if is_fault_due:
+            spare.begin_mending()
+
+    def _kill(self, name: str) -> None:
         if name == "rabbit":
             self.stage.rabbit.kill9()
         else:
             self.stage.services.kill9(name)
-        if victim in ("inspector", "rabbit"):
-            self._cut_spare()
-        time.sleep(away_s)
+
+    def _restart(self, name: str) -> None:
         if name == "rabbit":
             self.stage.rabbit.restart()
         else:
             self.stage.services.restart(name)
-            self.stage.services.wait_ready(name)
-        if victim in ("inspector", "rabbit"):
-            self._mend_spare()
 
     def _agent_at_work(self, campaign_id: str) -> str:
-        """Return a node whose packages are being changed, if one soon is."""
+        """Return a node whose packages are being changed; wait for one."""
         working: list[str] = []
 
         def is_one_working() -> bool:
             working[:] = [
                 str(step["host"])
-                for step in self.stage.steps(campaign_id)
+                for step in self.stage.patient_steps(campaign_id)
                 if step["name"] == "install" and step["state"] == "running"
             ]
             return working != []
 
-        with contextlib.suppress(AssertionError):
-            wait_for("a node installs", is_one_working, 10)
-        return working[0] if working else "compute-1"
-
-    def _cut_spare(self) -> None:
-        self.cuts += 1
-        self.stage.bed.node(SPARE).link_down()
-        time.sleep(1.0)
-
-    def _mend_spare(self) -> None:
-        """Plug the cable in once the fault was told, and see it cleared."""
-        wait_for("the fault is kept", lambda: len(self._faults()) >= self.cuts, 60)
-        self.stage.bed.node(SPARE).link_up()
-        wait_for("the fault is cleared", self._is_all_clear, 60)
-
-    def _faults(self) -> list[dict[str, Any]]:
-        try:
-            return self.stage.faults(SPARE)
-        except (AssertionError, OSError):
-            return []
-
-    def _is_all_clear(self) -> bool:
-        found = self._faults()
-        return found != [] and all(fault["state"] == "cleared" for fault in found)
+        wait_for("a node installs", is_one_working, 60)
+        return working[0]
 
     def _assert_no_fault_lost(
-        self, owners: dict[str, consumer.ConsumerProcess]
+        self, owners: dict[str, consumer.ConsumerProcess], spare: spare_node.Spare
     ) -> None:
-        ids = {fault["id"] for fault in self.stage.faults(SPARE)}
-        self.assertEqual(self.cuts, len(ids))
+        spare.wait_mended()
+        ids = {fault["id"] for fault in spare.faults()}
+        self.assertEqual((2, 2), (spare.cuts, len(ids)))
         for project, owner in owners.items():
             self._wait_told(project, owner, ids)
             notices = [heard["body"]["notice_id"] for heard in _down(owner.heard())]

@@ -2,7 +2,7 @@
 
 One asyncio loop in one thread carries everything: measured faster than any
 pool of threads, and a hung consumer occupies no thread.  Source: issue 2,
-part 6; ``doc`` ADR 9.
+part 6; ADR 13.
 """
 
 import asyncio

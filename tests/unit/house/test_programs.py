@@ -8,7 +8,6 @@ import sys
 import unittest
 
 from escalator.bus import rpcapi
-from escalator.cmd import draw_states
 from escalator.objects import registry, version_book
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -60,10 +59,6 @@ class TestPrograms(unittest.TestCase):
                     point = importlib.metadata.EntryPoint(name, place, group)
                     self.assertIsNotNone(point.load())
                     self.assertTrue((name, place) in places, "not installed")
-
-    def test_the_picture_of_the_states_is_up_to_date(self):
-        path = ROOT / "doc/source/contributor/campaign-states.dot"
-        self.assertEqual(draw_states.draw(), path.read_text())
 
     def test_the_version_book_is_true(self):
         """RU-3: the last entry equals the classes of this tree."""

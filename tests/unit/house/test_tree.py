@@ -146,9 +146,11 @@ class TestTree(unittest.TestCase):
             ROOT / "tests/run",
             ROOT / "tests/install-system-packages",
             ROOT / ".ci/run",
-            *sorted((ROOT / "devstack").rglob("*")),
+            ROOT / "devstack/settings",
+            ROOT / "devstack/plugin.sh",
+            ROOT / "devstack/lib/escalator",
         ]
-        for path in filter(pathlib.Path.is_file, scripts):
+        for path in scripts:
             with self.subTest(path.name):
                 done = subprocess.run(
                     ["bash", "-n", path], capture_output=True, text=True

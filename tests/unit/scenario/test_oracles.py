@@ -4,7 +4,7 @@ import unittest
 from typing import Any
 
 from tests.scenario import http_probe
-from tests.scenario.test_real_nodes import UndoOrder
+from tests.scenario.undo_order import UndoOrder
 
 A, B, C = "compute-1", "compute-3", "compute-5"
 

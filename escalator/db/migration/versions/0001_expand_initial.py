@@ -17,10 +17,16 @@ depends_on = None
 
 def upgrade() -> None:
     connection = op.get_bind()
-    known = set(sa.inspect(connection).get_table_names())
+    present = sa.inspect(connection)
+    known = set(present.get_table_names())
     for table in tables_0_1.metadata.sorted_tables:
         if table.name not in known:
             table.create(connection)
+            continue
+        there = {index["name"] for index in present.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in there:
+                index.create(connection)
     latch = tables_0_1.metadata.tables["latch"]
     if connection.execute(sa.select(latch.c.name)).first() is None:
         connection.execute(sa.insert(latch).values(name="admission"))

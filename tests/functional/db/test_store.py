@@ -1,0 +1,242 @@
+"""What objects read and write, on every database."""
+
+import datetime
+import threading
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator import errors
+from escalator.db import facts, models, store
+from escalator.domain import events
+from tests.functional.db import servers
+
+
+def new_id(number: int = 0) -> str:
+    return str(uuid.UUID(int=number)) if number else str(uuid.uuid4())
+
+
+def impact(host: str, *projects: str, at: float = 100.0) -> events.Impact:
+    fault = events.Fault(
+        new_id(), host, "host.down", "critical", {"T0": at, "T1": at + 0.3}
+    )
+    instances = tuple(events.AffectedInstance(f"i-{p}", p, f"vm {p}") for p in projects)
+    return events.Impact(fault, instances, True, {**fault.times, "T5": at + 1})
+
+
+def settled(
+    one: events.Impact, project: str, state: str = "delivered"
+) -> events.NoticeSettled:
+    return events.NoticeSettled(
+        event_id=new_id(),
+        notice_id=str(uuid.uuid5(uuid.UUID(one.fault.id), project)),
+        cause_id=new_id(),
+        fault_ids=(one.fault.id,),
+        subscription_id=new_id(),
+        project_id=project,
+        state=state,
+        attempts=1,
+        times={"T9": 102.0},
+        body="body",
+    )
+
+
+class TestSqlite(servers.OnSqlite):
+    def setUp(self) -> None:
+        self.database = self.open()
+        self.database.create_all()
+        self.store = store.Store(self.database)
+
+    def walk(self, kind: str, limit: int, key: str = "id", **query: Any) -> list[str]:
+        """Return the keys of all rows, read page by page."""
+        found: list[str] = []
+        while True:
+            marker = found[-1] if found else None
+            page = self.store.read(kind, limit=limit, marker=marker, **query)
+            self.assertLessEqual(len(page), limit)
+            if not page:
+                return found
+            found += [row[key] for row in page]
+
+    def insert(self, table: sa.Table, *rows: dict[str, Any]) -> None:
+        with self.database.begin() as connection:
+            connection.execute(sa.insert(table), list(rows))
+
+    def campaign(self, number: int, at: float, **values: Any) -> dict[str, Any]:
+        return {
+            "id": new_id(number),
+            "name": f"c{number}",
+            "project_id": "red",
+            "state": "running",
+            "document": "",
+            "params": {},
+            "closed_to": [],
+            "created_at": at,
+            "updated_at": at,
+            **values,
+        }
+
+    def test_pages_of_campaigns_miss_none_and_repeat_none(self) -> None:
+        """The newest first; moments that are equal are told apart by the id."""
+        moments = [3.25, 1.125, 2.1, 2.1, 2.1, 1.7e9 + 0.123456]
+        rows = [self.campaign(n, at) for n, at in enumerate(moments, 1)]
+        self.insert(models.campaign, *rows)
+        ordered = sorted(rows, key=lambda r: (r["created_at"], r["id"]), reverse=True)
+        for limit in (1, 2, 6, 100):
+            self.assertEqual(
+                [row["id"] for row in ordered], self.walk("campaign", limit)
+            )
+
+    def test_filters_and_the_campaign_without_a_plan(self) -> None:
+        self.insert(
+            models.campaign,
+            self.campaign(1, 1.0),
+            self.campaign(2, 2.0, project_id="blue"),
+            self.campaign(3, 3.0, state="draft"),
+        )
+        (row,) = self.store.read("campaign", project_id="red", state="running")
+        self.assertEqual(new_id(1), row["id"])
+        self.assertEqual(datetime.UTC, row["created_at"].tzinfo)
+        self.assertIsNone(row["ended_at"])
+        self.assertEqual({"slots": {}, "targets": 0}, row["progress"])
+
+    def test_a_marker_that_is_gone_is_told(self) -> None:
+        for kind in ("campaign", "fault"):
+            with self.assertRaises(errors.NotFound):
+                self.store.read(kind, marker=new_id())
+
+    def test_pages_of_hosts_and_of_the_journal(self) -> None:
+        hosts = {f"h{n}": {**HOST, "rack": f"r{n}"} for n in range(5)}
+        with self.database.begin() as connection:
+            self.assertEqual(5, facts.sync_hosts(connection, hosts))
+            self.assertEqual(0, facts.sync_hosts(connection, hosts))
+            del hosts["h2"]
+            self.assertEqual(1, facts.sync_hosts(connection, hosts))
+        self.assertEqual(["h0", "h1", "h3", "h4"], self.walk("host", 3, "name"))
+        lines = [{"at": 1.0, "campaign_id": c} for c in ("x", "y", "x", "x")]
+        self.insert(models.journal, *lines)
+        first = self.store.read("journal", campaign_id="x", limit=2)
+        rest = self.store.read("journal", campaign_id="x", after=first[-1]["seq"])
+        self.assertEqual((2, 1), (len(first), len(rest)))
+        self.assertGreater(rest[0]["seq"], first[-1]["seq"])
+
+    def test_an_owner_sees_its_own_of_a_fault(self) -> None:
+        """DR-7: neither instances nor notices of another project."""
+        mixed, blue = impact("a", "red", "blue"), impact("b", "blue", at=200.0)
+        with self.database.begin() as connection:
+            for each in (mixed, blue):
+                self.assertTrue(facts.is_new_fault(connection, each.fault))
+                facts.add_fault(connection, each, [])
+                self.assertFalse(facts.is_new_fault(connection, each.fault))
+            for project in ("red", "blue"):
+                facts.settle_notice(connection, settled(mixed, project), 103.0)
+        (seen,) = self.store.read("fault", project_id="red")
+        self.assertEqual(mixed.fault.id, seen["id"])
+        self.assertEqual(["red"], [each["project_id"] for each in seen["instances"]])
+        self.assertEqual(["red"], [each["project_id"] for each in seen["notices"]])
+        self.assertEqual([], self.store.read("fault", project_id="green"))
+        everything = self.store.read("fault")
+        self.assertEqual(
+            [blue.fault.id, mixed.fault.id], [row["id"] for row in everything]
+        )
+        self.assertEqual((2, 2), tuple(len(everything[1][k]) for k in SIDES))
+
+    def test_a_fault_of_a_killed_monitor_is_the_same_and_ends_with_it(self) -> None:
+        first, again = impact("a", "red"), impact("a", "red", at=150.0)
+        with self.database.begin() as connection:
+            facts.add_fault(connection, first, [])
+            self.assertFalse(facts.is_new_fault(connection, again.fault))
+            for _ in range(2):
+                facts.clear_faults(connection, again.fault, 200.0)
+            self.assertTrue(facts.is_new_fault(connection, again.fault))
+        (row,) = self.store.read("fault", state="cleared")
+        self.assertEqual(200.0, row["cleared_at"].timestamp())
+
+    def test_a_notice_that_came_after_all_replaces_a_dead_letter(self) -> None:
+        one = impact("a", "red")
+        told = []
+        for state in ("dead", "dead", "delivered", "dead"):
+            with self.database.begin() as connection:
+                facts.settle_notice(connection, settled(one, "red", state), 1.0)
+                row = connection.execute(sa.select(models.notice)).one()
+                told.append((row.state, row.body))
+        self.assertEqual([("dead", "body")] * 2 + [("delivered", "")] * 2, told)
+
+    def test_subscriptions_come_and_go(self) -> None:
+        given = {
+            "id": new_id(),
+            "project_id": "red",
+            "url": "https://noc.example/",
+            "fault_types": ["host.down"],
+        }
+        made = self.store.write("subscription", "create", **given)
+        with self.assertRaises(errors.Conflict):
+            self.store.write("subscription", "create", **given)
+        (row,) = self.store.read("subscription", project_id="red")
+        self.assertEqual(given["fault_types"], row["fault_types"])
+        self.assertAlmostEqual(
+            made["created_at"].timestamp(), row["created_at"].timestamp(), 3
+        )
+        self.assertEqual([], self.store.read("subscription", project_id="blue"))
+        for _ in range(2):
+            self.store.write("subscription", "destroy", id=given["id"])
+        self.assertEqual([], self.store.read("subscription"))
+
+    def beat(self, **changes: Any) -> dict[str, Any]:
+        values = {"binary": "monitor", "host": "h", "instance": "1", "id": new_id(7)}
+        return self.store.write("service", "beat", **{**values, **changes})
+
+    def test_a_service_that_beats_has_one_record(self) -> None:
+        """RU-3."""
+        self.beat(state="starting")
+        first = self.store.read("service")[0]
+        self.beat(state="up")
+        (row,) = self.store.read("service")
+        self.assertEqual("up", row["state"])
+        self.assertEqual(first["started_at"], row["started_at"])
+        self.assertGreaterEqual(row["last_seen_at"], first["last_seen_at"])
+        self.beat(state="starting")
+        self.assertGreater(
+            self.store.read("service")[0]["started_at"], first["started_at"]
+        )
+
+    def test_first_beats_at_the_same_time_make_one_record(self) -> None:
+        """Two conductors may take a service's first two beats at once."""
+        failed: list[Exception] = []
+        together = threading.Barrier(6, timeout=20)
+
+        def beat() -> None:
+            together.wait()
+            try:
+                self.beat(state="up")
+            except Exception as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=beat) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual([], failed)
+        self.assertEqual(1, len(self.store.read("service")))
+
+
+SIDES = ("instances", "notices")
+HOST = {
+    "address": "",
+    "role": "compute",
+    "availability_zone": "",
+    "tags": [],
+    "groups": [],
+    "server_groups": [],
+    "instances": 0,
+}
+
+
+class TestMariaDB(servers.OnMariaDB, TestSqlite):
+    pass
+
+
+class TestPostgreSQL(servers.OnPostgreSQL, TestSqlite):
+    pass

@@ -1,0 +1,144 @@
+"""The guides say what the product does: nothing is left out, examples run."""
+
+import importlib
+import json
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+from escalator.api import routes
+from escalator.cmd import draw_states
+from escalator.conductor import campaign_shape
+from escalator.domain import lints, webhook
+from escalator.drivers import loader
+
+ROOT = pathlib.Path(__file__).parents[3]
+SOURCE = ROOT / "doc/source"
+
+
+def page(name):
+    return (SOURCE / name).read_text(encoding="utf-8")
+
+
+def example(folder, name):
+    """Import an example that a page shows."""
+    place = str(SOURCE / folder)
+    sys.path.insert(0, place)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(place)
+
+
+def keys_of(schema):
+    """Return every key that a JSON schema knows, at any depth."""
+    found = set()
+    if isinstance(schema, dict):
+        properties = schema.get("properties", {})
+        found |= set(properties)
+        found = found.union(*(keys_of(each) for each in schema.values()))
+    elif isinstance(schema, list):
+        found = found.union(*(keys_of(each) for each in schema))
+    return found
+
+
+class TestUserGuide(unittest.TestCase):
+    def test_every_key_of_a_campaign_file_is_explained(self):
+        text = page("user/campaign-file.rst")
+        words = set(re.findall(r"[\w.]+", text))
+        self.assertEqual(set(), keys_of(campaign_shape.SCHEMA) - words)
+
+    def test_every_rule_is_listed_and_none_is_made_up(self):
+        listed = re.findall(r"\* - (C\d{3})$", page("user/campaign-file.rst"), re.M)
+        known = re.findall(r"^(C\d{3})  ", lints.__doc__, re.M)
+        self.assertEqual(known, listed)
+
+    def test_warnings_are_called_so(self):
+        """What the guide calls a warning is what the code lets pass."""
+        text = page("user/campaign-file.rst")
+        told = set(re.findall(r"(C\d{3})\n     - \*warning:\*", text))
+        known = set(re.findall(r"(C\d{3})  [^\n]*\(warning\)", lints.__doc__))
+        self.assertEqual(known, told)
+
+    def test_every_action_is_explained(self):
+        text = page("user/actions.rst")
+        for namespace in ("escalator.action", "escalator.checkpoint"):
+            for name, kind in loader.load_classes(namespace).items():
+                self.assertIn(f"``{name}``", text)
+                for argument in getattr(kind, "params_schema", {}).get(
+                    "properties", {}
+                ):
+                    self.assertIn(f"``{argument}``", text, name)
+
+    def test_every_route_is_listed(self):
+        listed = set(
+            re.findall(r"\* - ([A-Z]+)\n     - ``([^`]+)``", page("user/api.rst"))
+        )
+        known = {
+            (route.method, re.sub(r"<\w+:(\w+)>", r"{\1}", route.path))
+            for route in routes.ROUTES
+        }
+        self.assertEqual(known, listed - {("GET", "/healthcheck")})
+
+    def test_the_signature_example_works(self):
+        """It takes what the notifier signs, and nothing else."""
+        is_genuine = example("user", "verify_webhook").is_genuine
+        body = json.dumps({"event": "host.down"}).encode()
+        stamp = "1795240800.046"
+        headers = {
+            webhook.TIMESTAMP_HEADER: stamp,
+            webhook.SIGNATURE_HEADER: webhook.sign("secret", stamp, body),
+        }
+        now = float(stamp) + 1
+        self.assertTrue(is_genuine("secret", headers, body, lambda: now))
+        self.assertFalse(is_genuine("other", headers, body, lambda: now))
+        self.assertFalse(is_genuine("secret", headers, body + b" ", lambda: now))
+        self.assertFalse(is_genuine("secret", headers, body, lambda: now + 600))
+
+
+class TestContributorGuide(unittest.TestCase):
+    def test_there_are_three_pictures(self):
+        pictures = re.findall(r"graphviz:: (\S+)", page("contributor/architecture.rst"))
+        wanted = ["layers.dot", "fault-path.dot", "campaign-states.dot"]
+        self.assertEqual(wanted, pictures)
+
+    def test_the_picture_of_the_states_is_up_to_date(self):
+        """``tox -e genstates`` writes what is committed."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "states.dot")
+            draw_states.main([str(path)])
+            self.assertEqual(path.read_text(), page("contributor/campaign-states.dot"))
+
+    def test_the_example_driver_keeps_its_contract(self):
+        module = example("contributor", "driver_example")
+        self.assertTrue(module.Enable.is_mutating)
+        tests = example("contributor", "driver_example_contract")
+        suite = unittest.defaultTestLoader.loadTestsFromModule(tests)
+        self.assertGreater(suite.countTestCases(), 5)
+        result = unittest.TestResult()
+        suite.run(result)
+        self.assertEqual([], [text for _, text in result.failures + result.errors])
+
+    def test_the_example_driver_is_short(self):
+        text = page("contributor/driver_example.py")
+        shown = text.partition("# begin\n")[2].partition("# end")[0].strip()
+        lines = [line for line in shown.splitlines() if line.strip()]
+        self.assertLessEqual(len(lines), 30)
+
+    def test_every_decision_is_whole_and_listed(self):
+        folder = SOURCE / "contributor/adr"
+        index = page("contributor/adr/index.rst")
+        pages = sorted(folder.glob("[0-9]*.rst"))
+        numbers = [int(path.name[:4]) for path in pages]
+        self.assertEqual(list(range(1, len(pages) + 1)), numbers)
+        self.assertGreaterEqual(len(pages), 10)
+        for path in pages:
+            text = path.read_text()
+            with self.subTest(path.name):
+                self.assertIn(f"   {path.stem}\n", index + "\n")
+                self.assertRegex(text, r":Status: (accepted|superseded by \d+)")
+                self.assertRegex(text, r":Date: 20\d\d-\d\d-\d\d")
+                for part in ("Context", "Decision", "Consequences"):
+                    self.assertRegex(text, rf"\n{part}\n=+\n")
