@@ -8,6 +8,9 @@ from escalator.conductor import execution, inventory, leases, outbox
 
 LOG = logging.getLogger(__name__)
 
+BREATH_S = 0.01
+"""Shortest pause between two looks: another conductor may be at it."""
+
 
 class Clockwork:
     """The threads that nobody calls: ticks, leases, heartbeats, inventory."""
@@ -64,6 +67,7 @@ class Clockwork:
         self.sender.stop()
 
     def _await_wake(self) -> None:
+        self._stop.wait(BREATH_S)
         self._wake.wait(self.tick_s)
         self._wake.clear()
 

@@ -40,10 +40,12 @@ class Execution:
     def look_at(self, campaign_id: str) -> None:
         """Move one campaign on; reports of its steps wait for the end of it."""
         with self.engine.database.begin() as connection:
+            if not tokens.take_admission(self.engine.database, connection):
+                self.engine.wake()
+                return
             campaign = work.read_campaign(connection, campaign_id, "write")
             if campaign is None:
                 return
-            tokens.lock_admission(connection)
             batch = self.engine.batch(connection)
             campaign = self._take_signals(connection, batch, campaign)
             self._move_on(connection, batch, campaign)

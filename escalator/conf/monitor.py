@@ -10,18 +10,28 @@ OPTS = [
     cfg.StrOpt("probe", default="icmp", help="Entry point in escalator.probe."),
     cfg.FloatOpt(
         "interval_s",
+        mutable=True,
         default=0.1,
         min=0.01,
         help="Seconds between two probes of a host.",
     ),
     cfg.IntOpt(
-        "misses", default=3, min=1, help="Unanswered probes in a row that make a fault."
+        "misses",
+        mutable=True,
+        default=3,
+        min=1,
+        help="Unanswered probes in a row that make a fault.",
     ),
     cfg.IntOpt(
-        "answers", default=3, min=1, help="Answered probes in a row that clear one."
+        "answers",
+        mutable=True,
+        default=3,
+        min=1,
+        help="Answered probes in a row that clear one.",
     ),
     cfg.FloatOpt(
         "storm_share",
+        mutable=True,
         default=0.5,
         min=0.0,
         max=1.0,
@@ -30,18 +40,21 @@ OPTS = [
     ),
     cfg.IntOpt(
         "storm_min",
+        mutable=True,
         default=20,
         min=1,
         help="Fewer failing hosts than this are never a storm.",
     ),
     cfg.FloatOpt(
         "storm_hold_s",
+        mutable=True,
         default=0.3,
         min=0.0,
         help="Seconds a suspected storm is held before it is believed.",
     ),
     cfg.FloatOpt(
         "flap_window_s",
+        mutable=True,
         default=60.0,
         min=0.0,
         help="Each further fault of a host within these seconds doubles the answers it"

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from escalator.db import fetching, models
+from escalator.db import fetching, models, session
 from escalator.domain import plan
 
 Row = Mapping[str, Any]
@@ -29,13 +29,13 @@ def give_back_tokens(connection: sa.Connection, slot_ids: Sequence[str]) -> None
     )
 
 
-def lock_admission(connection: sa.Connection) -> None:
-    """Serialise admissions: tokens of all campaigns are counted together."""
-    connection.execute(
-        sa.select(models.latch.c.name)
-        .where(models.latch.c.name == "admission")
-        .with_for_update()
-    ).first()
+def take_admission(database: session.Database, connection: sa.Connection) -> bool:
+    """Serialise admissions: tokens of all campaigns are counted together.
+
+    :returns: False if another conductor admits at this moment.
+    """
+    query = sa.select(models.latch.c.name).where(models.latch.c.name == "admission")
+    return connection.execute(database.lock_free(query)).first() is not None
 
 
 def release_hosts(

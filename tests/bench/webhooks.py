@@ -91,16 +91,23 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--notices", type=int, default=1000)
     parser.add_argument("--consumers", type=int, default=20)
+    parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     report = {
         "bench": "webhooks",
         "machine": figures.machine(),
-        "options": vars(options),
+        "options": {
+            "runs": options.runs,
+            "notices": options.notices,
+            "consumers": options.consumers,
+        },
         "single": single(options.runs),
         "fan_out": crowd(options.notices, options.consumers, hung=0),
         "one_hung": crowd(options.notices, options.consumers, hung=1),
     }
     print(json.dumps(report, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
