@@ -15,6 +15,9 @@ from typing import Protocol, TypeVar
 LATE_SHARE = 0.1
 """Waking later than this share of an interval is a stall."""
 
+GRID_SHARE = 0.25
+"""A round that starts later than this share of an interval begins a new grid."""
+
 GRACE_SHARE = 0.25
 """After a stall answers get this share of an interval to be read; so often, at
 least, the loop must say that it is awake."""
@@ -143,7 +146,7 @@ class Detector:
         """Open a round whose probes left between the two moments."""
         step = self.law.interval_s
         # Keep to the grid, but never shorten a round to catch up with it.
-        is_on_grid = 0 <= started - self.due_at < LATE_SHARE * step
+        is_on_grid = 0 <= started - self.due_at < GRID_SHARE * step
         first = self.due_at if is_on_grid else started
         self.due_at = max(first + step, ended + MIN_OPEN_SHARE * step)
         self._awake_at = ended
