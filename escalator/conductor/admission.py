@@ -4,6 +4,7 @@ Source: architecture section 3, rules 2, 7 and 8; P-4a, P-4b, E-0, E-1.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class Wait:
 class Situation:
     """What admission has to know, read in one transaction.
 
+    :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
     """
 
@@ -64,8 +66,15 @@ class Situation:
 
     def selected(self, procedure: plans.Procedure) -> list[plans.Target]:
         """Return the targets the procedure selects at this moment, in order."""
-        wanted = self.plan.selector(procedure.selector)
-        return selector.select(wanted, self.targets)
+        return self._selections[procedure.selector]
+
+    @functools.cached_property
+    def _selections(self) -> dict[str, list[plans.Target]]:
+        names = {procedure.selector for procedure in self.plan.procedures}
+        return {
+            name: selector.select(self.plan.selector(name), self.targets)
+            for name in names
+        }
 
     def done(self) -> set[str]:
         """Return the procedures that are complete."""
@@ -141,8 +150,7 @@ class Admission:
             slots.setdefault(row["procedure"], {})[row["host"]] = row
         holds = [
             budget.Hold(row["target"], row["budget"], row["key"])
-            for row in tokens.read_holds(connection)
-            if row["campaign_id"] == campaign["id"]
+            for row in tokens.read_holds(connection, campaign["id"])
         ]
         ledger = budget.Ledger(made.budgets, targets, holds)
         return Situation(made, targets, slots, ledger)

@@ -7,7 +7,7 @@ It is the only place where a fence is raised.
 from collections.abc import Mapping
 from typing import Any
 
-from escalator.db import models, outbox, session, signals, tokens, work
+from escalator.db import bulk, models, outbox, session, signals, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import commands, events, plan, states
 from escalator.objects import event as event_objects
@@ -180,8 +180,8 @@ class Batch:
     def write(self, connection: session.Connection) -> None:
         """Write everything; the caller commits and then sends."""
         work.insert_steps(connection, self.new_steps)
-        work.update_rows(connection, models.step, self.steps)
-        work.update_rows(connection, models.slot, self.slots)
+        bulk.update_rows(connection, models.step, self.steps)
+        bulk.update_rows(connection, models.slot, self.slots)
         work.write_checkpoints(connection, self.checkpoints)
         work.write_journal(connection, self.lines)
         if self.freed:

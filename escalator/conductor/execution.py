@@ -178,8 +178,9 @@ class Execution:
         )
         undone = [
             row["id"]
-            for row in work.read_slots(connection, campaign["id"])
-            if row["state"] == states.SlotState.UNDONE
+            for row in work.read_slots(
+                connection, campaign["id"], states.SlotState.UNDONE
+            )
         ]
         slot_ids = sorted({row["slot_id"] for row in due} | set(undone))
         views, rows = work.read_views(connection, slot_ids)
@@ -223,8 +224,9 @@ class Execution:
         """Let failed slots try their failed step again after a hold."""
         failed = [
             row["id"]
-            for row in work.read_slots(connection, campaign["id"])
-            if row["state"] == states.SlotState.FAILED
+            for row in work.read_slots(
+                connection, campaign["id"], states.SlotState.FAILED
+            )
         ]
         views, rows = work.read_views(connection, failed)
         for slot_id in failed:
@@ -245,14 +247,16 @@ class Execution:
         situation: admissions.Situation,
     ) -> None:
         """Write a plan revision when hosts joined or left (P-4a, rule 8)."""
-        stored = work.read_plan(connection, campaign["id"], campaign["plan_rev"])
-        if stored is None:
-            return
-        before = set(stored["targets"])
+        before = set(
+            work.read_plan_targets(connection, campaign["id"], campaign["plan_rev"])
+        )
         now_there = {target.name for target in situation.targets} & (
             selected_names(situation) | before
         )
         if now_there == before:
+            return
+        stored = work.read_plan(connection, campaign["id"], campaign["plan_rev"])
+        if stored is None:
             return
         rev = campaign["plan_rev"] + 1
         diff = {

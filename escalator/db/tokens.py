@@ -11,9 +11,12 @@ from escalator.domain import plan
 Row = Mapping[str, Any]
 
 
-def read_holds(connection: sa.Connection) -> list[Row]:
-    """Return every token that is held, of every campaign."""
-    return fetching.fetch(connection, sa.select(models.token_hold))
+def read_holds(connection: sa.Connection, campaign_id: str) -> list[Row]:
+    """Return every token that a campaign's slots hold."""
+    query = sa.select(models.token_hold).where(
+        models.token_hold.c.campaign_id == campaign_id
+    )
+    return fetching.fetch(connection, query)
 
 
 def take_tokens(connection: sa.Connection, rows: Sequence[Row]) -> None:
@@ -82,6 +85,26 @@ def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row
     return fetching.fetch(connection, query)
 
 
+_TARGET_COLUMNS = tuple(
+    models.host.c[name]
+    for name in (
+        "name",
+        "role",
+        "rack",
+        "availability_zone",
+        "tags",
+        "groups",
+        "server_groups",
+        "instances",
+        "state",
+        "campaign_id",
+        "is_quarantined",
+        "agent_seen_at",
+        "facts",
+    )
+)
+
+
 def read_targets(
     connection: sa.Connection, campaign_id: str | None, silent_before: float
 ) -> list[plan.Target]:
@@ -91,7 +114,7 @@ def read_targets(
 
     :param silent_before: agents last heard of earlier count as silent.
     """
-    query = sa.select(models.host).where(models.host.c.is_listed)
+    query = sa.select(*_TARGET_COLUMNS).where(models.host.c.is_listed)
     return [
         plan.Target(
             name=row.name,

@@ -107,13 +107,32 @@ def read_plan(connection: sa.Connection, campaign_id: str, rev: int) -> Row | No
     return fetching.first(connection, query)
 
 
-def read_slots(connection: sa.Connection, campaign_id: str) -> list[Row]:
-    """Return every slot of a campaign in the order of opening."""
+def read_plan_targets(
+    connection: sa.Connection, campaign_id: str, rev: int
+) -> list[str]:
+    """Return the names of the hosts that a plan revision was made for."""
+    query = sa.select(models.plan_rev.c.targets).where(
+        models.plan_rev.c.campaign_id == campaign_id, models.plan_rev.c.rev == rev
+    )
+    return list(connection.execute(query).scalar_one())
+
+
+def read_slots(
+    connection: sa.Connection,
+    campaign_id: str,
+    only: states.SlotState | None = None,
+) -> list[Row]:
+    """Return a campaign's slots in the order of opening.
+
+    :param only: a state to which they are limited.
+    """
     query = (
         sa.select(models.slot)
         .where(models.slot.c.campaign_id == campaign_id)
         .order_by(models.slot.c.ordinal)
     )
+    if only is not None:
+        query = query.where(models.slot.c.state == only.value)
     return fetching.fetch(connection, query)
 
 
@@ -218,64 +237,6 @@ def insert_steps(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store new steps."""
     if rows:
         connection.execute(sa.insert(models.step), list(rows))
-
-
-def update_rows(
-    connection: sa.Connection, table: sa.Table, changes: Mapping[str, Row]
-) -> None:
-    """Change many rows by id; rows with the same columns go in one statement."""
-    batches: dict[tuple[str, ...], dict[str, Row]] = {}
-    for row_id, values in changes.items():
-        batches.setdefault(tuple(sorted(values)), {})[row_id] = values
-    for names, rows in batches.items():
-        if connection.dialect.name == "sqlite":
-            _update_one_by_one(connection, table, names, rows)
-        else:
-            _update_at_once(connection, table, names, rows)
-
-
-def _update_one_by_one(
-    connection: sa.Connection,
-    table: sa.Table,
-    names: tuple[str, ...],
-    rows: Mapping[str, Row],
-) -> None:
-    """No server, no round trips: one prepared statement for many rows."""
-    connection.execute(
-        sa.update(table)
-        .where(table.c.id == sa.bindparam("row_id"))
-        .values({name: sa.bindparam(f"new_{name}") for name in names}),
-        [
-            {"row_id": row_id, **{f"new_{name}": values[name] for name in names}}
-            for row_id, values in rows.items()
-        ],
-    )
-
-
-def _update_at_once(
-    connection: sa.Connection,
-    table: sa.Table,
-    names: tuple[str, ...],
-    rows: Mapping[str, Row],
-) -> None:
-    """One round trip: a value that differs is looked up by the row's id."""
-    changed: dict[str, Any] = {}
-    for name in names:
-        column = table.c[name]
-        values = [row[name] for row in rows.values()]
-        if all(value == values[0] for value in values):
-            changed[name] = values[0]
-        else:
-            changed[name] = sa.case(
-                {
-                    row_id: sa.literal(row[name], type_=column.type)
-                    for row_id, row in rows.items()
-                },
-                value=table.c.id,
-            )
-    connection.execute(
-        sa.update(table).where(table.c.id.in_(list(rows))).values(changed)
-    )
 
 
 def write_journal(connection: sa.Connection, rows: Sequence[Row]) -> None:
