@@ -20,6 +20,7 @@ from escalator.cmd import record
 from escalator.conductor import (
     clockwork,
     execution,
+    explaining,
     faults,
     indirection,
     inventory,
@@ -199,7 +200,11 @@ def conductor(
     late.append(clock)
     intake = conductor_service.Intake(results.Results(engine), faults.Faults(engine))
     plans = planning.Planning(engine, catalogue(conf))
-    steers = steering.Steering(engine, looked)
+    endpoint = conductor_service.Endpoint(
+        plans,
+        steering.Steering(engine, looked),
+        explaining.Explaining(engine, looked.admission),
+    )
     return Running(
         Closing(publisher.close),
         clock,
@@ -212,7 +217,7 @@ def conductor(
             # leave a durable queue behind, and a quorum queue made within the
             # last seconds before the broker crashes never comes back to life.
             place.replace("/", "-"),
-            [conductor_service.Endpoint(plans, steers), indirection.Indirection()],
+            [endpoint, indirection.Indirection()],
         ),
         _record(conf, "conductor", worker),
     )

@@ -9,10 +9,9 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
+from escalator.conductor import continuing, drift, unwinding
 from escalator.conductor import engine as engines
-from escalator.conductor import unwinding
 from escalator.db import session, signals, tokens, work
-from escalator.domain import campaign as rules
 from escalator.domain import states
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +27,7 @@ class Execution:
         self.engine = engine
         self.admission = admissions.Admission(engine)
         self.unwinding = unwinding.Unwinding(engine)
+        self.continuing = continuing.Continuing(engine)
 
     def look_at_all(self) -> None:
         """Look at every campaign that is not over."""
@@ -119,9 +119,9 @@ class Execution:
     def _run(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
-        self._continue_slots(connection, batch, campaign)
+        self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
-        self._note_drift(connection, batch, campaign, situation)
+        drift.note(connection, batch, campaign, situation)
         self.admission.admit(connection, batch, campaign, situation)
         procedures = {each.id for each in situation.plan.procedures}
         if batch.messages or situation.done() != procedures:
@@ -150,7 +150,7 @@ class Execution:
     def _unwind(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
-        self._continue_reverts(connection, batch, campaign)
+        self.continuing.go_back(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         self.unwinding.go_on(connection, batch, campaign, situation)
         self._release(connection, campaign)
@@ -164,148 +164,3 @@ class Execution:
         ]
         if over:
             tokens.release_hosts(connection, campaign["id"], over)
-
-    def _continue_slots(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        """Order due retries and steps that waited for an open campaign."""
-        due = work.ready_steps(
-            self.engine.database,
-            connection,
-            campaign["id"],
-            batch.now,
-            self.engine.settings.batch,
-        )
-        undone = [
-            row["id"]
-            for row in work.read_slots(
-                connection, campaign["id"], states.SlotState.UNDONE
-            )
-        ]
-        slot_ids = sorted({row["slot_id"] for row in due} | set(undone))
-        views, rows = work.read_views(connection, slot_ids)
-        carrier = engines.Carrier(
-            connection, batch, self.engine.plan_of(connection, campaign), rows
-        )
-        for row in due:
-            view = views[row["slot_id"]]
-            if engines.is_open_to(campaign, view.host) and view.state in _LIVE:
-                _order(carrier, view, row["id"])
-        for slot_id in undone:
-            if engines.is_open_to(campaign, views[slot_id].host):
-                carrier.rerun(campaign["id"], views[slot_id])
-
-    def _continue_reverts(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        """Order due retries of undo steps."""
-        due = work.ready_steps(
-            self.engine.database,
-            connection,
-            campaign["id"],
-            batch.now,
-            self.engine.settings.batch,
-        )
-        views, rows = work.read_views(
-            connection, sorted({row["slot_id"] for row in due})
-        )
-        carrier = engines.Carrier(
-            connection, batch, self.engine.plan_of(connection, campaign), rows
-        )
-        for row in due:
-            view = views[row["slot_id"]]
-            step = view.step(row["id"])
-            if step.intent == "revert" and view.state in _UNDER_WAY:
-                _order(carrier, view, row["id"])
-
-    def revive(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        """Let failed slots try their failed step again after a hold."""
-        failed = [
-            row["id"]
-            for row in work.read_slots(
-                connection, campaign["id"], states.SlotState.FAILED
-            )
-        ]
-        views, rows = work.read_views(connection, failed)
-        for slot_id in failed:
-            view = views[slot_id]
-            batch.move_slot(view, states.SlotState.ACTIVE, campaign["id"], "resumed")
-            for step in view.steps:
-                if step.state in _STUCK:
-                    batch.move_step(
-                        rows[step.id],
-                        rules.Move(step.id, states.StepState.READY, "resumed"),
-                    )
-
-    def _note_drift(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        situation: admissions.Situation,
-    ) -> None:
-        """Write a plan revision when hosts joined or left (P-4a, rule 8)."""
-        before = set(
-            work.read_plan_targets(connection, campaign["id"], campaign["plan_rev"])
-        )
-        now_there = {target.name for target in situation.targets} & (
-            selected_names(situation) | before
-        )
-        if now_there == before:
-            return
-        stored = work.read_plan(connection, campaign["id"], campaign["plan_rev"])
-        if stored is None:
-            return
-        rev = campaign["plan_rev"] + 1
-        diff = {
-            "joined": sorted(now_there - before),
-            "left": sorted(before - now_there),
-        }
-        work.add_plan(
-            connection,
-            campaign["id"],
-            rev,
-            stored["plan"],
-            sorted(now_there),
-            diff,
-            batch.now,
-        )
-        work.update_campaign(connection, campaign["id"], batch.now, plan_rev=rev)
-        batch.journal(
-            campaign["id"],
-            "plan",
-            str(rev),
-            str(rev - 1),
-            str(rev),
-            f"joined: {diff['joined']}; left: {diff['left']}",
-        )
-
-
-def selected_names(situation: admissions.Situation) -> set[str]:
-    """Return the hosts that any procedure selects now."""
-    return {
-        target.name
-        for procedure in situation.plan.procedures
-        for target in situation.selected(procedure)
-    }
-
-
-_STUCK = (states.StepState.FAILED, states.StepState.HUNG, states.StepState.LOST)
-_LIVE = (states.SlotState.ACTIVE, states.SlotState.UNDOING)
-_UNDER_WAY = (states.SlotState.UNDOING, states.SlotState.REVERTING)
-
-
-def _order(carrier: engines.Carrier, view: rules.SlotView, step_id: str) -> None:
-    step = view.step(step_id)
-    row = carrier.rows[step_id]
-    carrier.batch.move_step(
-        row, rules.Move(step_id, states.StepState.DISPATCHED, is_order=True)
-    )
-    if step.undo_of and carrier.rows[step.undo_of]["state"] != "reverting":
-        carrier.batch.move_step(
-            carrier.rows[step.undo_of],
-            rules.Move(step.undo_of, states.StepState.REVERTING),
-        )
-    carrier.order(view, row)

@@ -10,9 +10,8 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
-from escalator.conductor import campaign_file
+from escalator.conductor import campaign_file, drift
 from escalator.conductor import engine as engines
-from escalator.conductor import execution as executions
 from escalator.db import session, tokens, work
 from escalator.domain import plan, reading, states
 
@@ -144,7 +143,7 @@ class Planning:
 
 
 def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:
-    return executions.selected_names(admissions.Situation.empty(made, targets))
+    return drift.selected_names(admissions.Situation.empty(made, targets))
 
 
 def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from escalator.bus import server
 from escalator.conductor import engine as engines
-from escalator.conductor import faults, planning, results, steering
+from escalator.conductor import explaining, faults, planning, results, steering
 from escalator.domain import events
 from escalator.objects import campaign as campaign_objects
 
@@ -21,9 +21,15 @@ class Endpoint:
 
     target = server.endpoint_target("1.0")
 
-    def __init__(self, plans: planning.Planning, steers: steering.Steering) -> None:
+    def __init__(
+        self,
+        plans: planning.Planning,
+        steers: steering.Steering,
+        explains: explaining.Explaining,
+    ) -> None:
         self.plans = plans
         self.steers = steers
+        self.explains = explains
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
@@ -56,7 +62,7 @@ class Endpoint:
         return campaign_objects.Campaign.get_by_id(ctxt, campaign_id)
 
     def campaign_explain(self, ctxt: Any, campaign_id: str) -> list[dict[str, Any]]:
-        return self.steers.explain(campaign_id)
+        return self.explains.explain(campaign_id)
 
 
 class Intake:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import unwinding
+from escalator.conductor import preflight
 from escalator.db import session, signals, work
 from escalator.domain import states
 
@@ -23,7 +22,7 @@ _CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
 
 
 class Steering:
-    """Moves campaigns at an operator's wish, and explains them."""
+    """Moves campaigns at an operator's wish."""
 
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
@@ -93,7 +92,7 @@ class Steering:
             connection, batch, campaign, State.PREFLIGHT, "started by an operator"
         )
         situation = self.execution.admission.read(connection, campaign, batch.now)
-        refusal = _preflight(situation)
+        refusal = preflight.refusal(situation)
         if refusal:
             self.engine.move_campaign(
                 connection, batch, campaign, State.VALIDATED, refusal
@@ -145,7 +144,7 @@ class Steering:
             connection, batch, campaign, State.RUNNING, "resumed by an operator"
         )
         if was_holding:
-            self.execution.revive(connection, batch, campaign)
+            self.execution.continuing.revive(connection, batch, campaign)
 
     def _close(
         self,
@@ -201,42 +200,6 @@ class Steering:
             arguments.get("reason") or "cancelled by an operator",
         )
 
-    def explain(self, campaign_id: str) -> list[dict[str, Any]]:
-        """Say of every target that is not done what it waits for (rule 7).
-
-        :raises NotFound: there is no such campaign.
-        """
-        with self.engine.database.begin() as connection:
-            campaign = work.read_campaign(connection, campaign_id)
-            if campaign is None:
-                raise errors.NotFound(kind="campaign", id=campaign_id)
-            now = self.engine.database.now(connection)
-            situation = self.execution.admission.read(connection, campaign, now)
-            open_steps = work.open_steps(connection, campaign_id)
-            if campaign["state"] == State.ROLLING_BACK:
-                waits = unwinding.explain(connection, situation)
-            else:
-                waits = admissions.explain(campaign, situation)
-        return [
-            {
-                "host": row["host"],
-                "procedure": row["procedure"],
-                "step": row["name"],
-                "state": row["state"],
-                "reason": row["reason"],
-            }
-            for row in open_steps
-        ] + [
-            {
-                "host": wait.host,
-                "procedure": wait.procedure,
-                "step": "",
-                "state": "waiting",
-                "reason": wait.reason,
-            }
-            for wait in waits
-        ]
-
 
 def _closed_entry(arguments: Row) -> dict[str, str]:
     if arguments.get("target"):
@@ -244,21 +207,3 @@ def _closed_entry(arguments: Row) -> dict[str, str]:
     if arguments.get("rack"):
         return {"rack": str(arguments["rack"])}
     return {}
-
-
-def _preflight(situation: admissions.Situation) -> str:
-    """Return why the campaign may not start now, or "" (V-5)."""
-    selected = {
-        target.name: target
-        for procedure in situation.plan.procedures
-        for target in situation.selected(procedure)
-    }
-    if not selected:
-        return "preflight refused: no host is selected"
-    down = sorted(name for name, target in selected.items() if not target.is_up)
-    if down:
-        return f"preflight refused: down or busy: {', '.join(down)}"
-    silent = sorted(n for n, target in selected.items() if not target.has_agent)
-    if silent:
-        return f"preflight refused: agents are silent: {', '.join(silent)}"
-    return ""

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from escalator import errors
-from escalator.conductor import planning, steering
+from escalator.conductor import explaining, planning, steering
 from escalator.db import models
 from tests.fixtures import campaigns
 from tests.fixtures import engine as beds
@@ -57,6 +57,9 @@ class Case(unittest.TestCase):
         self.bed = beds.EngineBed(self.database, beds.FakeFleet())
         self.plans = planning.Planning(self.bed.engine, campaigns.CATALOGUE)
         self.steers = steering.Steering(self.bed.engine, self.bed.execution)
+        self.explains = explaining.Explaining(
+            self.bed.engine, self.bed.execution.admission
+        )
 
     def create(self, document=DOCUMENT, key=None, **params):
         return self.plans.create(document, params, "p", "u", key)
@@ -135,7 +138,7 @@ class TestSteering(Case):
             self.bed.step()
         touched = {host for host, _, _ in self.bed.fleet.log}
         self.assertEqual({"h000", "h002", "h003", "h005"}, touched)
-        waits = {w["host"]: w["reason"] for w in self.steers.explain(campaign_id)}
+        waits = {w["host"]: w["reason"] for w in self.explains.explain(campaign_id)}
         self.assertEqual({"h001", "h004"}, set(waits))
         self.assertIn("closed by an operator", waits["h001"])
         self.act(campaign_id, "pause")

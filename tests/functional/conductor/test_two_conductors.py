@@ -95,8 +95,8 @@ class TestTwoConductors(unittest.TestCase):
         self.await_steps(chance.randrange(10, 40))
         first.send_signal(signal.SIGKILL)
         self.await_steps(chance.randrange(60, 100))
-        third = self.launch("conductor-3")
         second.send_signal(signal.SIGKILL)
+        third = self.launch("conductor-3")
         self.check_the_end(third)
         actors = {row["actor"] for row in self.bed.rows(models.journal)}
         self.assertLessEqual({"conductor-1", "conductor-2", "conductor-3"}, actors)

@@ -1,0 +1,114 @@
+"""Slots that are under way: due retries, reruns, and what a hold left behind.
+
+Source: architecture section 3; P-4c.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from escalator.conductor import batch as batches
+from escalator.conductor import engine as engines
+from escalator.db import session, work
+from escalator.domain import campaign as rules
+from escalator.domain import states
+
+Row = Mapping[str, Any]
+
+_STUCK = (states.StepState.FAILED, states.StepState.HUNG, states.StepState.LOST)
+_LIVE = (states.SlotState.ACTIVE, states.SlotState.UNDOING)
+_UNDER_WAY = (states.SlotState.UNDOING, states.SlotState.REVERTING)
+
+
+class Continuing:
+    """Orders what open slots have to do next."""
+
+    def __init__(self, engine: engines.Engine) -> None:
+        self.engine = engine
+
+    def go_on(
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> None:
+        """Order due retries and steps that waited for an open campaign."""
+        due = work.ready_steps(
+            self.engine.database,
+            connection,
+            campaign["id"],
+            batch.now,
+            self.engine.settings.batch,
+        )
+        undone = [
+            row["id"]
+            for row in work.read_slots(
+                connection, campaign["id"], states.SlotState.UNDONE
+            )
+        ]
+        slot_ids = sorted({row["slot_id"] for row in due} | set(undone))
+        views, rows = work.read_views(connection, slot_ids)
+        carrier = engines.Carrier(
+            connection, batch, self.engine.plan_of(connection, campaign), rows
+        )
+        for row in due:
+            view = views[row["slot_id"]]
+            if engines.is_open_to(campaign, view.host) and view.state in _LIVE:
+                _order(carrier, view, row["id"])
+        for slot_id in undone:
+            if engines.is_open_to(campaign, views[slot_id].host):
+                carrier.rerun(campaign["id"], views[slot_id])
+
+    def go_back(
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> None:
+        """Order due retries of undo steps."""
+        due = work.ready_steps(
+            self.engine.database,
+            connection,
+            campaign["id"],
+            batch.now,
+            self.engine.settings.batch,
+        )
+        views, rows = work.read_views(
+            connection, sorted({row["slot_id"] for row in due})
+        )
+        carrier = engines.Carrier(
+            connection, batch, self.engine.plan_of(connection, campaign), rows
+        )
+        for row in due:
+            view = views[row["slot_id"]]
+            step = view.step(row["id"])
+            if step.intent == "revert" and view.state in _UNDER_WAY:
+                _order(carrier, view, row["id"])
+
+    def revive(
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> None:
+        """Let failed slots try their failed step again after a hold."""
+        failed = [
+            row["id"]
+            for row in work.read_slots(
+                connection, campaign["id"], states.SlotState.FAILED
+            )
+        ]
+        views, rows = work.read_views(connection, failed)
+        for slot_id in failed:
+            view = views[slot_id]
+            batch.move_slot(view, states.SlotState.ACTIVE, campaign["id"], "resumed")
+            for step in view.steps:
+                if step.state in _STUCK:
+                    batch.move_step(
+                        rows[step.id],
+                        rules.Move(step.id, states.StepState.READY, "resumed"),
+                    )
+
+
+def _order(carrier: engines.Carrier, view: rules.SlotView, step_id: str) -> None:
+    step = view.step(step_id)
+    row = carrier.rows[step_id]
+    carrier.batch.move_step(
+        row, rules.Move(step_id, states.StepState.DISPATCHED, is_order=True)
+    )
+    if step.undo_of and carrier.rows[step.undo_of]["state"] != "reverting":
+        carrier.batch.move_step(
+            carrier.rows[step.undo_of],
+            rules.Move(step.undo_of, states.StepState.REVERTING),
+        )
+    carrier.order(view, row)

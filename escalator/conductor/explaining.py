@@ -1,0 +1,54 @@
+"""A reason for every wait (architecture section 3, rule 7)."""
+
+from typing import Any
+
+from escalator import errors
+from escalator.conductor import admission as admissions
+from escalator.conductor import engine as engines
+from escalator.conductor import unwinding
+from escalator.db import work
+from escalator.domain import states
+
+
+class Explaining:
+    """Says what each target of a campaign waits for."""
+
+    def __init__(self, engine: engines.Engine, admission: admissions.Admission) -> None:
+        self.engine = engine
+        self.admission = admission
+
+    def explain(self, campaign_id: str) -> list[dict[str, Any]]:
+        """Say of every target that is not done what it waits for (rule 7).
+
+        :raises NotFound: there is no such campaign.
+        """
+        with self.engine.database.begin() as connection:
+            campaign = work.read_campaign(connection, campaign_id)
+            if campaign is None:
+                raise errors.NotFound(kind="campaign", id=campaign_id)
+            now = self.engine.database.now(connection)
+            situation = self.admission.read(connection, campaign, now)
+            open_steps = work.open_steps(connection, campaign_id)
+            if campaign["state"] == states.CampaignState.ROLLING_BACK:
+                waits = unwinding.explain(connection, situation)
+            else:
+                waits = admissions.explain(campaign, situation)
+        return [
+            {
+                "host": row["host"],
+                "procedure": row["procedure"],
+                "step": row["name"],
+                "state": row["state"],
+                "reason": row["reason"],
+            }
+            for row in open_steps
+        ] + [
+            {
+                "host": wait.host,
+                "procedure": wait.procedure,
+                "step": "",
+                "state": "waiting",
+                "reason": wait.reason,
+            }
+            for wait in waits
+        ]
