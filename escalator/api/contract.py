@@ -15,6 +15,7 @@ from escalator import errors
 from escalator.context import RequestContext
 from escalator.domain import events, webhook
 from escalator.objects.campaign import Campaign
+from escalator.objects.host import Host
 
 Schema = Mapping[str, Any]
 
@@ -46,6 +47,10 @@ class Conductor(Protocol):
     ) -> Campaign: ...
 
     def campaign_explain(self, ctxt: Any, campaign_id: str) -> list[dict[str, Any]]: ...
+
+    def host_act(
+        self, ctxt: Any, name: str, action: str, arguments: dict[str, Any]
+    ) -> Host: ...
 
 
 class Publisher(Protocol):

@@ -10,9 +10,10 @@ from typing import Any
 from escalator.api.contract import SERVICE_TYPE, VERSIONS, Route, Schema
 from escalator.api.schemas import root
 
-_PATH_PART = re.compile(r"<uuid:(\w+)>")
+_PATH_PART = re.compile(r"<(?:uuid:)?(\w+)>")
 _RANGE = {"min-ver": VERSIONS[0], "max-ver": VERSIONS[-1]}
 _UUID = {"type": "string", "format": "uuid"}
+_NAME = {"type": "string", "maxLength": 255}
 
 
 def describe(routes: Iterable[Route], release: str) -> dict[str, Any]:
@@ -60,7 +61,12 @@ def _operation_id(route: Route) -> str:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found = [
-        {"name": name, "in": "path", "required": True, "schema": _UUID}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": _UUID if name.endswith("_id") else _NAME,
+        }
         for name in _PATH_PART.findall(route.path)
     ]
     found += [

@@ -18,6 +18,7 @@ from escalator.api.schemas import services as service_schemas
 from escalator.api.schemas import subscriptions as subscription_schemas
 
 _CAMPAIGN = "/v1/campaigns/<uuid:campaign_id>"
+_HOST = "/v1/hosts/<name>"
 _SUBSCRIPTION = "/v1/subscriptions/<uuid:subscription_id>"
 
 
@@ -134,6 +135,23 @@ ROUTES: tuple[Route, ...] = (
         host_schemas.HOSTS,
         rules=_can("hosts:list"),
         query=host_schemas.LIST_QUERY,
+    ),
+    Route(
+        "GET",
+        _HOST,
+        hosts.show,
+        "Show a host.",
+        host_schemas.ONE,
+        rules=_can("hosts:show"),
+    ),
+    Route(
+        "POST",
+        f"{_HOST}/actions",
+        hosts.act,
+        "Quarantine or release a host.",
+        host_schemas.ONE,
+        rules=_can("hosts:quarantine", "hosts:release"),
+        body=host_schemas.ACTION,
     ),
     Route(
         "GET",

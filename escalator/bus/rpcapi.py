@@ -7,7 +7,7 @@ from oslo_versionedobjects import base as ovo
 
 from escalator import context
 from escalator.bus import rpc
-from escalator.objects import campaign, order
+from escalator.objects import campaign, host, order
 
 CONDUCTOR = "conductor"
 AGENT = "agent"
@@ -22,7 +22,8 @@ class ConductorAPI:
 
     Version history:
 
-    * 1.0 - campaign_validate, campaign_create, campaign_act, campaign_explain
+    * 1.0 - campaign_validate, campaign_create, campaign_act, campaign_explain,
+      host_act
 
     Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
     call that timed out may have been carried out: repeat it with the same
@@ -92,6 +93,20 @@ class ConductorAPI:
             ctxt, "1.0", "campaign_explain", campaign_id=campaign_id
         )
         return answer
+
+    def host_act(
+        self, ctxt: Context, name: str, action: str, arguments: dict[str, Any]
+    ) -> host.Host:
+        """Quarantine or release a host; idempotent.
+
+        :param action: quarantine or release.
+        :raises Conflict: the host is down, or a campaign works on it.
+        :raises VersionMismatch: the conductor is of an older release.
+        """
+        kept: host.Host = self._client.call(
+            ctxt, "1.0", "host_act", name=name, action=action, arguments=arguments
+        )
+        return kept
 
 
 class AgentAPI:

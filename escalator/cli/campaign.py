@@ -85,7 +85,7 @@ class _Waiting(command.ShowOne):
         client = client_of(self.app)
         arguments = {
             name: value
-            for name in ("target", "rack", "reason")
+            for name in ("target", "rack", "reason", "without")
             if (value := getattr(args, name, None)) is not None
         }
         key = str(uuid.uuid4())
@@ -245,6 +245,18 @@ class Rollback(_Order):
     """Undo what was done, in reverse order of the journal"""
 
     ACTION = "rollback"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--without",
+            action="append",
+            metavar="<host>",
+            help="Do not count this host, which is down or quarantined, against the "
+            "budgets: it carries nothing any more (repeat for more). May be given "
+            "to a rollback that is under way and stuck",
+        )
+        return parser
 
 
 class Cancel(_Order):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from openstack import proxy
 from osc_lib import exceptions
@@ -50,8 +50,49 @@ def _place(source: Row, document: str) -> str:
     return ":".join(parts) + ": " if parts else ""
 
 
-class Client(proxy.Proxy):
-    """Speaks version 1 of the API through openstacksdk's session."""
+class _Rest(proxy.Proxy):
+    """Sends requests and follows pages through openstacksdk's session."""
+
+    def _pages(
+        self, path: str, key: str, limit: int | None, query: Row
+    ) -> Iterator[Row]:
+        left = limit
+        query = {name: value for name, value in query.items() if value is not None}
+        query["limit"] = min(left or PAGE, PAGE)
+        while True:
+            body = self._send("GET", path, None, None, query=query)
+            yield from body[key] if left is None else body[key][:left]
+            left = None if left is None else left - len(body[key])
+            onward = [x["href"] for x in body["links"] if x["rel"] == "next"]
+            if not onward or (left is not None and left <= 0):
+                return
+            query = dict(parse_qsl(urlsplit(onward[0]).query))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Row | None,
+        member: str | None,
+        key: str = "",
+        query: Row | None = None,
+    ) -> Any:
+        response = self.request(
+            path,
+            method,
+            json=body,
+            params=query,
+            headers={"Idempotency-Key": key} if key else {},
+            microversion=self.default_microversion,
+        )
+        if response.status_code >= 400:
+            raise Refused(response.status_code, _problems(response))
+        content = response.json() if response.content else {}
+        return content[member] if member else content
+
+
+class Campaigns(_Rest):
+    """Calls on campaigns."""
 
     def validate_campaign(self, document: str, params: Row) -> Row:
         """Return findings and summary of a file.
@@ -95,9 +136,26 @@ class Client(proxy.Proxy):
         waits: list[Row] = self._send("GET", path, None, "waits")
         return waits
 
+
+class Hosts(_Rest):
+    """Calls on hosts."""
+
     def hosts(self, **query: Any) -> Iterator[Row]:
         """Yield hosts by name."""
         return self._pages("/hosts", "hosts", None, query)
+
+    def host(self, name: str) -> Row:
+        """Return one host."""
+        return self._send("GET", f"/hosts/{_path(name)}", None, "host")
+
+    def act_on_host(self, name: str, action: str, arguments: Row) -> Row:
+        """Quarantine or release a host; return it as it then is."""
+        body = {"action": {"name": action, "arguments": arguments}}
+        return self._send("POST", f"/hosts/{_path(name)}/actions", body, "host")
+
+
+class Faults(_Rest):
+    """Calls on faults."""
 
     def faults(self, limit: int | None = None, **query: Any) -> Iterator[Row]:
         """Yield faults, newest first."""
@@ -106,6 +164,10 @@ class Client(proxy.Proxy):
     def fault(self, fault_id: str) -> Row:
         """Return one fault with its hops."""
         return self._send("GET", f"/faults/{_safe(fault_id)}", None, "fault")
+
+
+class Subscriptions(_Rest):
+    """Calls on webhooks."""
 
     def create_subscription(self, **values: Any) -> Row:
         """Subscribe a webhook; only this answer holds its secret."""
@@ -120,42 +182,9 @@ class Client(proxy.Proxy):
         """Unsubscribe a webhook."""
         self._send("DELETE", f"/subscriptions/{_safe(subscription_id)}", None, None)
 
-    def _pages(
-        self, path: str, key: str, limit: int | None, query: Row
-    ) -> Iterator[Row]:
-        left = limit
-        query = {name: value for name, value in query.items() if value is not None}
-        query["limit"] = min(left or PAGE, PAGE)
-        while True:
-            body = self._send("GET", path, None, None, query=query)
-            yield from body[key] if left is None else body[key][:left]
-            left = None if left is None else left - len(body[key])
-            onward = [x["href"] for x in body["links"] if x["rel"] == "next"]
-            if not onward or (left is not None and left <= 0):
-                return
-            query = dict(parse_qsl(urlsplit(onward[0]).query))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Row | None,
-        member: str | None,
-        key: str = "",
-        query: Row | None = None,
-    ) -> Any:
-        response = self.request(
-            path,
-            method,
-            json=body,
-            params=query,
-            headers={"Idempotency-Key": key} if key else {},
-            microversion=self.default_microversion,
-        )
-        if response.status_code >= 400:
-            raise Refused(response.status_code, _problems(response))
-        content = response.json() if response.content else {}
-        return content[member] if member else content
+class Client(Campaigns, Hosts, Faults, Subscriptions):
+    """Speaks version 1 of the API."""
 
 
 def _problems(response: Any) -> list[Row]:
@@ -168,6 +197,16 @@ def _problems(response: Any) -> list[Row]:
         pass
     status = response.status_code
     return [{"status": status, "detail": response.reason, "code": f"http_{status}"}]
+
+
+def _path(text: str) -> str:
+    """Return a name as one path segment.
+
+    :raises CommandError: it cannot be a name.
+    """
+    if text in ("", ".", ".."):
+        raise exceptions.CommandError(f"{text!r} is no name.")
+    return quote(text, safe="")
 
 
 def _safe(text: str) -> str:

@@ -38,3 +38,53 @@ class List(command.Lister):
             ]
             for row in rows
         )
+
+
+class Show(command.ShowOne):
+    """Show a host"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("host", metavar="<host>", help="Its name")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        return _show(client_of(self.app).host(parsed_args.host))
+
+
+class _Order(command.ShowOne):
+    """Base of the orders to a host."""
+
+    ACTION = ""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("host", metavar="<host>", help="Its name")
+        parser.add_argument("--reason", metavar="<text>", help="Kept with the host")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        arguments = {"reason": parsed_args.reason} if parsed_args.reason else {}
+        client = client_of(self.app)
+        return _show(client.act_on_host(parsed_args.host, self.ACTION, arguments))
+
+
+class Quarantine(_Order):
+    """Keep a host out of all campaigns"""
+
+    ACTION = "quarantine"
+
+
+class Release(_Order):
+    """Let a quarantined host take part in campaigns again"""
+
+    ACTION = "release"
+
+
+def _show(row: dict[str, Any]) -> tuple[Any, Any]:
+    names = tuple(row)
+    cells = [Structure(row[n]) if n in _STRUCTURES else row[n] for n in names]
+    return names, cells
+
+
+_STRUCTURES = ("facts", "tags", "groups")

@@ -22,6 +22,7 @@ from escalator.conductor import (
     execution,
     explaining,
     faults,
+    hosts,
     indirection,
     inventory,
     leases,
@@ -204,6 +205,7 @@ def conductor(
         plans,
         steering.Steering(engine, looked),
         explaining.Explaining(engine, looked.admission),
+        hosts.Hosts(engine),
     )
     return Running(
         Closing(publisher.close),

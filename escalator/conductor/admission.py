@@ -10,7 +10,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import session, tokens, work
+from escalator.db import session, signals, tokens, work
 from escalator.domain import budget, ordering, selector, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
@@ -152,8 +152,17 @@ class Admission:
             budget.Hold(row["target"], row["budget"], row["key"])
             for row in tokens.read_holds(connection, campaign["id"])
         ]
-        ledger = budget.Ledger(made.budgets, targets, holds)
+        counted = targets
+        if campaign["state"] == states.CampaignState.ROLLING_BACK:
+            gone = self._written_off(connection, campaign)
+            counted = [t for t in targets if t.name not in gone or _is_sound(t)]
+        ledger = budget.Ledger(made.budgets, counted, holds)
         return Situation(made, targets, slots, ledger)
+
+    def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
+        """Return the lost hosts that an operator wants a rollback not to count."""
+        asked = signals.read_handled(connection, campaign["id"], "rollback")
+        return {name for note in asked for name in note["arguments"].get("without", ())}
 
     def admit(
         self,
@@ -246,6 +255,10 @@ def token_rows(
         if each.id in procedure.budgets
         for key in budget.keys(each, target)
     ]
+
+
+def _is_sound(target: plans.Target) -> bool:
+    return target.is_up and not target.is_quarantined
 
 
 def _closed(campaign: Row, target: plans.Target) -> str:

@@ -91,16 +91,37 @@ class Engine:
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, to)
         if to in states.ENDED:
             values["ended_at"] = batch.now
-        work.update_campaign(
-            connection,
-            campaign["id"],
-            batch.now,
-            state=to.value,
-            state_reason=reason,
-            **values,
-        )
+        return self._note_campaign(connection, batch, campaign, to, reason, values)
+
+    def tell_campaign(
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        reason: str,
+    ) -> None:
+        """Owe its owner news of a campaign that stays in its state."""
+        state = states.CampaignState(campaign["state"])
+        self._note_campaign(connection, batch, campaign, state, reason, {})
+
+    def _note_campaign(
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        to: states.CampaignState,
+        reason: str,
+        values: dict[str, Any],
+    ) -> dict[str, Any]:
+        changed = {"state": to.value, "state_reason": reason, **values}
+        work.update_campaign(connection, campaign["id"], batch.now, **changed)
         batch.journal(
-            campaign["id"], "campaign", campaign["id"], state.value, to.value, reason
+            campaign["id"],
+            "campaign",
+            campaign["id"],
+            campaign["state"],
+            to.value,
+            reason,
         )
         batch.publish(
             events.CampaignChanged(
@@ -108,14 +129,14 @@ class Engine:
                 campaign_id=campaign["id"],
                 name=campaign["name"],
                 project_id=campaign["project_id"],
-                from_state=state.value,
+                from_state=campaign["state"],
                 to_state=to.value,
                 reason=reason,
                 hosts=(),
                 occurred_at=batch.now,
             )
         )
-        return {**campaign, "state": to.value, "state_reason": reason, **values}
+        return {**campaign, **changed}
 
 
 class Carrier:

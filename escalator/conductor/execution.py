@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import continuing, drift, unwinding
+from escalator.conductor import continuing, drift, failure_budget, unwinding
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
@@ -122,6 +122,11 @@ class Execution:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         drift.note(connection, batch, campaign, situation)
+        broken = failure_budget.judge(connection, campaign, situation)
+        if broken is not None:
+            to, reason = broken
+            self.engine.move_campaign(connection, batch, campaign, to, reason)
+            return
         self.admission.admit(connection, batch, campaign, situation)
         procedures = {each.id for each in situation.plan.procedures}
         if batch.messages or situation.done() != procedures:

@@ -6,9 +6,10 @@ from typing import Any
 
 from escalator.bus import server
 from escalator.conductor import engine as engines
-from escalator.conductor import explaining, faults, planning, results, steering
+from escalator.conductor import explaining, faults, hosts, planning, results, steering
 from escalator.domain import events
 from escalator.objects import campaign as campaign_objects
+from escalator.objects import host as host_objects
 
 LOG = logging.getLogger(__name__)
 
@@ -26,10 +27,12 @@ class Endpoint:
         plans: planning.Planning,
         steers: steering.Steering,
         explains: explaining.Explaining,
+        keeps: hosts.Hosts,
     ) -> None:
         self.plans = plans
         self.steers = steers
         self.explains = explains
+        self.keeps = keeps
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
@@ -63,6 +66,12 @@ class Endpoint:
 
     def campaign_explain(self, ctxt: Any, campaign_id: str) -> list[dict[str, Any]]:
         return self.explains.explain(campaign_id)
+
+    def host_act(
+        self, ctxt: Any, name: str, action: str, arguments: dict[str, Any]
+    ) -> Any:
+        self.keeps.act(name, action, arguments, ctxt.user_id or "")
+        return host_objects.Host.get_by_name(ctxt, name)
 
 
 class Intake:

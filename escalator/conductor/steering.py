@@ -3,6 +3,7 @@
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +13,23 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor import preflight
-from escalator.db import session, signals, work
+from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
 
 _CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
+
+
+@dataclasses.dataclass(slots=True)
+class Wish:
+    """What an operator asks, in the transaction that carries it out."""
+
+    connection: session.Connection
+    batch: batches.Batch
+    campaign: Row
+    arguments: Row
 
 
 class Steering:
@@ -66,7 +77,7 @@ class Steering:
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
-            verbs[action](connection, batch, campaign, arguments)
+            verbs[action](Wish(connection, batch, campaign, arguments))
             signals.add_signal(
                 connection,
                 campaign_id,
@@ -81,124 +92,99 @@ class Steering:
         self.engine.send(batch.messages)
         self.engine.wake()
 
-    def _start(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        arguments: Row,
-    ) -> None:
-        campaign = self.engine.move_campaign(
-            connection, batch, campaign, State.PREFLIGHT, "started by an operator"
+    def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
+        wish.campaign = self.engine.move_campaign(
+            wish.connection,
+            wish.batch,
+            wish.campaign,
+            to,
+            wish.arguments.get("reason") or reason,
+            **values,
         )
-        situation = self.execution.admission.read(connection, campaign, batch.now)
+
+    def _start(self, wish: Wish) -> None:
+        self._move(wish, State.PREFLIGHT, "started by an operator")
+        situation = self.execution.admission.read(
+            wish.connection, wish.campaign, wish.batch.now
+        )
         refusal = preflight.refusal(situation)
+        wish.arguments = {}
         if refusal:
-            self.engine.move_campaign(
-                connection, batch, campaign, State.VALIDATED, refusal
-            )
-            return
-        self.engine.move_campaign(
-            connection,
-            batch,
-            campaign,
-            State.RUNNING,
-            "preflight passed",
-            started_at=batch.now,
-        )
+            self._move(wish, State.VALIDATED, refusal)
+        else:
+            now = wish.batch.now
+            self._move(wish, State.RUNNING, "preflight passed", started_at=now)
 
-    def _pause(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        arguments: Row,
-    ) -> None:
-        entry = _closed_entry(arguments)
+    def _pause(self, wish: Wish) -> None:
+        entry = _closed_entry(wish.arguments)
         if entry:
-            closed = [each for each in campaign["closed_to"] if each != entry]
-            self._close(connection, batch, campaign, [*closed, entry], "closed")
-            return
-        self.engine.move_campaign(
-            connection,
-            batch,
-            campaign,
-            State.PAUSING,
-            arguments.get("reason") or "paused by an operator",
-        )
+            self._close(wish, [*_others(wish, entry), entry], "closed")
+        else:
+            self._move(wish, State.PAUSING, "paused by an operator")
 
-    def _resume(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        arguments: Row,
-    ) -> None:
-        entry = _closed_entry(arguments)
+    def _resume(self, wish: Wish) -> None:
+        entry = _closed_entry(wish.arguments)
         if entry:
-            closed = [each for each in campaign["closed_to"] if each != entry]
-            self._close(connection, batch, campaign, closed, "reopened")
+            self._close(wish, _others(wish, entry), "reopened")
             return
-        was_holding = campaign["state"] == State.HOLDING
-        self.engine.move_campaign(
-            connection, batch, campaign, State.RUNNING, "resumed by an operator"
-        )
+        was_holding = wish.campaign["state"] == State.HOLDING
+        self._move(wish, State.RUNNING, "resumed by an operator")
         if was_holding:
-            self.execution.continuing.revive(connection, batch, campaign)
+            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
 
-    def _close(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        closed: list[Any],
-        verb: str,
-    ) -> None:
-        work.update_campaign(connection, campaign["id"], batch.now, closed_to=closed)
-        batch.journal(
-            campaign["id"], "admission", campaign["id"], "", verb, json.dumps(closed)
-        )
+    def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
+        own = wish.campaign["id"]
+        work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
+        wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
-    def _roll_back(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        arguments: Row,
-    ) -> None:
-        self.engine.move_campaign(
-            connection,
-            batch,
-            campaign,
+    def _roll_back(self, wish: Wish) -> None:
+        without = wish.arguments.get("without", [])
+        _check_lost(wish, without)
+        if wish.campaign["state"] == State.ROLLING_BACK and without:
+            told = f"goes on without {', '.join(without)}"
+            self.engine.tell_campaign(wish.connection, wish.batch, wish.campaign, told)
+            return
+        self._move(
+            wish,
             State.ROLLING_BACK,
-            arguments.get("reason") or "asked for by an operator",
+            "asked for by an operator",
             rollback_scope="campaign",
             rollback_procedure="",
         )
 
-    def _cancel(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        arguments: Row,
-    ) -> None:
+    def _cancel(self, wish: Wish) -> None:
         midway = [
             row["host"]
-            for row in work.read_slots(connection, campaign["id"])
+            for row in work.read_slots(wish.connection, wish.campaign["id"])
             if row["state"] not in _CANCELLABLE_SLOTS
         ]
         if midway:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        self.engine.move_campaign(
-            connection,
-            batch,
-            campaign,
-            State.CANCELLED,
-            arguments.get("reason") or "cancelled by an operator",
+        self._move(wish, State.CANCELLED, "cancelled by an operator")
+
+
+def _check_lost(wish: Wish, names: list[str]) -> None:
+    """Refuse to write off a host that works.
+
+    :raises InvalidInput: it is unknown, or neither down nor quarantined.
+    """
+    if not names:
+        return
+    targets = tokens.read_targets(wish.connection, wish.campaign["id"], 0.0)
+    lost = {t.name for t in targets if not t.is_up or t.is_quarantined}
+    sound = sorted(set(names) - lost)
+    if sound:
+        raise errors.InvalidInput(
+            kind="argument",
+            summary=f"without: {', '.join(sound)}: unknown, or neither down nor"
+            " quarantined; only a lost host can be left out",
         )
+
+
+def _others(wish: Wish, entry: dict[str, str]) -> list[Any]:
+    return [each for each in wish.campaign["closed_to"] if each != entry]
 
 
 def _closed_entry(arguments: Row) -> dict[str, str]:

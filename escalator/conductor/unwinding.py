@@ -62,7 +62,22 @@ class Unwinding:
                 reason = self._undo(connection, batch, campaign, situation, row)
             if reason:
                 waits.append(admissions.Wait(row["host"], row["procedure"], reason))
+        if waits and not busy and not batch.messages:
+            self._tell_stuck(connection, batch, campaign, waits[0])
         return waits
+
+    def _tell_stuck(
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        wait: admissions.Wait,
+    ) -> None:
+        """Say once that the rollback waits for a person."""
+        reason = f"stuck: {wait.host}: {wait.reason}"
+        is_told = campaign["state_reason"] == reason
+        if not is_told and not work.count_in_flight(connection, campaign["id"]):
+            self.engine.tell_campaign(connection, batch, campaign, reason)
 
     def _in_scope(self, campaign: Row, situation: admissions.Situation) -> list[Row]:
         return [
@@ -136,7 +151,7 @@ class Unwinding:
         state, reason = rules.rollback_outcome(
             [states.SlotState(row["state"]) for row in rows], is_partial
         )
-        trigger = campaign["state_reason"]
+        trigger = work.last_move_reason(connection, campaign["id"], campaign["state"])
         self.engine.move_campaign(
             connection, batch, campaign, state, f"{reason}; {trigger}"
         )

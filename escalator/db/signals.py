@@ -58,6 +58,20 @@ def find_signal(
     return fetching.first(connection, query)
 
 
+def read_handled(connection: sa.Connection, campaign_id: str, kind: str) -> list[Row]:
+    """Return what operators asked of that kind, oldest first."""
+    query = (
+        sa.select(models.signal)
+        .where(
+            models.signal.c.campaign_id == campaign_id,
+            models.signal.c.kind == kind,
+            models.signal.c.handled_at.is_not(None),
+        )
+        .order_by(models.signal.c.id)
+    )
+    return fetching.fetch(connection, query)
+
+
 def close_signals(
     connection: sa.Connection, signal_ids: Sequence[int], now: float
 ) -> None:

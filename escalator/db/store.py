@@ -175,12 +175,15 @@ def _journal(
 
 def _hosts(
     connection: sa.Connection,
+    name: str | None = None,
     state: str | None = None,
     limit: int = 1000,
     marker: str | None = None,
 ) -> list[dict[str, Any]]:
     table = models.host
     query = sa.select(table).where(table.c.is_listed)
+    if name is not None:
+        query = query.where(table.c.name == name)
     if state is not None:
         query = query.where(table.c.state == state)
     if marker is not None:

@@ -72,6 +72,23 @@ def quarantine(connection: sa.Connection, host: str, reason: str) -> None:
     )
 
 
+def release_quarantine(connection: sa.Connection, host: str) -> None:
+    """Let a host be selected again."""
+    connection.execute(
+        sa.update(models.host)
+        .where(models.host.c.name == host)
+        .values(is_quarantined=False, quarantine_reason="")
+    )
+
+
+def read_host(connection: sa.Connection, name: str) -> Row | None:
+    """Return a listed host's row, locked."""
+    query = sa.select(models.host).where(
+        models.host.c.name == name, models.host.c.is_listed
+    )
+    return fetching.first(connection, query.with_for_update())
+
+
 def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row]:
     """Return slots on these hosts whose campaign is not over."""
     query = (

@@ -297,6 +297,24 @@ def extend_leases(
     )
 
 
+def last_move_reason(connection: sa.Connection, campaign_id: str, state: str) -> str:
+    """Return why a campaign moved into a state the last time, or ""."""
+    line = models.journal.c
+    query = (
+        sa.select(line.detail)
+        .where(
+            line.campaign_id == campaign_id,
+            line.object_type == "campaign",
+            line.to_state == state,
+            line.from_state != state,
+            line.from_state != "",
+        )
+        .order_by(line.seq.desc())
+        .limit(1)
+    )
+    return str(connection.execute(query).scalar() or "")
+
+
 def step_lines(connection: sa.Connection, slot_ids: Iterable[str]) -> list[Row]:
     """Return the journal lines of the slots' steps with intent ``run``."""
     query = sa.select(

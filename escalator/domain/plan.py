@@ -153,8 +153,8 @@ class FaultPolicy:
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
-    :ivar max_quarantined: more quarantined hosts than this end the run by
-        the fault policy.
+    :ivar max_quarantined: more quarantined hosts than this stop the campaign
+        by its fault policy; None: no limit.
     """
 
     name: str
@@ -166,7 +166,7 @@ class Plan:
     procedures: tuple[Procedure, ...]
     on_fault: FaultPolicy
     soak_s: float = 0.0
-    max_quarantined: int = 0
+    max_quarantined: int | None = None
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

@@ -72,7 +72,7 @@ def read(
         ),
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
-        max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined", 0),
+        max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
+from escalator import errors
 from escalator.objects import base, fields
 
 
@@ -35,6 +36,18 @@ class Host(base.EscalatorObject):
         "instances": ovo.IntegerField(),
         "agent_seen_at": fields.DateTimeField(nullable=True),
     }
+
+    @classmethod
+    @base.remotable
+    def get_by_name(cls, context: Any, name: str) -> Self:
+        """Return one host.
+
+        :raises NotFound: there is no such host.
+        """
+        rows = cls._store().read("host", name=name)
+        if not rows:
+            raise errors.NotFound(kind="host", id=name)
+        return cls._from_row(context, rows[0])
 
 
 @base.Registry.register

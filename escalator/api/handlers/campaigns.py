@@ -9,7 +9,11 @@ from escalator.api.contract import Call, Reply
 from escalator.objects.campaign import Campaign, CampaignList, JournalList, StepList
 
 _LONG = ("document", "plan")
-_PARTIAL = ("pause", "resume")
+_TAKERS = {
+    "target": ("pause", "resume"),
+    "rack": ("pause", "resume"),
+    "without": ("rollback",),
+}
 
 
 def create(call: Call) -> Reply:
@@ -97,12 +101,12 @@ def act(call: Call) -> Reply:
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")
-    for argument in ("target", "rack"):
-        if argument in arguments and name not in _PARTIAL:
+    for argument, takers in _TAKERS.items():
+        if argument in arguments and name not in takers:
             intake.refuse(
                 "action.argument",
-                f"{name} acts on the whole campaign.",
-                f"Remove {argument}; only pause and resume take it.",
+                f"{name} takes no {argument}.",
+                f"Remove {argument}; only {' and '.join(takers)} take it.",
                 pointer=f"/action/arguments/{argument}",
             )
     campaign = call.parts.conductor.campaign_act(

@@ -46,6 +46,12 @@ ACTION = wrapped(
                     "target": {**text(255), "description": "Pause: one host only."},
                     "rack": {**text(255), "description": "Pause: one rack only."},
                     "reason": {**text(1024), "description": "For the journal."},
+                    "without": {
+                        "type": "array",
+                        "items": text(255),
+                        "maxItems": 100,
+                        "description": "Rollback: lost hosts not to be counted.",
+                    },
                 }
             ),
         },

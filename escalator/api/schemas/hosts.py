@@ -10,6 +10,7 @@ from escalator.api.schemas.fields import (
     closed,
     page_of,
     text,
+    wrapped,
 )
 
 _TEXTS = {"type": "array", "items": TEXT}
@@ -33,7 +34,20 @@ HOST = closed(
     },
     ("name", "state"),
 )
+ONE = wrapped("host", HOST)
 HOSTS = page_of("hosts", HOST)
+ACTION = wrapped(
+    "action",
+    closed(
+        {
+            "name": {"enum": ["quarantine", "release"]},
+            "arguments": closed(
+                {"reason": {**text(1024), "description": "Kept with the host."}}
+            ),
+        },
+        ("name",),
+    ),
+)
 LIST_QUERY = closed(
     {"limit": LIMIT, "marker": text(255), "state": {"enum": ["up", "down"]}}
 )

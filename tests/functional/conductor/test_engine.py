@@ -6,6 +6,8 @@ import tempfile
 import unittest
 import uuid
 
+from escalator import errors
+from escalator.conductor import steering
 from escalator.db import models
 from escalator.domain import events, plan
 from tests.fixtures import engine as beds
@@ -200,6 +202,70 @@ class TestBackward(Case):
         self.assertEqual([[campaign_id]], [row["campaign_ids"] for row in faults])
         hosts = {row["name"]: row for row in bed.rows(models.host)}
         self.assertTrue(hosts[dead]["is_quarantined"])
+
+    def die(self, bed, host):
+        """Let the engine hear of a dead host as the inspector tells it."""
+        bed.fleet.silent.add(host)
+        fault = events.Fault(
+            str(uuid.uuid4()), host, "host.down", "critical", {"T0": 1.0, "T1": 2.0}
+        )
+        impact = events.Impact(fault, (), True, fault.times)
+        bed.faults.apply_down(events.HostMarkedDown(str(uuid.uuid4()), (impact,)))
+
+    def test_a_stuck_rollback_says_so_once_and_goes_on_without_the_lost(self):
+        """R-2: budgets hold in a rollback too, until a person decides otherwise."""
+        bed = self.bed()
+        alone = tuple(plan.Budget(i, "all", max_down=1) for i in ("rack", "group"))
+        made = beds.rolling_plan(parallel=1, budgets=alone)
+        campaign_id = beds.start_campaign(bed, made)
+        while len({h for h, _, a in bed.fleet.log if a == "enable"}) < 2:
+            bed.step()
+        idle = sorted(
+            {row["name"] for row in bed.rows(models.host)}
+            - {row["host"] for row in bed.rows(models.slot)}
+        )
+        self.die(bed, idle[0])
+        for _ in range(200):
+            bed.step()
+        (campaign,) = bed.rows(models.campaign)
+        self.assertEqual("rolling_back", campaign["state"])
+        self.assertIn(f"held by {idle[0]}", campaign["state_reason"])
+        told = [line for line in bed.rows(models.journal) if "stuck" in line["detail"]]
+        self.assertEqual(1, len(told))
+        steers = steering.Steering(bed.engine, bed.execution)
+        with self.assertRaisesRegex(errors.InvalidInput, "only a lost host"):
+            steers.act(campaign_id, "rollback", {"without": [idle[1]]}, "op", None)
+        steers.act(campaign_id, "rollback", {"without": [idle[0]]}, "op", None)
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+        (campaign,) = bed.rows(models.campaign)
+        self.assertIn(f"{idle[0]}: host.down", campaign["state_reason"])
+
+    def test_failure_budget_holds_the_campaign_until_it_is_accepted(self):
+        """E-2: one more quarantined host than allowed stops the campaign."""
+
+        def program(order, times):
+            if order.host in ("h001", "h003", "h005") and order.action == "install":
+                return ("failed", "permanent", "planted")
+            return None
+
+        bed = self.bed(program)
+        made = beds.rolling_plan(
+            parallel=1,
+            ladder=(plan.Rung("quarantine"),),
+            on_fault=plan.FaultPolicy("hold"),
+            budgets=tuple(plan.Budget(i, "all", max_down=6) for i in ("rack", "group")),
+            max_quarantined=1,
+        )
+        campaign_id = beds.start_campaign(bed, made)
+        for lost in (2, 3):
+            self.assertEqual("holding", bed.run_until(["holding", "committed"]))
+            (campaign,) = bed.rows(models.campaign)
+            self.assertIn(f"{lost} hosts are quarantined", campaign["state_reason"])
+            steers = steering.Steering(bed.engine, bed.execution)
+            steers.act(campaign_id, "resume", {}, "op", None)
+        self.assertEqual("committed", bed.run_until(["holding", "committed"]))
+        states = collections.Counter(row["state"] for row in bed.rows(models.slot))
+        self.assertEqual(3, states["quarantined"])
 
     def test_late_report_changes_nothing(self):
         """Rule 4: a stale fence is journalled as late, never applied."""

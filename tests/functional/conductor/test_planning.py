@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from escalator import errors
-from escalator.conductor import explaining, planning, steering
+from escalator.conductor import explaining, hosts, planning, steering
 from escalator.db import models
 from tests.fixtures import campaigns
 from tests.fixtures import engine as beds
@@ -181,6 +181,42 @@ class TestSteering(Case):
         failing.clear()
         self.act(campaign_id, "resume")
         self.assertEqual("committed", self.bed.run_until(["committed", "holding"]))
+
+    def test_release_of_a_quarantined_host(self):
+        """P-4c: it is selected again; a host that is down stays quarantined."""
+        beds.add_hosts(self.database, 3)
+        keeps = hosts.Hosts(self.bed.engine)
+        keeps.act("h001", "quarantine", {"reason": "fan"}, "op")
+        keeps.act("h001", "quarantine", {"reason": "again"}, "op")
+        self.assertEqual((True, "fan"), self.quarantine_of("h001"))
+        campaign_id = self.create()
+        self.act(campaign_id, "start")
+        self.bed.run_until(["committed"])
+        touched = {row["host"] for row in self.bed.rows(models.slot)}
+        self.assertEqual({"h000", "h002"}, touched)
+        self.set_state("h001", "down")
+        with self.assertRaisesRegex(errors.Conflict, "repair it first"):
+            keeps.act("h001", "release", {}, "op")
+        self.set_state("h001", "up")
+        keeps.act("h001", "release", {}, "op")
+        keeps.act("h001", "release", {}, "op")
+        self.assertEqual((False, ""), self.quarantine_of("h001"))
+        with self.assertRaises(errors.NotFound):
+            keeps.act("nobody", "release", {}, "op")
+        with self.assertRaisesRegex(errors.InvalidInput, "quarantine, release"):
+            keeps.act("h001", "explode", {}, "op")
+
+    def quarantine_of(self, name):
+        rows = {row["name"]: row for row in self.bed.rows(models.host)}
+        return rows[name]["is_quarantined"], rows[name]["quarantine_reason"]
+
+    def set_state(self, name, state):
+        with self.database.begin() as connection:
+            connection.execute(
+                models.host.update()
+                .where(models.host.c.name == name)
+                .values(state=state)
+            )
 
     def test_two_campaigns_share_the_fleet_safely(self):
         """CM-5: never the same host at once, and the rack limit holds together."""

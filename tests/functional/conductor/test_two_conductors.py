@@ -41,16 +41,25 @@ class TestTwoConductors(unittest.TestCase):
         self.bed = beds.EngineBed(self.database, beds.FakeFleet(), "observer")
         beds.start_campaign(self.bed, beds.rolling_plan(parallel=PARALLEL))
 
-    def launch(self, name):
+    def launch(self, *names):
+        """Start conductors that begin to work together."""
+        processes = [self.prepare(name) for name in names]
+        for process in processes:
+            self.assertEqual(b"ready\n", process.stdout.readline())
+        for process in processes:
+            process.stdin.close()
+        return processes
+
+    def prepare(self, name):
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.fixtures.conductor_process"]
             + [self.url, self.fleet, name],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=pathlib.Path(__file__).parents[3],
         )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
-        self.assertEqual(b"ready\n", process.stdout.readline())
         return process
 
     def done(self):
@@ -61,6 +70,24 @@ class TestTwoConductors(unittest.TestCase):
         while self.done() < count:
             self.assertLess(time.monotonic(), end, self.bed.journal()[-5:])
             time.sleep(0.02)
+
+    def actors(self):
+        return {row["actor"] for row in self.bed.rows(models.journal)}
+
+    def await_work_of(self, name, steps):
+        """Wait until so much is done and this one had a part in it."""
+        self.await_steps(steps)
+        end = time.monotonic() + LIMIT_S
+        while name not in self.actors():
+            self.assertLess(time.monotonic(), end, self.actors())
+            time.sleep(0.02)
+
+    def put_to_sleep(self, process):
+        """Stop a conductor, but not in the middle of what its agents do."""
+        with sqlite3.connect(self.fleet, isolation_level=None, timeout=30) as fleet:
+            fleet.execute("BEGIN IMMEDIATE")
+            process.send_signal(signal.SIGSTOP)
+            fleet.execute("ROLLBACK")
 
     def check_the_end(self, *living):
         for process in living:
@@ -91,21 +118,22 @@ class TestTwoConductors(unittest.TestCase):
     def test_both_work_and_one_is_killed(self):
         """Rules 2 to 5: nothing is lost, nothing is done twice."""
         chance = random.Random(20261121)  # noqa: S311
-        first, second = self.launch("conductor-1"), self.launch("conductor-2")
-        self.await_steps(chance.randrange(10, 40))
+        first, second = self.launch("conductor-1", "conductor-2")
+        self.await_work_of("conductor-1", chance.randrange(10, 40))
         first.send_signal(signal.SIGKILL)
-        self.await_steps(chance.randrange(60, 100))
+        self.await_work_of("conductor-2", chance.randrange(60, 100))
         second.send_signal(signal.SIGKILL)
-        third = self.launch("conductor-3")
+        (third,) = self.launch("conductor-3")
         self.check_the_end(third)
-        actors = {row["actor"] for row in self.bed.rows(models.journal)}
-        self.assertLessEqual({"conductor-1", "conductor-2", "conductor-3"}, actors)
+        self.assertLessEqual(
+            {"conductor-1", "conductor-2", "conductor-3"}, self.actors()
+        )
 
     def test_one_that_wakes_up_late_is_refused_by_the_fence(self):
         """A stopped conductor comes back after its leases: all stale."""
-        sleeper, other = self.launch("conductor-1"), self.launch("conductor-2")
+        sleeper, other = self.launch("conductor-1", "conductor-2")
         self.await_steps(20)
-        sleeper.send_signal(signal.SIGSTOP)
+        self.put_to_sleep(sleeper)
         self.await_steps(HOSTS * len(beds.ROLLING) - 30)
         sleeper.send_signal(signal.SIGCONT)
         self.check_the_end(sleeper, other)

@@ -192,6 +192,8 @@ class TestAct(CampaignCase):
         answer = self.act(name="rollback", arguments={"target": "compute-01"})
         self.assertEqual(400, answer.status_code)
         source = {"pointer": "/action/arguments/target"}
+        other = self.act(name="pause", arguments={"without": ["compute-01"]})
+        self.assertEqual(400, other.status_code)
         self.assertEqual(source, answer.json["errors"][0]["source"])
         self.assertEqual([], self.house.conductor.calls)
 

@@ -61,6 +61,28 @@ class TestHostsAndServices(unittest.TestCase):
             ["a/1", "b 2"], [page["hosts"][0]["name"] for page in (first, second)]
         )
 
+    def test_a_host_is_quarantined_and_released(self) -> None:
+        self.house.store.add("host", api.host_row("b 2"))
+        for name, kept_out in (("quarantine", True), ("release", False)):
+            body = {"action": {"name": name, "arguments": {"reason": "fan"}}}
+            answer = self.house.client.call(
+                "POST", "/v1/hosts/b%202/actions", json=body
+            )
+            self.assertEqual(200, answer.status_code, answer.json)
+            self.assertEqual(kept_out, answer.json["host"]["is_quarantined"])
+            shown = self.house.get("/v1/hosts/b%202").json["host"]
+            self.assertEqual(kept_out, shown["is_quarantined"])
+            self.assertEqual(
+                ("host_act", "b 2", name, {"reason": "fan"}),
+                self.house.conductor.calls[-1],
+            )
+        self.assertEqual(404, self.house.get("/v1/hosts/nobody").status_code)
+        for bad in ({"name": "explode"}, {"name": "release", "arguments": {"x": 1}}):
+            answer = self.house.client.call(
+                "POST", "/v1/hosts/b%202/actions", json={"action": bad}
+            )
+            self.assertEqual(400, answer.status_code)
+
     def test_services(self) -> None:
         self.house.store.add(
             "service",

@@ -1,5 +1,6 @@
 """Every rule against every kind of caller, written out."""
 
+import re
 import unittest
 
 import tests  # noqa: F401
@@ -34,6 +35,9 @@ MATRIX = {
         for verb in ("validate", "list", "show", "steps", "journal", "explain")
     },
     "hosts:list": OVERSEERS,
+    "hosts:show": OVERSEERS,
+    "hosts:quarantine": ADMINS,
+    "hosts:release": ADMINS,
     "services:list": OVERSEERS,
     "faults:list": READERS,
     "faults:show": READERS,
@@ -68,7 +72,7 @@ class TestMatrix(unittest.TestCase):
 
     def test_every_rule_has_scopes_and_an_operation_that_exists(self) -> None:
         served = {
-            (route.method, route.path.replace("<uuid:", "{").replace(">", "}"))
+            (route.method, re.sub(r"<(?:uuid:)?(\w+)>", r"{\1}", route.path))
             for route in ROUTES
         }
         for rule in policies.list_rules():

@@ -77,7 +77,7 @@ class TestUserGuide(unittest.TestCase):
             re.findall(r"\* - ([A-Z]+)\n     - ``([^`]+)``", page("user/api.rst"))
         )
         known = {
-            (route.method, re.sub(r"<\w+:(\w+)>", r"{\1}", route.path))
+            (route.method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path))
             for route in routes.ROUTES
         }
         self.assertEqual(known, listed - {("GET", "/healthcheck")})

@@ -16,10 +16,8 @@ FORBIDDEN = {"common", "utils", "util", "helpers", "helper", "manager", "misc", 
 BASES = {"drivers/base.py", "objects/base.py"}
 
 LARGER = {
-    "cli/client.py Client": (110, 14),  # one method for each call of the API
     "conductor/batch.py Batch": (190, 12),
     "conductor/engine.py Carrier": (160, 12),
-    "conductor/steering.py Steering": (180, 12),
     "domain/fault.py Detector": (170, 12),
     "drivers/vim/simulated.py Simulated": (170, 12),
     "monitor/process.py ProbeProcess": (160, 12),

@@ -1,0 +1,45 @@
+"""How many hosts a campaign may lose before it stops (``failure_budget``).
+
+Source: E-2, R-2.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from escalator.conductor import admission as admissions
+from escalator.db import session, signals
+from escalator.domain import states
+
+Row = Mapping[str, Any]
+
+
+def judge(
+    connection: session.Connection, campaign: Row, situation: admissions.Situation
+) -> tuple[states.CampaignState, str] | None:
+    """Return where the campaign has to go if it lost too many hosts, and why.
+
+    A resumed campaign goes on until one more is quarantined.
+    """
+    limit = situation.plan.max_quarantined
+    lost = [
+        row
+        for slots in situation.slots.values()
+        for row in slots.values()
+        if row["state"] == states.SlotState.QUARANTINED
+    ]
+    hosts = sorted({row["host"] for row in lost})
+    if limit is None or len(hosts) <= limit:
+        return None
+    resumed = signals.read_handled(connection, campaign["id"], "resume")
+    accepted_at = max((note["at"] for note in resumed), default=0.0)
+    if max(row["ended_at"] for row in lost) <= accepted_at:
+        return None
+    to = (
+        states.CampaignState.ROLLING_BACK
+        if situation.plan.on_fault.do == "rollback"
+        else states.CampaignState.HOLDING
+    )
+    return to, (
+        f"{len(hosts)} hosts are quarantined, failure_budget allows {limit}:"
+        f" {', '.join(hosts)}"
+    )
