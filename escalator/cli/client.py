@@ -183,7 +183,16 @@ class Subscriptions(_Rest):
         self._send("DELETE", f"/subscriptions/{_safe(subscription_id)}", None, None)
 
 
-class Client(Campaigns, Hosts, Faults, Subscriptions):
+class Services(_Rest):
+    """Calls on Escalator's own processes."""
+
+    def services(self) -> list[Row]:
+        """Return every process that ever said that it lives."""
+        found: list[Row] = self._send("GET", "/services", None, "services")
+        return found
+
+
+class Client(Campaigns, Hosts, Faults, Subscriptions, Services):
     """Speaks version 1 of the API."""
 
 

@@ -29,13 +29,7 @@ class Continuing:
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         """Order due retries and steps that waited for an open campaign."""
-        due = work.ready_steps(
-            self.engine.database,
-            connection,
-            campaign["id"],
-            batch.now,
-            self.engine.settings.batch,
-        )
+        due = self._due(connection, batch, campaign)
         undone = [
             row["id"]
             for row in work.read_slots(
@@ -55,17 +49,22 @@ class Continuing:
             if engines.is_open_to(campaign, views[slot_id].host):
                 carrier.rerun(campaign["id"], views[slot_id])
 
-    def go_back(
+    def _due(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        """Order due retries of undo steps."""
-        due = work.ready_steps(
+    ) -> list[Row]:
+        return work.ready_steps(
             self.engine.database,
             connection,
             campaign["id"],
             batch.now,
             self.engine.settings.batch,
         )
+
+    def go_back(
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> None:
+        """Order due retries of undo steps."""
+        due = self._due(connection, batch, campaign)
         views, rows = work.read_views(
             connection, sorted({row["slot_id"] for row in due})
         )

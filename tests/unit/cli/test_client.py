@@ -65,6 +65,15 @@ class TestClient(ClientCase):
         self.assertEqual(list("012"), names)
         self.assertEqual(2, len(self.client.requests))
 
+    def test_hosts_and_services(self) -> None:
+        self.house.store.add("host", api.host_row("rack 1"))
+        kept = self.client.act_on_host("rack 1", "release", {})
+        self.assertFalse(kept["is_quarantined"])
+        self.assertEqual([], self.client.services())
+        for name in ("", "..", "."):
+            with self.assertRaises(exceptions.CommandError):
+                self.client.host(name)
+
     def test_orders_and_reads(self) -> None:
         made = self.client.create_campaign(api.DOCUMENT, {"v": "2"}, "key-1")
         self.assertEqual("key-1", self.house.conductor.calls[0][3])
