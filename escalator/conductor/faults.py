@@ -11,14 +11,11 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import facts, session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, selector, states
+from escalator.domain import events, impact, selector, states
 
 LOG = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
-
-_HARMLESS = frozenset({events.FaultType.AGENT_SILENT.value})
-"""Faults that are told and kept, but do not take a host down."""
 
 
 class Faults:
@@ -31,19 +28,20 @@ class Faults:
     def apply_down(self, event: events.HostMarkedDown) -> None:
         """Store the faults, close admission, quarantine, roll back or hold.
 
-        Idempotent by fault id.
+        Idempotent by fault id; one that is over already is no news.
         """
         with self.engine.database.begin() as connection:
             batch = self.engine.batch(connection)
-            fresh = [
-                impact
-                for impact in event.impacts
-                if facts.is_new_fault(connection, impact.fault)
-            ]
-            down = [i for i in fresh if i.fault.fault_type not in _HARMLESS]
+            fresh = []
+            for each in event.impacts:
+                if facts.is_new_fault(connection, each.fault):
+                    fresh.append(each)
+                else:
+                    facts.complete_fault(connection, each)
+            down = [i for i in fresh if i.fault.fault_type in impact.TAKES_HOST_DOWN]
             touched = self._react(connection, batch, down)
-            for impact in fresh:
-                facts.add_fault(connection, impact, touched.get(impact.fault.host, []))
+            for each in fresh:
+                facts.add_fault(connection, each, touched.get(each.fault.host, []))
             batch.write(connection)
         self.engine.send(batch.messages)
         self.engine.wake()
@@ -62,11 +60,11 @@ class Faults:
             campaign = work.read_campaign(connection, campaign_id, "share")
             if campaign is None:
                 continue
-            for impact in impacts:
-                if self._concern(connection, batch, campaign, impact.fault):
-                    touched.setdefault(impact.fault.host, []).append(campaign_id)
-        for impact in impacts:
-            facts.mark_hosts(connection, [impact.fault.host], "down", impact.fault.id)
+            for each in impacts:
+                if self._concern(connection, batch, campaign, each.fault):
+                    touched.setdefault(each.fault.host, []).append(campaign_id)
+        for each in impacts:
+            facts.mark_down(connection, each.fault.host, each.fault.id)
         return touched
 
     def _concern(
@@ -135,12 +133,16 @@ class Faults:
 
     @session.retry_on_conflict
     def apply_up(self, event: events.HostMarkedUp) -> None:
-        """Clear the faults; a quarantine stays until an operator lifts it."""
+        """Clear the faults; hosts that no other fault takes down are up.
+
+        A quarantine stays until an operator lifts it.
+        """
+        hosts = impact.hosts_to_mark(each.fault for each in event.impacts)
         with self.engine.database.begin() as connection:
-            for impact in event.impacts:
-                facts.clear_faults(connection, impact.fault, event.cleared_at)
-                if impact.fault.fault_type not in _HARMLESS:
-                    facts.mark_hosts(connection, [impact.fault.host], "up", "")
+            facts.lock_hosts(connection, hosts)
+            for each in event.impacts:
+                facts.clear_fault(connection, each, event.cleared_at)
+            facts.settle_hosts(connection, hosts)
         self.engine.wake()
 
     @session.retry_on_conflict

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import models
-from escalator.domain import events
+from escalator.domain import events, impact
 
 Row = Mapping[str, Any]
 
@@ -65,15 +65,36 @@ def note_beats(
         _update_host(connection, name, values)
 
 
-def mark_hosts(
-    connection: sa.Connection, hosts: Iterable[str], state: str, fault_id: str
-) -> None:
-    """Set hosts up or down."""
-    connection.execute(
-        sa.update(models.host)
+def mark_down(connection: sa.Connection, host: str, fault_id: str) -> None:
+    """Note that a fault takes a host down."""
+    _update_host(connection, host, {"state": "down", "fault_id": fault_id})
+
+
+def lock_hosts(connection: sa.Connection, hosts: Iterable[str]) -> None:
+    """Let faults of these hosts begin and end one after the other."""
+    query = (
+        sa.select(models.host.c.name)
         .where(models.host.c.name.in_(list(hosts)))
-        .values(state=state, fault_id=fault_id)
+        .order_by(models.host.c.name)
+        .with_for_update()
     )
+    connection.execute(query).all()
+
+
+def settle_hosts(connection: sa.Connection, hosts: Iterable[str]) -> None:
+    """Set hosts up that no raised fault takes down; lock them before."""
+    table = models.fault
+    query = sa.select(table.c.host, table.c.id).where(
+        table.c.host.in_(list(hosts)),
+        table.c.state == "raised",
+        table.c.fault_type.in_(sorted(impact.TAKES_HOST_DOWN)),
+    )
+    standing = {row.host: row.id for row in connection.execute(query)}
+    for host in hosts:
+        if host in standing:
+            mark_down(connection, host, standing[host])
+        else:
+            _update_host(connection, host, {"state": "up", "fault_id": ""})
 
 
 def is_new_fault(connection: sa.Connection, fault: events.Fault) -> bool:
@@ -92,29 +113,37 @@ def is_new_fault(connection: sa.Connection, fault: events.Fault) -> bool:
 
 
 def add_fault(
-    connection: sa.Connection, impact: events.Impact, campaign_ids: list[str]
+    connection: sa.Connection,
+    found: events.Impact,
+    campaign_ids: list[str],
+    cleared_at: float | None = None,
 ) -> None:
-    """Store a fault with those it affects."""
-    fault = impact.fault
+    """Store a fault with those it affects.
+
+    :param cleared_at: epoch seconds of its end, if it is over.
+    """
+    fault = found.fault
+    times = fault.times
     connection.execute(
         sa.insert(models.fault).values(
             id=fault.id,
             host=fault.host,
             fault_type=fault.fault_type,
             severity=fault.severity,
-            state="raised",
-            is_marked_down=impact.is_marked_down,
-            times=impact.times,
+            state="raised" if cleared_at is None else "cleared",
+            is_marked_down=found.is_marked_down,
+            times=found.times,
             evidence=fault.evidence,
             instances=[
                 {"id": each.id, "project_id": each.project_id, "name": each.name}
-                for each in impact.instances
+                for each in found.instances
             ],
             campaign_ids=campaign_ids,
-            raised_at=fault.times.get("T0", fault.times["T1"]),
+            raised_at=times.get("T0", times.get("T1", cleared_at or 0.0)),
+            cleared_at=cleared_at,
         )
     )
-    projects = sorted({each.project_id for each in impact.instances})
+    projects = sorted({each.project_id for each in found.instances})
     if projects:
         connection.execute(
             sa.insert(models.fault_project),
@@ -122,18 +151,44 @@ def add_fault(
         )
 
 
-def clear_faults(connection: sa.Connection, fault: events.Fault, at: float) -> None:
-    """Mark every raised fault of this host and type as over; idempotent."""
+def complete_fault(connection: sa.Connection, found: events.Impact) -> None:
+    """Add the checkpoints of a beginning that came after its end; idempotent."""
     table = models.fault
+    query = sa.select(table.c.times).where(
+        table.c.id == found.fault.id, table.c.state == "cleared"
+    )
+    times = connection.execute(query).scalar_one_or_none()
+    if times is not None and "T2" not in times:
+        connection.execute(
+            sa.update(table)
+            .where(table.c.id == found.fault.id)
+            .values(times=found.times, is_marked_down=found.is_marked_down)
+        )
+
+
+def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> None:
+    """Store that a fault is over, with its doubles under other ids; idempotent.
+
+    One that is not known is stored as over: its beginning comes later, and is
+    no news then.  What began after ``at`` (epoch seconds) is another fault.
+    """
+    fault, table = found.fault, models.fault
+    query = sa.select(table.c.state).where(table.c.id == fault.id)
+    state = connection.execute(query).scalar_one_or_none()
+    if state == "cleared":
+        return
+    double = sa.and_(
+        table.c.host == fault.host,
+        table.c.fault_type == fault.fault_type,
+        table.c.raised_at <= at,
+    )
     connection.execute(
         sa.update(table)
-        .where(
-            table.c.host == fault.host,
-            table.c.fault_type == fault.fault_type,
-            table.c.state == "raised",
-        )
+        .where(table.c.state == "raised", sa.or_(table.c.id == fault.id, double))
         .values(state="cleared", cleared_at=at)
     )
+    if state is None:
+        add_fault(connection, found, [], cleared_at=at)
 
 
 def settle_notice(

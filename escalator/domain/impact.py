@@ -11,7 +11,8 @@ Map = Mapping[str, tuple[events.AffectedInstance, ...]]
 TAKES_HOST_DOWN = frozenset(
     {events.FaultType.HOST_DOWN.value, events.FaultType.LINK_DOWN.value}
 )
-"""Other faults are told, but the host is not forced down for them."""
+"""The inspector forces the host down in the VIM and the conductor lets campaigns
+react; other faults are told and kept, but the host stays up for them."""
 
 
 def hosts_to_mark(faults: Iterable[events.Fault]) -> list[str]:

@@ -1,5 +1,6 @@
 """What objects read and write, on every database."""
 
+import dataclasses
 import datetime
 import threading
 import uuid
@@ -148,10 +149,56 @@ class TestSqlite(servers.OnSqlite):
             facts.add_fault(connection, first, [])
             self.assertFalse(facts.is_new_fault(connection, again.fault))
             for _ in range(2):
-                facts.clear_faults(connection, again.fault, 200.0)
-            self.assertTrue(facts.is_new_fault(connection, again.fault))
-        (row,) = self.store.read("fault", state="cleared")
-        self.assertEqual(200.0, row["cleared_at"].timestamp())
+                facts.clear_fault(connection, again, 200.0)
+            self.assertFalse(facts.is_new_fault(connection, again.fault))
+            self.assertTrue(facts.is_new_fault(connection, impact("a").fault))
+        rows = self.store.read("fault", state="cleared")
+        self.assertEqual([again.fault.id, first.fault.id], [row["id"] for row in rows])
+        self.assertEqual({200.0}, {row["cleared_at"].timestamp() for row in rows})
+
+    def test_an_end_clears_nothing_that_began_after_it(self) -> None:
+        early, late = impact("a"), impact("a", at=300.0)
+        with self.database.begin() as connection:
+            facts.add_fault(connection, late, [])
+            facts.clear_fault(connection, early, 200.0)
+        (row,) = self.store.read("fault", state="raised")
+        self.assertEqual(late.fault.id, row["id"])
+
+    def test_two_faults_that_end_at_once_leave_the_host_up(self) -> None:
+        """Two conductors, one fault each: one of them sees that none is left."""
+        host = impact("a")
+        link = dataclasses.replace(
+            host, fault=dataclasses.replace(host.fault, fault_type="link.down")
+        )
+
+        def end(one: events.Impact) -> None:
+            together.wait(10.0)
+            with self.database.begin() as connection:
+                facts.lock_hosts(connection, ["a"])
+                facts.clear_fault(connection, one, 1e9)
+                facts.settle_hosts(connection, ["a"])
+
+        with self.database.begin() as connection:
+            facts.sync_hosts(connection, {"a": HOST})
+        for _ in range(10):
+            both = [
+                dataclasses.replace(
+                    each, fault=dataclasses.replace(each.fault, id=new_id())
+                )
+                for each in (host, link)
+            ]
+            with self.database.begin() as connection:
+                for each in both:
+                    facts.mark_down(connection, "a", each.fault.id)
+                    facts.add_fault(connection, each, [])
+            together = threading.Barrier(2)
+            threads = [threading.Thread(target=end, args=(each,)) for each in both]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30.0)
+            self.assertEqual("up", self.store.read("host")[0]["state"])
+            self.assertEqual([], self.store.read("fault", state="raised"))
 
     def test_a_notice_that_came_after_all_replaces_a_dead_letter(self) -> None:
         one = impact("a", "red")

@@ -1,0 +1,136 @@
+"""Faults begin and end in any order; the host is down while one takes it down."""
+
+import itertools
+import os
+import tempfile
+import unittest
+import uuid
+from collections.abc import Sequence
+
+from escalator.db import models
+from escalator.domain import events, impact
+from tests.fixtures import engine as beds
+
+HOST = "h001"
+
+
+def found(kind: str, at: float = 10.0) -> events.Impact:
+    times = {"T0": at, "T1": at + 1}
+    fault = events.Fault(str(uuid.uuid4()), HOST, kind, "critical", times)
+    who = (events.AffectedInstance("i1", "red"),)
+    return events.Impact(fault, who, True, {**times, "T2": at + 2, "T5": at + 3})
+
+
+def down(*impacts: events.Impact) -> events.HostMarkedDown:
+    return events.HostMarkedDown(str(uuid.uuid4()), impacts)
+
+
+def up(one: events.Impact, at: float = 20.0) -> events.HostMarkedUp:
+    times = {**one.fault.times, "T5": at + 1}
+    gone = events.Impact(one.fault, one.instances, False, times)
+    return events.HostMarkedUp(str(uuid.uuid4()), (gone,), at)
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.bed = self.make("e")
+
+    def make(self, name: str) -> beds.EngineBed:
+        opened = beds.database(f"sqlite:///{os.path.join(self.folder, name)}.sqlite")
+        self.addCleanup(opened.dispose)
+        beds.add_hosts(opened, 3)
+        return beds.EngineBed(opened, beds.FakeFleet())
+
+    def tell(self, *facts: events.HostMarkedDown | events.HostMarkedUp) -> None:
+        for fact in facts:
+            if isinstance(fact, events.HostMarkedDown):
+                self.bed.faults.apply_down(fact)
+            else:
+                self.bed.faults.apply_up(fact)
+
+    def host(self) -> tuple[str, str]:
+        (row,) = (r for r in self.bed.rows(models.host) if r["name"] == HOST)
+        return row["state"], row["fault_id"]
+
+    def faults(self) -> dict[str, str]:
+        return {row["id"]: row["state"] for row in self.bed.rows(models.fault)}
+
+
+class TestTwoFaults(Case):
+    def test_a_host_is_up_when_the_last_that_takes_it_down_is_over(self) -> None:
+        """DR-10: whichever of the two ends first."""
+        host, link = found("host.down"), found("link.down")
+        for number, order in enumerate(itertools.permutations((host, link))):
+            first, last = order
+            with self.subTest(first=first.fault.fault_type):
+                self.bed = self.make(f"two-{number}")
+                self.tell(down(host), down(link), up(first))
+                self.assertEqual(("down", last.fault.id), self.host())
+                self.tell(up(last))
+                self.assertEqual(("up", ""), self.host())
+
+    def test_other_faults_neither_take_down_nor_bring_up(self) -> None:
+        """One truth for the inspector and the conductor."""
+        for kind in sorted(set(events.FaultType) - impact.TAKES_HOST_DOWN):
+            other = found(kind)
+            with self.subTest(kind):
+                self.bed = self.make(kind)
+                self.tell(down(other))
+                self.assertEqual(("up", ""), self.host())
+                self.assertEqual({other.fault.id: "raised"}, self.faults())
+                dead = found("host.down")
+                self.tell(down(dead), up(other))
+                self.assertEqual(("down", dead.fault.id), self.host())
+                self.assertEqual("cleared", self.faults()[other.fault.id])
+
+    def test_a_failed_service_stops_no_campaign(self) -> None:
+        beds.start_campaign(self.bed, beds.rolling_plan())
+        self.bed.step()
+        self.tell(down(found("service.failed")))
+        self.assertEqual("committed", self.bed.run_until(["committed", "rolled_back"]))
+
+
+class TestOrder(Case):
+    def end(self, facts: Sequence[events.HostMarkedDown | events.HostMarkedUp]):
+        self.tell(*facts)
+        rows = self.bed.rows(models.fault)
+        keys = ("id", "state", "cleared_at", "times", "is_marked_down")
+        return self.host(), [[row[key] for key in keys] for row in rows]
+
+    def test_every_order_with_repeats_ends_alike(self) -> None:
+        """At least once, by two conductors: an end may come first, or twice."""
+        one = found("host.down")
+        begin, end = down(one), up(one)
+        wanted = None
+        orders = {tuple(order) for order in itertools.permutations("bbee")}
+        for number, order in enumerate(sorted(orders)):
+            self.bed = self.make(f"order-{number}")
+            came = self.end([begin if each == "b" else end for each in order])
+            wanted = wanted or came
+            self.assertEqual(wanted, came)
+            self.assertEqual(("up", ""), came[0])
+            self.assertEqual({one.fault.id: "cleared"}, self.faults())
+
+    def test_an_end_that_came_first_moves_no_campaign(self) -> None:
+        beds.start_campaign(self.bed, beds.rolling_plan())
+        self.bed.step()
+        one = found("host.down")
+        self.tell(up(one), down(one))
+        self.assertEqual("committed", self.bed.run_until(["committed", "rolled_back"]))
+
+    def test_a_repeated_end_leaves_the_next_fault_alone(self) -> None:
+        first, second = found("host.down"), found("host.down", at=30.0)
+        end = up(first)
+        self.tell(down(first), end, down(second), end)
+        self.assertEqual(("down", second.fault.id), self.host())
+        self.assertEqual("raised", self.faults()[second.fault.id])
+
+    def test_an_end_under_a_new_id_ends_the_double_too(self) -> None:
+        """A monitor that was killed told the same fault under two ids."""
+        first, again = found("host.down"), found("host.down", at=11.0)
+        self.tell(down(first), up(again), down(again))
+        self.assertEqual(("up", ""), self.host())
+        self.assertEqual({"cleared"}, set(self.faults().values()))
