@@ -4,18 +4,24 @@ Version history (all classes): 1.0 first version.
 """
 
 import dataclasses
+import typing
 from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
 from escalator.domain import events
-from escalator.objects import base, fields
+from escalator.objects import base, fields, shapes
 
 
 class EventObject(base.EscalatorObject):
     """Envelope of one fact.  ``DOMAIN`` is its dataclass, field for field."""
 
     DOMAIN: type[Any]
+    MEMBER_CHECKS: tuple[tuple[str, shapes.Check], ...]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.MEMBER_CHECKS = _compile_checks(cls.DOMAIN)
 
     @classmethod
     def from_domain(cls, event: Any) -> Self:
@@ -23,6 +29,21 @@ class EventObject(base.EscalatorObject):
         return cls(
             **{f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
         )
+
+    @classmethod
+    def _obj_from_primitive(
+        cls, context: Any, objver: str, primitive: dict[str, Any]
+    ) -> Self:
+        """Refuse what the library's fields would bend to fit.
+
+        :raises ValueError: a member has a wrong type.
+        """
+        data = cls._obj_primitive_field(primitive, "data")
+        for name, is_right in cls.MEMBER_CHECKS:
+            if name in data and not is_right(data[name]):
+                raise ValueError(f"{cls.__name__}: {name} has a wrong type")
+        made: Self = super()._obj_from_primitive(context, objver, primitive)
+        return made
 
     def to_domain(self) -> Any:
         """Return the dataclass again; lists become tuples."""
@@ -32,6 +53,13 @@ class EventObject(base.EscalatorObject):
                 value = getattr(self, field.name)
                 values[field.name] = tuple(value) if isinstance(value, list) else value
         return self.DOMAIN(**values)
+
+
+def _compile_checks(domain: type[Any]) -> tuple[tuple[str, shapes.Check], ...]:
+    """Return the checks of a fact's own members, by name."""
+    hints = typing.get_type_hints(domain)
+    found = ((name, shapes.compile_check(hint)) for name, hint in hints.items())
+    return tuple((name, check) for name, check in found if check is not None)
 
 
 @base.Registry.register

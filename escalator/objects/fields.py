@@ -9,12 +9,13 @@ library's own ``repr`` of a field, which the fingerprint is made of, has neither
 import dataclasses
 import datetime
 import enum
-import types
 import typing
 import uuid
 from typing import Any
 
 from oslo_versionedobjects import fields
+
+from escalator.objects import shapes
 
 
 class StrictUUID(fields.FieldType):
@@ -85,14 +86,21 @@ class JsonField(fields.AutoTypedField):
 
 
 class RecordCodec:
-    """Encode and decode one dataclass; built once per class."""
+    """Encode and decode one dataclass; built once per class.
 
-    def __init__(self, kind: type) -> None:
+    :param is_trusted: what is decoded was encoded here: types are not checked.
+    """
+
+    def __init__(self, kind: type, is_trusted: bool = False) -> None:
         self.kind = kind
         hints = typing.get_type_hints(kind)
         self.members = tuple(
-            (f.name, _member(hints[f.name]), _is_required(f))
+            (f.name, _member(hints[f.name], is_trusted), _is_required(f))
             for f in dataclasses.fields(kind)
+        )
+        self._plan = tuple(
+            (name, nested, *_checks(hints[name], nested, is_trusted), is_required)
+            for name, nested, is_required in self.members
         )
 
     def encode(self, record: Any) -> dict[str, Any]:
@@ -107,18 +115,28 @@ class RecordCodec:
     def decode(self, values: Any) -> Any:
         """Return the dataclass; unknown keys of a newer peer are dropped.
 
-        :raises ValueError: ``values`` is no dict or misses a member.
+        :raises ValueError: ``values`` is no dict, misses a member, or one has
+            a wrong type.
         """
         if not isinstance(values, dict):
             raise ValueError(f"{self.kind.__name__}: {values!r} is no object")
         found = {}
-        for name, nested, is_required in self.members:
+        for name, nested, exact, is_right, is_required in self._plan:
             if name in values:
                 value = values[name]
+                if exact is not None:
+                    if type(value) is not exact:
+                        raise self._refusal(name, value)
+                elif is_right is not None and not is_right(value):
+                    raise self._refusal(name, value)
                 found[name] = value if nested is None else nested.decode(value)
             elif is_required:
                 raise ValueError(f"{self.kind.__name__}: {name} is missing")
         return self.kind(**found)
+
+    def _refusal(self, name: str, value: Any) -> ValueError:
+        kind = type(value).__name__
+        return ValueError(f"{self.kind.__name__}: {name} has a wrong type: {kind}")
 
     def __repr__(self) -> str:
         inner = ",".join(
@@ -136,7 +154,10 @@ class _Many:
         return [self.codec.encode(v) for v in values]
 
     def decode(self, values: Any) -> tuple[Any, ...]:
-        return tuple(self.codec.decode(v) for v in values)
+        if not isinstance(values, list):
+            raise ValueError(f"{self.codec.kind.__name__}s: {values!r} is no list")
+        decode = self.codec.decode
+        return tuple([decode(v) for v in values])
 
     def __repr__(self) -> str:
         return f"[{self.codec!r}]"
@@ -162,17 +183,24 @@ def _is_required(field: "dataclasses.Field[Any]") -> bool:
     )
 
 
-def _member(hint: Any) -> Any:
+def _member(hint: Any, is_trusted: bool) -> Any:
     if dataclasses.is_dataclass(hint):
-        return RecordCodec(typing.cast(type, hint))
+        return RecordCodec(typing.cast(type, hint), is_trusted)
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         if dataclasses.is_dataclass(inner):
-            return _Many(RecordCodec(typing.cast(type, inner)))
+            return _Many(RecordCodec(typing.cast(type, inner), is_trusted))
         return _Texts()
-    if isinstance(hint, types.UnionType):
-        return None
     return None
+
+
+def _checks(
+    hint: Any, nested: Any, is_trusted: bool
+) -> tuple[type | None, shapes.Check | None]:
+    """Return the exact type and the check of a member; records check themselves."""
+    if is_trusted or isinstance(nested, RecordCodec | _Many):
+        return None, None
+    return shapes.exact_type(hint), shapes.compile_check(hint)
 
 
 class Record(fields.FieldType):
