@@ -212,6 +212,37 @@ class TestBackward(Case):
         impact = events.Impact(fault, (), True, fault.times)
         bed.faults.apply_down(events.HostMarkedDown(str(uuid.uuid4()), (impact,)))
 
+    def test_a_fault_during_our_own_reboot_is_expected(self):
+        """DR-4: only noted while the step that may reboot is under way."""
+
+        def program(order, times):
+            return ("silent", "", "") if order.action == "reboot" else None
+
+        steps = (
+            beds.step("checkpoint", "manifest", kind="checkpoint", checkpoint="cp"),
+            beds.step("reboot", "reboot", "reboot", may_reboot=True),
+            beds.step("install", "install", "restore"),
+        )
+        bed = self.bed(program)
+        campaign_id = beds.start_campaign(bed, beds.rolling_plan(1, steps=steps))
+        while not any(r["name"] == "reboot" for r in self.in_flight(bed)):
+            bed.step()
+        (rebooting,) = self.in_flight(bed)
+        self.die(bed, rebooting["host"])
+        self.assertEqual("running", bed.state())
+        hosts = {row["name"]: row for row in bed.rows(models.host)}
+        self.assertFalse(hosts[rebooting["host"]]["is_quarantined"])
+        self.assertEqual("expected", bed.journal()[-1][3])
+        (stored,) = bed.rows(models.fault)
+        self.assertEqual([campaign_id], stored["campaign_ids"])
+
+    def in_flight(self, bed):
+        return [
+            row
+            for row in bed.rows(models.step)
+            if row["state"] in ("dispatched", "running", "verifying")
+        ]
+
     def test_a_stuck_rollback_says_so_once_and_goes_on_without_the_lost(self):
         """R-2: budgets hold in a rollback too, until a person decides otherwise."""
         bed = self.bed()
