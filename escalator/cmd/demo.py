@@ -147,10 +147,14 @@ def _check_groups(story: Story, seen: demo_picture.Seen) -> None:
 
 
 def _kill(story: Story, seen: demo_picture.Seen) -> None:
-    """Kill a host that is being worked on and still carries instances."""
-    carrying = {instance.host for instance in story.vim.list_instances()}
-    candidates = sorted(seen.hosts_upgraded() & carrying) or sorted(carrying)
-    story.dead_host = candidates[0]
+    """Kill an upgraded host that carries instances, of many owners if it may be."""
+    owners: dict[str, set[str]] = {}
+    for instance in story.vim.list_instances():
+        owners.setdefault(instance.host, set()).add(instance.project_id)
+    candidates = sorted(seen.hosts_upgraded() & owners.keys()) or sorted(owners)
+    story.dead_host = max(candidates, key=lambda host: len(owners[host]))
+    for owner in story.owners:
+        owner.is_hit = owner.project_id in owners[story.dead_host]
     story.killed_at = time.time()
     fleet.fleet().kill(story.dead_host)
 

@@ -21,6 +21,7 @@ class Owner:
     :param recover: takes the ids of the instances that were lost.
     :ivar received: (time, body) of every notice, stamped first thing.
     :ivar forged: notices whose signature was wrong.
+    :ivar is_hit: an instance of the project was on the host that died.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Owner:
         self.secret = ""
         self.received: list[tuple[float, dict[str, Any]]] = []
         self.forged = 0
+        self.is_hit = False
         self.recover = recover
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), _handler_of(self)

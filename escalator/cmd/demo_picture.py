@@ -141,7 +141,8 @@ class Painter:
             if owner.faults():
                 line.append(f"  {owner.name} told ✔ ", "green")
             else:
-                line.append(f"  {owner.name} … ", "dim")
+                wait = "…" if owner.is_hit else "not concerned"
+                line.append(f"  {owner.name} {wait} ", "dim")
         return line
 
 
@@ -164,6 +165,7 @@ def version_of(host: dict[str, Any]) -> str:
 
 def summary(screen: console.Console, told: dict[str, Any], report: str) -> None:
     """Print how it ended."""
+    screen.line()
     _print_hops(screen, told)
     shown = table.Table(title="Summary", box=box.ROUNDED)
     for heading in ("host", "rack", "version before", "version after", "remark"):
