@@ -30,9 +30,7 @@ def judge(
     hosts = sorted({row["host"] for row in lost})
     if limit is None or len(hosts) <= limit:
         return None
-    resumed = signals.read_handled(connection, campaign["id"], "resume")
-    accepted_at = max((note["at"] for note in resumed), default=0.0)
-    if max(row["ended_at"] for row in lost) <= accepted_at:
+    if max(row["ended_at"] for row in lost) <= _accepted_at(connection, campaign):
         return None
     to = (
         states.CampaignState.ROLLING_BACK
@@ -42,4 +40,13 @@ def judge(
     return to, (
         f"{len(hosts)} hosts are quarantined, failure_budget allows {limit}:"
         f" {', '.join(hosts)}"
+    )
+
+
+def _accepted_at(connection: session.Connection, campaign: Row) -> float:
+    """Return when an operator last resumed the whole campaign."""
+    resumed = signals.read_handled(connection, campaign["id"], "resume")
+    return max(
+        (n["at"] for n in resumed if not {"target", "rack"} & n["arguments"].keys()),
+        default=0.0,
     )
