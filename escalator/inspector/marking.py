@@ -3,21 +3,19 @@
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import tenacity
 
 from escalator import errors
 from escalator.drivers import base
+from escalator.inspector import wishes
 
 LOG = logging.getLogger(__name__)
 
 _WORKERS = 4
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
-
-_Wish = tuple[int, bool]
-"""Its number, and whether the host is to be down."""
 
 
 class Marking:
@@ -26,7 +24,9 @@ class Marking:
     The latest wish for a host wins.  A call that ends after a newer wish came
     may have landed last, so that the newer one is carried out once more.
     What fails is owed and repeated by one thread until it succeeds: a host
-    that the VIM cannot mark keeps no worker from the others.
+    that the VIM cannot mark keeps no worker from the others.  The debt is in
+    memory only: whoever asks for a mark keeps the reason until
+    :meth:`when_settled` tells that it is done.
 
     :param timeout_s: how long a notice may wait for the VIM.
     :param pause_s: first pause between two repeats; doubles.
@@ -39,11 +39,7 @@ class Marking:
         self.timeout_s = timeout_s
         self._pause_s = pause_s
         self._pool = concurrent.futures.ThreadPoolExecutor(_WORKERS, "marking")
-        self._lock = threading.Lock()
-        self._number = 0
-        self._wishes: dict[str, _Wish] = {}
-        self._owed: set[str] = set()
-        self._is_owing = threading.Event()
+        self._wishes = wishes.Wishes()
         self._is_stopping = threading.Event()
         self._payer = threading.Thread(target=self._pay, name="marking-owed")
         self._payer.daemon = True
@@ -57,11 +53,7 @@ class Marking:
         """
         if not hosts:
             return frozenset()
-        with self._lock:
-            self._number += 1
-            wishes = dict.fromkeys(hosts, (self._number, is_down))
-            self._wishes.update(wishes)
-        future = self._pool.submit(self._grant, wishes)
+        future = self._pool.submit(self._grant, self._wishes.add(hosts, is_down))
         try:
             return future.result(timeout=self.timeout_s)
         except concurrent.futures.TimeoutError:
@@ -72,27 +64,43 @@ class Marking:
             )
             return frozenset()
 
+    def correct(self, hosts: Iterable[str], is_down: bool) -> None:
+        """Turn the opposite wish round where it is not carried out yet."""
+        opposed = self._wishes.find_opposed(hosts, is_down)
+        if opposed:
+            self.mark_later(opposed, is_down)
+
+    def mark_later(self, hosts: Collection[str], is_down: bool) -> None:
+        """Mark without waiting for it, unless it is on the way already."""
+        wanted = set(hosts) - set(self._wishes.find_opposed(hosts, not is_down))
+        self._pool.submit(self._grant, self._wishes.add(wanted, is_down))
+
+    def is_settled(self, hosts: Iterable[str]) -> bool:
+        """Tell whether the VIM has done all that is wished of these hosts."""
+        return self._wishes.is_settled(hosts)
+
+    def when_settled(self, hosts: Iterable[str], then: Callable[[], None]) -> None:
+        """Call ``then`` when what is wished of these hosts now is settled.
+
+        That is: done, unknown to the VIM, or overtaken by a newer wish.
+        """
+        self._wishes.when_settled(hosts, then)
+
     def stop(self) -> None:
         """Give up what is owed; a call under way ends by itself."""
         self._is_stopping.set()
-        self._is_owing.set()
+        self._wishes.is_owing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _grant(self, wishes: Mapping[str, _Wish]) -> frozenset[str]:
+    def _grant(self, wished: Mapping[str, wishes.Wish]) -> frozenset[str]:
         """Carry out what is still wished; return the hosts where it worked."""
-        with self._lock:
-            valid = {h: w for h, w in wishes.items() if self._wishes[h] == w}
+        begun = self._wishes.begin(wished)
         done: set[str] = set()
         unknown: set[str] = set()
         for is_down in (True, False):
-            hosts = [host for host, wish in valid.items() if wish[1] is is_down]
+            hosts = [host for host, wish in begun.items() if wish[1] is is_down]
             self._call(hosts, is_down, done, unknown)
-        with self._lock:
-            overtaken = {h for h, wish in valid.items() if self._wishes[h] != wish}
-            self._owed -= done | unknown
-            self._owed |= overtaken | (valid.keys() - done - unknown)
-            if self._owed:
-                self._is_owing.set()
+        overtaken = self._wishes.end(begun, done | unknown)
         return frozenset(done - overtaken)
 
     def _call(
@@ -132,15 +140,10 @@ class Marking:
             retry_error_callback=lambda state: None,
         )
         while not self._is_stopping.is_set():
-            self._is_owing.wait()
+            self._wishes.is_owing.wait()
             repeat(self._pay_once)
 
     def _pay_once(self) -> int:
         """Return how many hosts are still owed a mark."""
-        with self._lock:
-            wishes = {host: self._wishes[host] for host in self._owed}
-        self._grant(wishes)
-        with self._lock:
-            if not self._owed:
-                self._is_owing.clear()
-            return len(self._owed)
+        self._grant(self._wishes.find_owed())
+        return len(self._wishes.find_owed())

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
-from escalator.inspector import mapping, marking, standing
+from escalator.inspector import holding, mapping, marking, standing, watch
 
 LOG = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ class Publisher(Protocol):
 class InspectorService:
     """Takes confirmed faults, marks the hosts, publishes the impact.
 
-    A fact is acknowledged after its impact was confirmed by the broker: at
-    least once, and one that fails takes no other of its batch with it.  The
-    impact's event id follows from the fault's, so a repeat can be dropped by
-    its receivers.
+    A fact is acknowledged after its impact was confirmed by the broker and the
+    VIM has marked its hosts: at least once, and one that fails takes no other
+    of its batch with it.  The impact's event id follows from the fault's, so a
+    repeat can be dropped by its receivers.
 
-    :param listener_factory: (pool, handlers, max_batch) -> listener.
+    :param listener_factory: (pool, handlers, max_batch, is_manual) -> listener.
     """
 
     def __init__(
@@ -48,22 +48,31 @@ class InspectorService:
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
         }
-        self._listener = listener_factory(POOL, handlers, MAX_BATCH)
+        self._held = holding.Holding(self.marking, conf.bus.prefetch // 2)
+        self._listener = listener_factory(POOL, handlers, MAX_BATCH, True)
+        others = watch.Watch(self._standing, self.marking)
+        self._watcher = listener_factory(
+            watch.POOL, others.handlers(), MAX_BATCH, False
+        )
 
     def start(self) -> None:
         """Read the map first, then listen."""
         self.mapping.start()
         if not self.mapping.wait_ready(_MAP_WAIT_S):
             LOG.warning("No map yet: faults wait for it with the broker")
+        self._watcher.start()
         self._listener.start()
 
     def stop(self) -> None:
         """Take nothing new."""
         self._listener.stop()
+        self._watcher.stop()
 
     def wait(self, timeout_s: float = 10.0) -> None:
-        """Finish what is under way."""
+        """Finish what is under way; facts with a mark missing come again."""
+        self._held.give_back()
         self._listener.wait(timeout_s)
+        self._watcher.wait(timeout_s)
         self.mapping.stop()
         self.marking.stop()
 
@@ -87,7 +96,7 @@ class InspectorService:
             times["T5"] = time.time()
             self.publisher.publish(impact.down(fact, where, marked, times))
             self._tell_over(fact)
-            delivery.ack()
+            self._held.hold(delivery, impact.hosts_to_mark(fact.faults))
 
     def _tell_over(self, fact: events.FaultConfirmed) -> None:
         """Tell an end again that overtook its beginning."""
@@ -103,13 +112,13 @@ class InspectorService:
         current = [
             fault
             for delivery in deliveries
-            for fault in self._standing.note_cleared(delivery.event)
+            for fault in self._standing.end(delivery.event)
         ]
         restored = self.marking.mark(impact.hosts_to_mark(current), False)
         still_down = frozenset(impact.hosts_to_mark(_faults(deliveries))) - restored
         for delivery in deliveries:
             self._tell_up(delivery.event, still_down)
-            delivery.ack()
+            self._held.hold(delivery, impact.hosts_to_mark(delivery.event.faults))
 
     def _tell_up(self, fact: events.FaultCleared, still_down: frozenset[str]) -> None:
         times = {"T5": time.time()}

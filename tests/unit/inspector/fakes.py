@@ -12,6 +12,7 @@ from escalator.domain import events
 from escalator.drivers import base
 
 PATIENCE_S = 10.0
+PREFETCH = 10
 
 
 class FakeVim(base.Vim):
@@ -106,9 +107,15 @@ class FakeDelivery:
 
     event: Any
     acks: int = 0
+    returns: int = 0
+    acked: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def ack(self) -> None:
         self.acks += 1
+        self.acked.set()
+
+    def requeue(self) -> None:
+        self.returns += 1
 
 
 def confirmed(*faults: events.Fault) -> FakeDelivery:
@@ -136,8 +143,13 @@ class FakeListener:
     """Stands for the bus: a test hands the deliveries over itself."""
 
     def __init__(
-        self, pool: str, handlers: Mapping[type, Callable[..., None]], max_batch: int
+        self,
+        pool: str,
+        handlers: Mapping[type, Callable[..., None]],
+        max_batch: int,
+        is_manual: bool,
     ) -> None:
+        self.is_manual = is_manual
         self.pool = pool
         self.handlers = handlers
         self.max_batch = max_batch
@@ -158,7 +170,8 @@ class FakeListener:
 
 def conf(mark_down_timeout_s: float = PATIENCE_S) -> Any:
     return types.SimpleNamespace(
+        bus=types.SimpleNamespace(prefetch=PREFETCH),
         inspector=types.SimpleNamespace(
             map_interval_s=0.01, mark_down_timeout_s=mark_down_timeout_s
-        )
+        ),
     )

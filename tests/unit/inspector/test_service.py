@@ -4,6 +4,7 @@ import unittest
 from typing import Any
 
 from escalator import errors
+from escalator.bus import topology
 from escalator.domain import events
 from escalator.inspector import service
 from tests.unit.inspector import fakes
@@ -34,7 +35,7 @@ class Case(unittest.TestCase):
         )
         self.addCleanup(self.service.wait)
         self.service.mapping.refresh()
-        (self.listener,) = made
+        self.listener, self.watcher = made
 
     def told(self) -> list[Any]:
         return self.publisher.published
@@ -138,13 +139,16 @@ class TestSlowVim(Case):
         """DR-2: is_marked_down is False; the VIM is asked until it is done."""
         gate = self.vim.hold(True)
         self.addCleanup(gate.set)
-        self.listener.hand_over(fakes.confirmed(fakes.fault("a")))
+        delivery = fakes.confirmed(fakes.fault("a"))
+        self.listener.hand_over(delivery)
         (impact,) = self.told()[0].impacts
         self.assertFalse(impact.is_marked_down)
+        self.assertEqual(0, delivery.acks)
         self.assertEqual(2, len(impact.instances))
         self.assertEqual({"T2", "T3", "T4", "T5"}, impact.times.keys() - {"T0", "T1"})
         gate.set()
         self.assertTrue(self.vim.wait_for(lambda: self.vim.down == {"a"}))
+        self.assertTrue(delivery.acked.wait(fakes.PATIENCE_S))
 
     def test_a_mark_that_cannot_be_undone_in_time_is_told_as_standing(self) -> None:
         """DR-2 on the way back: nobody hears "up" of what the VIM shows down."""
@@ -201,6 +205,19 @@ class TestCleared(Case):
         self.assertEqual(end.event.cleared_at, again.cleared_at)
         self.assertNotEqual(first.event_id, again.event_id)
 
+    def test_one_of_two_faults_that_ends_leaves_the_host_down(self) -> None:
+        """DR-10: nobody hears "up" of a host that another fault takes down."""
+        host, link = fakes.fault("a"), fakes.fault("a", "link.down")
+        self.listener.hand_over(fakes.confirmed(host), fakes.confirmed(link))
+        for other in ("agent.silent", "service.failed"):
+            self.listener.hand_over(fakes.confirmed(fakes.fault("a", other)))
+            self.listener.hand_over(fakes.cleared(fakes.fault("a", other)))
+        self.listener.hand_over(fakes.cleared(host))
+        self.assertEqual({"a"}, self.vim.down)
+        self.assertTrue(self.told()[-1].impacts[0].is_marked_down)
+        self.listener.hand_over(fakes.cleared(link))
+        self.assertEqual(set(), self.vim.down)
+
     def test_an_end_that_comes_after_the_next_fault_marks_nothing(self) -> None:
         first, second = fakes.fault("a", at=100.0), fakes.fault("a", at=300.0)
         self.listener.hand_over(fakes.confirmed(first))
@@ -217,6 +234,12 @@ class TestLife(Case):
             {events.FaultConfirmed, events.FaultCleared}, set(self.listener.handlers)
         )
         self.assertGreater(self.listener.max_batch, 1)
+        self.assertTrue(self.listener.is_manual)
+
+    def test_it_watches_what_others_take_in_a_queue_of_its_own(self) -> None:
+        self.assertNotIn(self.watcher.pool, topology.POOLS["fault"])
+        self.assertEqual(set(self.listener.handlers), set(self.watcher.handlers))
+        self.assertFalse(self.watcher.is_manual)
 
     def test_the_map_is_there_before_the_first_fact(self) -> None:
         self.service.mapping.where = {}

@@ -45,6 +45,24 @@ class TestStanding(unittest.TestCase):
         end = fakes.cleared(self.first, at=200.0).event
         self.assertEqual([self.first], self.standing.note_cleared(end))
 
+    def test_the_last_of_two_faults_frees_the_host(self) -> None:
+        """DR-10: whichever of the two ends first."""
+        link = fakes.fault("a", "link.down", at=150.0)
+        for order in ((self.first, link), (link, self.first)):
+            known = standing.Standing()
+            known.note_raised([self.first, link])
+            ends = [fakes.cleared(fault, at=200.0).event for fault in order]
+            self.assertEqual([], known.note_cleared(ends[0]))
+            self.assertEqual([order[1]], known.note_cleared(ends[1]))
+
+    def test_a_host_that_was_put_off_is_taken_once(self) -> None:
+        link = fakes.fault("a", "link.down")
+        self.standing.note_raised([self.first, link])
+        self.standing.end(fakes.cleared(self.first).event)
+        self.standing.note_cleared(fakes.cleared(link).event)
+        self.assertEqual(["a"], self.standing.take_put_off(["a"]))
+        self.assertEqual([], self.standing.take_put_off(["a"]))
+
     def test_the_memory_is_bounded(self) -> None:
         fault = fakes.fault("a")
         self.standing.note_cleared(fakes.cleared(fault).event)
