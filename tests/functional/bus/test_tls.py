@@ -33,7 +33,7 @@ class Tls(unittest.TestCase):
         cls.addClassCleanup(cls.broker.stop)
 
     def secure_conf(self, authority: str) -> Any:
-        conf = helpers.make_conf(self.broker.url, publish_timeout_s=3.0)
+        conf = helpers.make_conf(self.broker.url, publish_timeout_s=10.0)
         conf.set_override("ssl", True, transport.RABBIT_GROUP)
         conf.set_override(
             "ssl_ca_file", str(self.directory / authority), transport.RABBIT_GROUP
@@ -75,7 +75,7 @@ class SeveralBrokers(unittest.TestCase):
         login = f"{broker.user}:{broker.password}"
         away = f"{login}@127.0.0.1:{ports.free_port()}"
         conf = helpers.make_conf(
-            f"rabbit://{away},{login}@127.0.0.1:{broker.port}/", publish_timeout_s=3.0
+            f"rabbit://{away},{login}@127.0.0.1:{broker.port}/", publish_timeout_s=10.0
         )
         inbox = helpers.Inbox()
         listener = bus.EventListener(conf, "inspector", {events.FaultConfirmed: inbox})
