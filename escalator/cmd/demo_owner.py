@@ -4,21 +4,23 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from escalator.domain import webhook
 
 TIMESTAMP = "X-Escalator-Timestamp"
 SIGNATURE = "X-Escalator-Signature"
+RECOVER_EVERY_S = 0.5
 
 
 class Owner:
     """A webhook consumer of one project.
 
-    Recreates what it lost on other hosts (Doctor's step 10).
+    Recreates what it lost on other hosts (Doctor's step 10), and tries again
+    where nothing fits yet: hosts that are being upgraded take nothing.
 
-    :param recover: takes the ids of the instances that were lost.
+    :param recover: takes ids of lost instances, returns those it recreated.
     :ivar received: (time, body) of every notice, stamped first thing.
     :ivar forged: notices whose signature was wrong.
     :ivar is_hit: an instance of the project was on the host that died.
@@ -28,7 +30,7 @@ class Owner:
         self,
         name: str,
         project_id: str,
-        recover: Callable[[list[str]], object],
+        recover: Callable[[list[str]], Collection[str]],
     ) -> None:
         self.name = name
         self.project_id = project_id
@@ -38,6 +40,7 @@ class Owner:
         self.forged = 0
         self.is_hit = False
         self.recover = recover
+        self._stopping = threading.Event()
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), _handler_of(self)
         )
@@ -56,6 +59,7 @@ class Owner:
 
     def stop(self) -> None:
         """End."""
+        self._stopping.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -68,18 +72,18 @@ class Owner:
         body = json.loads(raw)
         self.received.append((at, body))
         if body.get("event") == "host.down":
-            lost = [i for fault in body["faults"] for i in fault["instances"]]
-            self.recover(
-                [each["id"] if isinstance(each, dict) else each for each in lost]
-            )
+            lost = {i["id"] for fault in body["faults"] for i in fault["instances"]}
+            threading.Thread(target=self._recover, args=(lost,), daemon=True).start()
+
+    def _recover(self, lost: set[str]) -> None:
+        left = set(lost)
+        while left and not self._stopping.is_set():
+            left -= set(self.recover(sorted(left)))
+            self._stopping.wait(RECOVER_EVERY_S)
 
     def faults(self) -> list[tuple[float, dict[str, Any]]]:
         """Return the notices of faults."""
         return [(at, body) for at, body in self.received if body.get("faults")]
-
-
-def _id_of(instance: Any) -> str:
-    return str(instance["id"] if isinstance(instance, dict) else instance)
 
 
 def _handler_of(owner: Owner) -> type[http.server.BaseHTTPRequestHandler]:
