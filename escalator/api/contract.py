@@ -19,7 +19,7 @@ from escalator.objects.host import Host
 
 Schema = Mapping[str, Any]
 
-SERVICE_TYPE = "upgrade-orchestration"
+SERVICE_TYPE = "upgrade"
 """Type in the Keystone catalogue; also names the microversion header."""
 
 VERSIONS = ("1.0",)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from openstack import proxy
 from osc_lib import exceptions
 
-SERVICE_TYPE = "upgrade-orchestration"
+SERVICE_TYPE = "upgrade"
 PAGE = 1000
 
 Row = dict[str, Any]
