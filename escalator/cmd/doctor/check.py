@@ -17,7 +17,7 @@ import yaml
 from rich import console, markup, table
 
 from escalator import errors
-from escalator.cmd.doctor import answering, files, scene
+from escalator.cmd.doctor import answering, files, scene, servers
 from escalator.domain import doctor
 
 ERROR_STATUS = 255
@@ -124,7 +124,7 @@ class Check:
         with contextlib.closing(connection):
             try:
                 found = _alarms(connection)
-            except scene.REFUSALS as error:
+            except servers.REFUSALS as error:
                 yield doctor.Finding(
                     "alarms",
                     doctor.Grade.FAILURE,

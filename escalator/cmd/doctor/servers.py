@@ -46,7 +46,7 @@ class Servers:
             "networks": self._networks(),
             **({"host": host} if host else {}),
         }
-        in_project = self.admin.connect_as_project(project_id)
+        in_project = self.admin.connect_as(project_id=project_id)
         try:
             made = in_project.compute.post(
                 "/servers", json={"server": body}, microversion=PINNED_HOST
