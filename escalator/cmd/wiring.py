@@ -38,6 +38,7 @@ from escalator.domain import reading
 from escalator.drivers import base as drivers
 from escalator.drivers import fleet, loader
 from escalator.drivers.sink import webhook
+from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
@@ -189,7 +190,8 @@ def conductor(
         lambda: late[0].wake(),
     )
     looked = execution.Execution(engine)
-    stock = inventory.Inventory(engine, make_vim(conf))
+    facts = supplement.Supplement(conf.vim.host_facts)
+    stock = inventory.Inventory(engine, make_vim(conf), facts.apply)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),
@@ -375,6 +377,8 @@ def check(conf: Any, name: str) -> None:
         notifier_settings.webhook_options(conf)
     if name in ("conductor", "inspector"):
         loader.load_class("escalator.vim", conf.vim.driver)
+    if name == "conductor":
+        supplement.Supplement(conf.vim.host_facts)
     if name == "monitor":
         loader.load_class("escalator.probe", conf.monitor.probe)
     if name == "agent":

@@ -15,7 +15,7 @@ CAPACITY = 1000
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255}
 _TEXT = {"type": "string", "maxLength": 255}
 _NAMES = {"type": "array", "items": _NAME}
-_HOST = {
+HOST_FACTS: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": _NAME,
@@ -25,10 +25,16 @@ _HOST = {
         "availability_zone": _TEXT,
         "tags": _NAMES,
         "groups": _NAMES,
-        "capacity": {"type": "integer", "minimum": 0},
     },
     "required": ["name"],
     "additionalProperties": False,
+}
+"""Schema of what a file may say of a host: the fields of ``base.VimHost``."""
+
+_CAPACITY = {"type": "integer", "minimum": 0}
+_HOST = {
+    **HOST_FACTS,
+    "properties": {**HOST_FACTS["properties"], "capacity": _CAPACITY},
 }
 _INSTANCE = {
     "type": "object",
