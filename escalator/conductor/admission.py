@@ -17,6 +17,8 @@ from escalator.domain import plan as plans
 
 Row = Mapping[str, Any]
 
+CLOSED = "waits: admission is closed by an operator"
+
 _OPEN = frozenset(
     {
         states.SlotState.ACTIVE.value,
@@ -60,8 +62,9 @@ class Situation:
         slots = self.slots.get(procedure.id, {})
         counts: dict[str, int] = {}
         for row in slots.values():
-            counts[row["state"]] = counts.get(row["state"], 0) + 1
-        waiting = [t for t in self.selected(procedure) if t.name not in slots]
+            if row["state"] != states.SlotState.REVERTED:
+                counts[row["state"]] = counts.get(row["state"], 0) + 1
+        waiting = [t for t in self.selected(procedure) if is_waiting(t, slots)]
         return rules.Progress(counts, len(waiting))
 
     def selected(self, procedure: plans.Procedure) -> list[plans.Target]:
@@ -84,14 +87,14 @@ class Situation:
 def choose(
     campaign: Row, procedure: plans.Procedure, situation: Situation
 ) -> list[tuple[plans.Target, str]]:
-    """Return targets without a slot with the reason to wait, "" to open."""
+    """Return targets not begun or reverted with the reason to wait, "" to open."""
     slots = situation.slots.get(procedure.id, {})
     selected = situation.selected(procedure)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
-        if target.name in slots:
+        if not is_waiting(target, slots):
             continue
         reason = _closed(campaign, target)
         if not reason and room <= 0:
@@ -107,7 +110,7 @@ def choose(
 
 
 def explain(campaign: Row, situation: Situation) -> list[Wait]:
-    """Return every target without a slot, and what it waits for (pure)."""
+    """Return every target not begun or reverted, and what it waits for (pure)."""
     waits: list[Wait] = []
     following = {
         each.id
@@ -127,9 +130,18 @@ def explain(campaign: Row, situation: Situation) -> list[Wait]:
         waits += [
             Wait(target.name, procedure.id, "waits: an earlier procedure")
             for target in situation.selected(procedure)
-            if target.name not in slots
+            if is_waiting(target, slots)
         ]
     return waits
+
+
+def is_waiting(target: plans.Target, slots: Mapping[str, Row]) -> bool:
+    """Say whether a procedure has yet to begin a target, or to begin it again.
+
+    :param slots: host -> slot row, of the procedure.
+    """
+    row = slots.get(target.name)
+    return row is None or row["state"] == states.SlotState.REVERTED
 
 
 class Admission:
@@ -175,6 +187,7 @@ class Admission:
         waits: list[Wait] = []
         ordinal = sum(len(each) for each in situation.slots.values())
         opened: list[dict[str, Any]] = []
+        again: list[dict[str, Any]] = []
         for procedure in ordering.next_procedures(
             situation.plan.procedures, situation.done()
         ):
@@ -182,13 +195,40 @@ class Admission:
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
-                row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
-                row["opened_at"] = batch.now
-                situation.slots.setdefault(procedure.id, {})[target.name] = row
-                opened.append(row)
-                ordinal += 1
+                slots = situation.slots.setdefault(procedure.id, {})
+                if target.name in slots:
+                    row = {**slots[target.name], "state": "active", "ended_at": None}
+                    again.append(row)
+                else:
+                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row["opened_at"] = batch.now
+                    opened.append(row)
+                    ordinal += 1
+                slots[target.name] = row
         self._store(connection, batch, campaign, situation, opened)
+        self._reopen(connection, batch, situation, again)
         return waits
+
+    def _reopen(
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        situation: Situation,
+        again: Sequence[Row],
+    ) -> None:
+        """Run slots again that a rollback of their procedure undid."""
+        if not again:
+            return
+        targets = {target.name: target for target in situation.targets}
+        views, rows = work.read_views(connection, [row["id"] for row in again])
+        carrier = engines.Carrier(connection, batch, situation.plan, rows)
+        for row in again:
+            own = row["campaign_id"]
+            procedure = situation.plan.procedure(row["procedure"])
+            tokens.occupy_hosts(connection, own, [row["host"]])
+            holds = token_rows(situation.plan, procedure, targets[row["host"]], row)
+            tokens.take_tokens(connection, holds)
+            carrier.rerun(own, views[row["id"]])
 
     def _store(
         self,
@@ -264,7 +304,9 @@ def _is_sound(target: plans.Target) -> bool:
 def _closed(campaign: Row, target: plans.Target) -> str:
     """Return why a target cannot be begun at all, or ""."""
     if not engines.is_open_to(campaign, target.name, target.rack):
-        return "waits: admission is closed by an operator"
+        return CLOSED
+    if target.is_quarantined:
+        return "waits: the host is quarantined"
     if not target.is_up:
         return "waits: the host is down or another campaign works on it"
     if not target.has_agent:

@@ -53,7 +53,7 @@ class Batch:
             change["retries"] = known["retries"] + 1
         if move.to is states.StepState.READY:
             change["ready_at"] = self.now + move.delay_s
-        elif move.to not in states.IN_FLIGHT:
+        elif move.to not in states.IN_FLIGHT and move.to is not states.StepState.HELD:
             change["ended_at"] = self.now
         self._journal_step(known, move)
         return {**known, **change}
@@ -116,8 +116,8 @@ class Batch:
         state = states.SlotState(change.get("state", state))
         states.check_move("slot", states.SLOT_MOVES, state, to)
         change.update(state=to.value, reason=reason)
+        change["ended_at"] = self.now if to in _ENDED else None
         if to in _ENDED:
-            change["ended_at"] = self.now
             self.freed.append(slot_id)
         self.journal(
             campaign_id,

@@ -6,6 +6,7 @@ Source: architecture section 3; P-4c.
 from collections.abc import Mapping
 from typing import Any
 
+from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
@@ -43,11 +44,18 @@ class Continuing:
         )
         for row in due:
             view = views[row["slot_id"]]
-            if engines.is_open_to(campaign, view.host) and view.state in _LIVE:
+            if view.state not in _LIVE:
+                continue
+            if self._is_open(carrier, campaign, view.host):
                 _order(carrier, view, row["id"])
+            else:
+                carrier.hold(carrier.rows[row["id"]], admissions.CLOSED)
         for slot_id in undone:
-            if engines.is_open_to(campaign, views[slot_id].host):
+            if self._is_open(carrier, campaign, views[slot_id].host):
                 carrier.rerun(campaign["id"], views[slot_id])
+
+    def _is_open(self, carrier: engines.Carrier, campaign: Row, host: str) -> bool:
+        return engines.is_open_to(campaign, host, carrier.standing(host).rack)
 
     def _due(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -101,13 +109,9 @@ class Continuing:
 
 def _order(carrier: engines.Carrier, view: rules.SlotView, step_id: str) -> None:
     step = view.step(step_id)
-    row = carrier.rows[step_id]
-    carrier.batch.move_step(
-        row, rules.Move(step_id, states.StepState.DISPATCHED, is_order=True)
-    )
     if step.undo_of and carrier.rows[step.undo_of]["state"] != "reverting":
         carrier.batch.move_step(
             carrier.rows[step.undo_of],
             rules.Move(step.undo_of, states.StepState.REVERTING),
         )
-    carrier.order(view, row)
+    carrier.dispatch(view, carrier.rows[step_id])

@@ -7,18 +7,15 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
-from escalator.conductor import orders
+from escalator.conductor import orders, quarantining, undoing
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, plan, rollback, states
+from escalator.domain import events, plan, states
 from escalator.objects import fields
 
 Row = Mapping[str, Any]
 
 PLAN_CODEC = fields.RecordCodec(plan.Plan, is_trusted=True)
-
-_UNDO_SEQ = 1000
-"""Undo rows of round n are numbered from n times this; files have fewer steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +153,7 @@ class Carrier:
         self.batch = batch
         self.plan = made
         self.rows = dict(rows)
+        self._standings: dict[str, tokens.Standing] = {}
 
     def carry_out(
         self, campaign_id: str, slot: rules.SlotView, decision: rules.Decision
@@ -170,15 +168,47 @@ class Carrier:
         if decision.is_rerun_due:
             self.rerun(campaign_id, slot)
         if decision.is_quarantine:
-            self.quarantine(slot, decision.reason)
+            quarantining.give_up(
+                self.connection, self.batch, campaign_id, slot.host, decision.reason
+            )
         if decision.escalation is not None:
             self.batch.signals.append((campaign_id, decision.escalation))
 
     def _move(self, slot: rules.SlotView, move: rules.Move) -> None:
         row = self.rows[move.step_id]
-        self.batch.move_step(row, move)
         if move.is_order:
-            self.order(slot, row, move.is_resumed)
+            self.dispatch(slot, row, move.is_resumed)
+        else:
+            self.batch.move_step(row, move)
+
+    def dispatch(
+        self, slot: rules.SlotView, row: Row, is_resumed: bool = False
+    ) -> None:
+        """Order a step, or hold it while its host is not in the inventory."""
+        if self.standing(slot.host).is_listed:
+            self.batch.move_step(
+                row, rules.Move(row["id"], states.StepState.DISPATCHED)
+            )
+            self.order(slot, row, is_resumed)
+        else:
+            self.hold(row, "waits: the host left the inventory")
+
+    def hold(self, row: Row, reason: str) -> None:
+        """Let a step wait for its host, or for admission; idempotent."""
+        known = self.batch.steps.get(row["id"], {}).get("state", row["state"])
+        if known not in ("ready", "held"):
+            self.batch.move_step(row, rules.Move(row["id"], states.StepState.READY))
+        if known != "held":
+            self.batch.move_step(
+                row, rules.Move(row["id"], states.StepState.HELD, reason)
+            )
+
+    def standing(self, host: str) -> tokens.Standing:
+        """Return how a host stands in the inventory at this moment."""
+        if host not in self._standings:
+            names = {host, *(row["host"] for row in self.rows.values())}
+            self._standings = tokens.read_standings(self.connection, names)
+        return self._standings[host]
 
     def order(self, slot: rules.SlotView, row: Row, is_resumed: bool = False) -> None:
         """Claim a step that was just moved, and owe its order to the agent."""
@@ -202,10 +232,11 @@ class Carrier:
         self, campaign_id: str, slot: rules.SlotView, slot_state: states.SlotState
     ) -> None:
         """Write the undo of a slot from its journal and order its first step."""
-        rows = self._undo_rows(slot)
+        procedure = self.plan.procedure(slot.procedure)
+        rows = undoing.rows_of(self.connection, self.batch, procedure, slot, self.rows)
         if not rows:
-            undoing = dataclasses.replace(slot, state=slot_state)
-            self.carry_out(campaign_id, slot, rules.finish_undo(undoing, (), False))
+            slot = dataclasses.replace(slot, state=slot_state)
+            self.carry_out(campaign_id, slot, rules.finish_undo(slot, (), False))
             return
         for row in rows:
             self.batch.new_steps.append(row)
@@ -216,51 +247,17 @@ class Carrier:
         self.batch.move_step(
             undone, rules.Move(undone["id"], states.StepState.REVERTING)
         )
-        self.batch.move_step(
-            first, rules.Move(first["id"], states.StepState.DISPATCHED)
-        )
-        self.order(slot, first)
-
-    def _undo_rows(self, slot: rules.SlotView) -> list[dict[str, Any]]:
-        procedure = self.plan.procedure(slot.procedure)
-        specs = {step.id: step for step in procedure.steps}
-        undoable = {
-            step.id
-            for step in slot.steps
-            if step.intent == "run" and step.is_mutating and specs[step.name].undo
-        }
-        lines = [
-            rollback.Line(row["seq"], row["slot_id"], row["object_id"], row["to_state"])
-            for row in work.step_lines(self.connection, [slot.id])
-        ]
-        top = max((line.seq for line in lines), default=0)
-        lines += [
-            rollback.Line(top + at, slot.id, line["object_id"], line["to_state"])
-            for at, line in enumerate(self.batch.lines, start=1)
-            if line["slot_id"] == slot.id and line["intent"] == "run"
-        ]
-        rounds = sum(1 for step in slot.steps if step.intent == "revert") + 1
-        start = rounds * _UNDO_SEQ
-        undo = rollback.steps_to_undo(lines, undoable)
-        return [
-            batches.undo_row(
-                specs[self.rows[step_id]["name"]],
-                self.rows[step_id],
-                start + at,
-                self.batch.now,
-            )
-            for at, step_id in enumerate(undo)
-        ]
+        self.dispatch(slot, first)
 
     def rerun(self, campaign_id: str, slot: rules.SlotView) -> None:
-        """Run an undone slot again from its first step."""
+        """Run an undone or reverted slot again from its first step."""
         first: Row | None = None
         for step in slot.steps:
             if step.intent != "run":
                 continue
             row = self.rows[step.id]
             state = self.batch.steps.get(step.id, {}).get("state", row["state"])
-            if state not in ("reverted", "blocked"):
+            if state not in ("reverted", "blocked", "superseded"):
                 self.batch.move_step(
                     row, rules.Move(step.id, states.StepState.REVERTED, "runs again")
                 )
@@ -268,47 +265,23 @@ class Carrier:
                 self.batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
             self.batch.steps.setdefault(step.id, {})["retries"] = 0
             first = first or row
-        self.batch.slots.setdefault(slot.id, {})["compensations"] = (
-            slot.compensations + 1
-        )
+        is_undone = slot.state is not states.SlotState.REVERTED
+        times = slot.compensations + 1 if is_undone else 0
+        change = self.batch.slots.setdefault(slot.id, {})
+        change["compensations"] = times
         self.batch.move_slot(
-            dataclasses.replace(slot, state=states.SlotState.UNDONE),
+            dataclasses.replace(slot, state=states.SlotState.UNDONE)
+            if is_undone
+            else slot,
             states.SlotState.ACTIVE,
             campaign_id,
-            f"run again after compensation {slot.compensations + 1}",
+            f"run again after compensation {times}" if is_undone else "run again",
         )
         if first is not None:
             self._move(
                 slot,
                 rules.Move(first["id"], states.StepState.DISPATCHED, is_order=True),
             )
-
-    def quarantine(self, slot: rules.SlotView, reason: str) -> None:
-        """End every open step of a slot and keep its host out."""
-        for step in slot.steps:
-            row = self.rows[step.id]
-            state = states.StepState(
-                str(self.batch.steps.get(step.id, {}).get("state", row["state"]))
-            )
-            if states.StepState.QUARANTINED in states.STEP_MOVES[state] and (
-                state not in _SETTLED
-            ):
-                self.batch.move_step(
-                    row, rules.Move(step.id, states.StepState.QUARANTINED, reason)
-                )
-        tokens.quarantine(self.connection, slot.host, reason)
-
-
-_SETTLED = frozenset(
-    {
-        states.StepState.DONE,
-        states.StepState.FAILED,
-        states.StepState.REVERTED,
-        states.StepState.SUPERSEDED,
-        states.StepState.SKIPPED,
-        states.StepState.REVERT_FAILED,
-    }
-)
 
 
 def is_open_to(campaign: Row, host: str, rack: str = "") -> bool:

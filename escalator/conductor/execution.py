@@ -125,7 +125,8 @@ class Execution:
         broken = failure_budget.judge(connection, campaign, situation)
         if broken is not None:
             to, reason = broken
-            self.engine.move_campaign(connection, batch, campaign, to, reason)
+            whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
+            self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return
         self.admission.admit(connection, batch, campaign, situation)
         procedures = {each.id for each in situation.plan.procedures}
@@ -150,22 +151,22 @@ class Execution:
         moved = self.engine.move_campaign(
             connection, batch, campaign, State.COMMITTED, "all targets are done"
         )
-        self._release(connection, moved)
+        self.release(connection, moved)
 
     def _unwind(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
         self.continuing.go_back(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
-        self.unwinding.go_on(connection, batch, campaign, situation)
-        self._release(connection, campaign)
+        campaign = self.unwinding.go_on(connection, batch, campaign, situation)
+        self.release(connection, campaign)
 
-    def _release(self, connection: session.Connection, campaign: Row) -> None:
-        """Let go of hosts whose slots have ended."""
-        over = [
-            row["host"]
-            for row in work.read_slots(connection, campaign["id"])
-            if row["ended_at"] is not None
-        ]
+    def release(self, connection: session.Connection, campaign: Row) -> None:
+        """Let go of hosts that the campaign will not touch any more."""
+        is_over = State(campaign["state"]) in states.ENDED
+        left = ("reverted", "quarantined", *(("done",) if is_over else ()))
+        slots = work.read_slots(connection, campaign["id"])
+        kept = {row["host"] for row in slots if row["state"] not in left}
+        over = {row["host"] for row in slots} - kept
         if over:
-            tokens.release_hosts(connection, campaign["id"], over)
+            tokens.release_hosts(connection, campaign["id"], sorted(over))

@@ -33,6 +33,13 @@ class Explaining:
                 waits = unwinding.explain(connection, situation)
             else:
                 waits = admissions.explain(campaign, situation)
+        told = {(each["host"], each["procedure"]) for each in open_steps}
+        told |= {(wait.host, wait.procedure) for wait in waits}
+        waits += [
+            each
+            for each in _stopped(situation)
+            if (each.host, each.procedure) not in told
+        ]
         return [
             {
                 "host": row["host"],
@@ -52,3 +59,22 @@ class Explaining:
             }
             for wait in waits
         ]
+
+
+_STOPPED = {
+    states.SlotState.UNDONE: "waits: undone, and to be run again",
+    states.SlotState.FAILED: "waits: failed",
+    states.SlotState.UNDO_FAILED: "waits: undo failed",
+}
+
+
+def _stopped(situation: admissions.Situation) -> list[admissions.Wait]:
+    """Return slots that stand still between two steps."""
+    return [
+        admissions.Wait(
+            row["host"], procedure, f"{_STOPPED[row['state']]}: {row['reason']}"
+        )
+        for procedure, slots in situation.slots.items()
+        for row in slots.values()
+        if row["state"] in _STOPPED
+    ]

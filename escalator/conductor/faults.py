@@ -9,9 +9,10 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import quarantining
 from escalator.db import facts, session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, impact, selector, states
+from escalator.domain import events, impact, plan, selector, states
 
 LOG = logging.getLogger(__name__)
 
@@ -104,15 +105,8 @@ class Faults:
                 host=fault.host,
             )
             return True
-        carrier = engines.Carrier(connection, batch, made, rows)
         reason = f"{fault.host}: {fault.fault_type}"
-        for view in views.values():
-            if states.SlotState.QUARANTINED in states.SLOT_MOVES[view.state]:
-                batch.move_slot(
-                    view, states.SlotState.QUARANTINED, campaign["id"], reason
-                )
-                carrier.quarantine(view, reason)
-        tokens.quarantine(connection, fault.host, reason)
+        quarantining.give_up(connection, batch, campaign["id"], fault.host, reason)
         batch.journal(
             campaign["id"],
             "fault",
@@ -123,12 +117,8 @@ class Faults:
             host=fault.host,
         )
         if made.on_fault.do != "ignore":
-            batch.signals.append(
-                (
-                    campaign["id"],
-                    rules.Escalation(made.on_fault.do, made.on_fault.scope, "", reason),
-                )
-            )
+            asked = _escalation(made.on_fault, views.values(), reason)
+            batch.signals.append((campaign["id"], asked))
         return True
 
     @session.retry_on_conflict
@@ -152,6 +142,19 @@ class Faults:
             now = self.engine.database.now(connection)
             for each in settled:
                 facts.settle_notice(connection, each, now)
+
+
+def _escalation(
+    policy: plan.FaultPolicy, slots: Iterable[rules.SlotView], reason: str
+) -> rules.Escalation:
+    """Say what the campaign is asked for.
+
+    A host that no single procedure was at work on concerns the whole campaign.
+    """
+    busy = {s.procedure for s in slots if s.state is not states.SlotState.DONE}
+    if policy.scope == "procedure" and len(busy) == 1:
+        return rules.Escalation(policy.do, "procedure", busy.pop(), reason)
+    return rules.Escalation(policy.do, "campaign", "", reason)
 
 
 def _is_expected(row: Row, now: float) -> bool:

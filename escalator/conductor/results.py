@@ -83,7 +83,7 @@ class Results:
             slot,
             report,
             () if is_unwinding else procedure.ladder,
-            engines.is_open_to(campaign, slot.host),
+            engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:

@@ -163,6 +163,7 @@ class Steering:
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
         self._move(wish, State.CANCELLED, "cancelled by an operator")
+        self.execution.release(wish.connection, wish.campaign)
 
 
 def _check_lost(wish: Wish, names: list[str]) -> None:

@@ -36,8 +36,8 @@ class Unwinding:
         batch: batches.Batch,
         campaign: Row,
         situation: admissions.Situation,
-    ) -> list[admissions.Wait]:
-        """Undo every slot that may be undone now; return who waits, and why.
+    ) -> Row:
+        """Undo every slot that may be undone now; return the campaign's row.
 
         Ends the rollback when nothing is left.
         """
@@ -46,8 +46,9 @@ class Unwinding:
         todo = {i: r for i, r in rows.items() if r["state"] in _TO_UNDO}
         busy = [r for r in rows.values() if r["state"] in _UNDER_WAY]
         if not todo and not busy:
-            self._end(connection, batch, campaign, situation, list(rows.values()))
-            return []
+            return self._end(
+                connection, batch, campaign, situation, list(rows.values())
+            )
         top = max(levels[row["procedure"]] for row in [*todo.values(), *busy])
         lines = self._lines(connection, todo)
         order = rollback.slots_to_undo(
@@ -64,7 +65,7 @@ class Unwinding:
                 waits.append(admissions.Wait(row["host"], row["procedure"], reason))
         if waits and not busy and not batch.messages:
             self._tell_stuck(connection, batch, campaign, waits[0])
-        return waits
+        return campaign
 
     def _tell_stuck(
         self,
@@ -143,7 +144,7 @@ class Unwinding:
         campaign: Row,
         situation: admissions.Situation,
         rows: list[Row],
-    ) -> None:
+    ) -> Row:
         is_partial = (
             campaign["rollback_scope"] == "procedure"
             and len([p for p, s in situation.slots.items() if s]) > 1
@@ -152,7 +153,7 @@ class Unwinding:
             [states.SlotState(row["state"]) for row in rows], is_partial
         )
         trigger = work.last_move_reason(connection, campaign["id"], campaign["state"])
-        self.engine.move_campaign(
+        return self.engine.move_campaign(
             connection, batch, campaign, state, f"{reason}; {trigger}"
         )
 

@@ -1,7 +1,7 @@
 """Tokens of budgets, and the hosts they are taken for."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -87,6 +87,22 @@ def read_host(connection: sa.Connection, name: str) -> Row | None:
         models.host.c.name == name, models.host.c.is_listed
     )
     return fetching.first(connection, query.with_for_update())
+
+
+class Standing(NamedTuple):
+    """What decides whether a host may get an order at all."""
+
+    rack: str
+    is_listed: bool
+
+
+def read_standings(
+    connection: sa.Connection, names: Collection[str]
+) -> dict[str, Standing]:
+    """Return host name -> how it stands in the inventory."""
+    host = models.host.c
+    query = sa.select(host.name, host.rack, host.is_listed).where(host.name.in_(names))
+    return {row[0]: Standing(row[1], row[2]) for row in connection.execute(query)}
 
 
 def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row]:

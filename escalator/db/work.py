@@ -260,7 +260,7 @@ def ready_steps(
     now: float,
     limit: int,
 ) -> list[Row]:
-    """Lock up to ``limit`` steps of open slots whose turn it is."""
+    """Lock up to ``limit`` steps of open slots whose turn it is, held ones last."""
     query = (
         sa.select(models.step.c.id, models.step.c.slot_id)
         .where(
@@ -268,6 +268,7 @@ def ready_steps(
             models.step.c.state.in_(("ready", "held")),
             sa.or_(models.step.c.ready_at.is_(None), models.step.c.ready_at <= now),
         )
+        .order_by(models.step.c.state.desc())
         .limit(limit)
     )
     return fetching.fetch(connection, database.lock_free(query))

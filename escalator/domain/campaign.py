@@ -133,7 +133,7 @@ def hear(
         case events.Outcome.NEVER_SEEN:
             return Decision(is_resent=True)
         case events.Outcome.UNKNOWN:
-            return _in_doubt(slot, step, ladder)
+            return _in_doubt(slot, step, is_open or step.intent == "revert")
     return LATE
 
 
@@ -276,7 +276,7 @@ def next_rung(
     return plan.Rung(plan.Try.HOLD)
 
 
-def _in_doubt(slot: SlotView, step: StepView, ladder: Sequence[plan.Rung]) -> Decision:
+def _in_doubt(slot: SlotView, step: StepView, is_open: bool) -> Decision:
     """Nobody knows whether the attempt acted: its idempotence decides."""
     if step.idempotence == plan.Idempotence.NEVER:
         reason = f"{slot.host}: nobody knows whether {step.name} acted"
@@ -286,18 +286,19 @@ def _in_doubt(slot: SlotView, step: StepView, ladder: Sequence[plan.Rung]) -> De
             reason,
             escalation=Escalation("hold", "campaign", slot.procedure, reason),
         )
-    return Decision(
-        (
-            Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
-            Move(
-                step.id,
-                StepState.READY,
-                "waits: repeated by its idempotence",
-                is_resumed=True,
-            ),
-            Move(step.id, StepState.DISPATCHED, is_order=True, is_resumed=True),
-        )
+    moves: tuple[Move, ...] = (
+        Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
+        Move(
+            step.id,
+            StepState.READY,
+            "waits: repeated by its idempotence",
+            is_resumed=True,
+        ),
     )
+    if is_open:
+        again = Move(step.id, StepState.DISPATCHED, is_order=True, is_resumed=True)
+        moves += (again,)
+    return Decision(moves)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
     SL.REVERTING: frozenset({SL.REVERTED, SL.UNDO_FAILED, SL.QUARANTINED}),
     SL.FAILED: frozenset({SL.UNDOING, SL.REVERTING, SL.QUARANTINED, SL.ACTIVE}),
     SL.UNDO_FAILED: frozenset({SL.REVERTING, SL.QUARANTINED}),
-    SL.REVERTED: frozenset({SL.QUARANTINED}),
+    SL.REVERTED: frozenset({SL.ACTIVE, SL.QUARANTINED}),
     SL.QUARANTINED: frozenset(),
 }
 
@@ -128,7 +128,7 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     ST.REVERTED: frozenset({ST.READY, ST.BLOCKED}) | _GONE,
     ST.REVERT_FAILED: frozenset({ST.REVERTING}) | _GONE,
     ST.SKIPPED: frozenset({ST.BLOCKED, ST.READY}) | _GONE,
-    ST.SUPERSEDED: frozenset({ST.QUARANTINED}),
+    ST.SUPERSEDED: frozenset({ST.BLOCKED, ST.REVERTING, ST.QUARANTINED}),
     ST.QUARANTINED: frozenset(),
 }
 """An undo is a step row of its own (``intent=revert``, ``undo_of``); while it
