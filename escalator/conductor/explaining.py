@@ -30,7 +30,7 @@ class Explaining:
             situation = self.admission.read(connection, campaign, now)
             open_steps = work.open_steps(connection, campaign_id)
             if campaign["state"] == states.CampaignState.ROLLING_BACK:
-                waits = unwinding.explain(connection, situation)
+                waits = unwinding.explain(connection, campaign, situation)
             else:
                 waits = admissions.explain(campaign, situation)
         told = {(each["host"], each["procedure"]) for each in open_steps}

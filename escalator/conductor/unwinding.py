@@ -3,7 +3,7 @@
 Source: architecture section 3, rule 6; R-0, R-2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from escalator.conductor import admission as admissions
@@ -108,7 +108,8 @@ class Unwinding:
         """Begin the undo of one slot, or return why it waits."""
         views, steps = work.read_views(connection, [row["id"]])
         view = views[row["id"]]
-        target, reason = judge(situation, row, view)
+        flying = work.slots_in_flight(connection, campaign["id"])
+        target, reason = judge(situation, row, view, flying)
         if target is None or reason:
             return reason
         procedure = situation.plan.procedure(row["procedure"])
@@ -159,9 +160,15 @@ class Unwinding:
 
 
 def judge(
-    situation: admissions.Situation, row: Row, view: rules.SlotView
+    situation: admissions.Situation,
+    row: Row,
+    view: rules.SlotView,
+    flying: Collection[str],
 ) -> tuple[plan.Target | None, str]:
-    """Return the target of a slot, and why its undo must wait or "" (pure)."""
+    """Return the target of a slot, and why its undo must wait or "" (pure).
+
+    :param flying: ids of slots of which an agent may be acting on a step.
+    """
     procedure = situation.plan.procedure(row["procedure"])
     target = next((t for t in situation.targets if t.name == row["host"]), None)
     if target is None:
@@ -170,10 +177,11 @@ def judge(
         1
         for each in situation.slots[procedure.id].values()
         if each["state"] in _UNDER_WAY
+        or (each["id"] in flying and each["id"] != row["id"])
     )
     parallel = ordering.parallel_limit(procedure, len(situation.slots[procedure.id]))
     if under_way >= parallel:
-        return target, f"waits: {parallel} targets are undone already"
+        return target, f"waits: {parallel} targets are worked on already"
     refusals = situation.ledger.refusals(target, procedure.budgets)
     if refusals:
         return target, "; ".join(refusal.text() for refusal in refusals)
@@ -183,15 +191,16 @@ def judge(
 
 
 def explain(
-    connection: session.Connection, situation: admissions.Situation
+    connection: session.Connection, campaign: Row, situation: admissions.Situation
 ) -> list[admissions.Wait]:
     """Return every slot that is not undone yet, and what it waits for."""
+    flying = work.slots_in_flight(connection, campaign["id"])
     waits: list[admissions.Wait] = []
     rows = [row for slots in situation.slots.values() for row in slots.values()]
     todo = {row["id"]: row for row in rows if row["state"] in _TO_UNDO}
     views, _ = work.read_views(connection, list(todo), is_locked=False)
     for slot_id, row in todo.items():
-        _, reason = judge(situation, row, views[slot_id])
+        _, reason = judge(situation, row, views[slot_id], flying)
         waits.append(
             admissions.Wait(row["host"], row["procedure"], reason or "is undone next")
         )

@@ -253,6 +253,14 @@ def count_in_flight(connection: sa.Connection, campaign_id: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def slots_in_flight(connection: sa.Connection, campaign_id: str) -> set[str]:
+    """Return the ids of slots of which an agent may be acting on a step."""
+    query = sa.select(models.step.c.slot_id).where(
+        models.step.c.campaign_id == campaign_id, models.step.c.state.in_(_IN_FLIGHT)
+    )
+    return set(connection.execute(query).scalars())
+
+
 def ready_steps(
     database: session.Database,
     connection: sa.Connection,

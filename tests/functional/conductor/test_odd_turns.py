@@ -201,6 +201,19 @@ class TestSteering(Case):
 
 
 class TestRollback(Case):
+    def test_a_host_still_at_work_counts(self):
+        """Rule 6: no more hosts at once than on the way forward."""
+        bed = self.begin(
+            lambda order, times: ("running", "", "") if order.host == "h001" else None
+        )
+        while ("computes", "h001") not in self.slots():
+            bed.step()
+        bed.step()
+        self.act("rollback")
+        self.steps(3)
+        self.assertEqual("done", self.slots()[("computes", "h000")])
+        self.assertIn("1 targets are worked on already", self.told()["h000"])
+
     def test_a_step_that_waits_for_its_retry_is_undone(self):
         """R-2: it has acted; the rollback was refused as an illegal move."""
         ladder = (plan.Rung("retry", (), times=3, backoff_s=60.0),)
