@@ -77,7 +77,7 @@ class Leases:
                 view.step(row["id"]),
                 "lost",
                 f"no word from the agent for {row['timeout_s']:g} s",
-                () if is_unwinding else made.procedure(view.procedure).ladder,
+                None if is_unwinding else made.procedure(view.procedure).ladder,
                 states.StepState.HUNG,
             )
             carrier = engines.Carrier(connection, batch, made, rows)

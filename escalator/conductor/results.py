@@ -82,7 +82,7 @@ class Results:
         decision = rules.hear(
             slot,
             report,
-            () if is_unwinding else procedure.ladder,
+            None if is_unwinding else procedure.ladder,
             engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
         )
         row = carrier.rows[report.step_id]

@@ -140,8 +140,12 @@ class Steering:
     def _roll_back(self, wish: Wish) -> None:
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
-        if wish.campaign["state"] == State.ROLLING_BACK and without:
-            told = f"goes on without {', '.join(without)}"
+        again = self.execution.unwinding.try_again(
+            wish.connection, wish.batch, wish.campaign
+        )
+        if wish.campaign["state"] == State.ROLLING_BACK and (without or again):
+            told = f"tries {', '.join(again)} again" if again else ""
+            told = f"goes on without {', '.join(without)}" if without else told
             self.engine.tell_campaign(wish.connection, wish.batch, wish.campaign, told)
             return
         self._move(

@@ -67,6 +67,18 @@ class Unwinding:
             self._tell_stuck(connection, batch, campaign, waits[0])
         return campaign
 
+    def try_again(
+        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> list[str]:
+        """Let failed undos be tried once more; return their hosts."""
+        failed = work.read_slots(
+            connection, campaign["id"], states.SlotState.UNDO_FAILED
+        )
+        for row in failed:
+            to, reason = states.SlotState.FAILED, "its undo is tried again"
+            batch.move_slot(row, to, campaign["id"], reason)
+        return [row["host"] for row in failed]
+
     def _tell_stuck(
         self,
         connection: session.Connection,

@@ -111,11 +111,12 @@ MAX_REVERT_RETRIES = 2
 def hear(
     slot: SlotView,
     report: events.StepReported,
-    ladder: Sequence[plan.Rung],
+    ladder: Sequence[plan.Rung] | None,
     is_open: bool,
 ) -> Decision:
     """Say what an agent's report does to its slot.
 
+    :param ladder: None while the campaign rolls back: see :func:`fail`.
     :param is_open: the campaign is running and not closed to this target;
         otherwise nothing new is ordered and the next step waits.
     :returns: LATE if the report is stale by fence or state (pure).
@@ -133,7 +134,7 @@ def hear(
         case events.Outcome.NEVER_SEEN:
             return Decision(is_resent=True)
         case events.Outcome.UNKNOWN:
-            return _in_doubt(slot, step, is_open or step.intent == "revert")
+            return _in_doubt(slot, step, ladder, is_open)
     return LATE
 
 
@@ -205,13 +206,21 @@ def fail(
     step: StepView,
     failure_class: str,
     detail: str,
-    ladder: Sequence[plan.Rung],
+    ladder: Sequence[plan.Rung] | None,
     to: StepState = StepState.FAILED,
 ) -> Decision:
-    """Take the first rung of the ladder that answers this failure (P-4c)."""
+    """Take the first rung of the ladder that answers this failure (P-4c).
+
+    :param ladder: None while the campaign rolls back: the slot is undone in
+        any case, and nothing is asked of the campaign.
+    """
     if step.intent == "revert":
-        return _revert_failed(slot, step, failure_class, detail)
+        return _revert_failed(slot, step, failure_class, detail, ladder is None)
     failed = Move(step.id, to, detail, failure_class)
+    if ladder is None:
+        return Decision((failed,), SlotState.FAILED, detail)
+    if to is StepState.HUNG and step.idempotence == plan.Idempotence.NEVER:
+        return _ask_whether_it_acted(slot, step, to)
     rung = next_rung(ladder, failure_class, step.retries, slot.compensations)
     match rung.attempt:
         case plan.Try.RETRY:
@@ -240,7 +249,7 @@ def fail(
 
 
 def _revert_failed(
-    slot: SlotView, step: StepView, failure_class: str, detail: str
+    slot: SlotView, step: StepView, failure_class: str, detail: str, is_unwinding: bool
 ) -> Decision:
     failed = Move(step.id, StepState.FAILED, detail, failure_class)
     if failure_class in ("transient", "timeout") and step.retries < MAX_REVERT_RETRIES:
@@ -253,7 +262,7 @@ def _revert_failed(
         moves.append(Move(step.undo_of, StepState.REVERT_FAILED, detail))
     reason = f"undo of {step.name} failed: {detail}"
     asked = None
-    if slot.state is SlotState.UNDOING:
+    if slot.state is SlotState.UNDOING and not is_unwinding:
         asked = Escalation("hold", "campaign", slot.procedure, f"{slot.host}: {reason}")
     return Decision(tuple(moves), SlotState.UNDO_FAILED, reason, escalation=asked)
 
@@ -276,16 +285,29 @@ def next_rung(
     return plan.Rung(plan.Try.HOLD)
 
 
-def _in_doubt(slot: SlotView, step: StepView, is_open: bool) -> Decision:
+def _ask_whether_it_acted(slot: SlotView, step: StepView, to: StepState) -> Decision:
+    """Hold: a step that must not be repeated may have acted."""
+    reason = f"{slot.host}: nobody knows whether {step.name} acted"
+    return Decision(
+        (Move(step.id, to, reason, "lost"),),
+        SlotState.FAILED,
+        reason,
+        escalation=Escalation("hold", "campaign", slot.procedure, reason),
+    )
+
+
+def _in_doubt(
+    slot: SlotView,
+    step: StepView,
+    ladder: Sequence[plan.Rung] | None,
+    is_open: bool,
+) -> Decision:
     """Nobody knows whether the attempt acted: its idempotence decides."""
     if step.idempotence == plan.Idempotence.NEVER:
-        reason = f"{slot.host}: nobody knows whether {step.name} acted"
-        return Decision(
-            (Move(step.id, StepState.LOST, reason, "lost"),),
-            SlotState.FAILED,
-            reason,
-            escalation=Escalation("hold", "campaign", slot.procedure, reason),
-        )
+        if ladder is None:
+            reason = "the agent was interrupted"
+            return fail(slot, step, "lost", reason, None, StepState.LOST)
+        return _ask_whether_it_acted(slot, step, StepState.LOST)
     moves: tuple[Move, ...] = (
         Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
         Move(
@@ -295,7 +317,7 @@ def _in_doubt(slot: SlotView, step: StepView, is_open: bool) -> Decision:
             is_resumed=True,
         ),
     )
-    if is_open:
+    if is_open or step.intent == "revert":
         again = Move(step.id, StepState.DISPATCHED, is_order=True, is_resumed=True)
         moves += (again,)
     return Decision(moves)
@@ -331,11 +353,10 @@ def rollback_outcome(
     :param is_partial: only one procedure of several was undone.
     """
     broken = sum(1 for state in slot_states if state is SlotState.UNDO_FAILED)
-    if broken:
-        return (
-            states.CampaignState.FAILED,
-            f"the undo of {broken} targets failed; restore them",
-        )
+    failed = f"the undo of {broken} targets failed; restore them" if broken else ""
     if is_partial:
-        return states.CampaignState.HOLDING, "one procedure was rolled back"
+        told = "one procedure was rolled back"
+        return states.CampaignState.HOLDING, f"{told}; {failed}" if failed else told
+    if broken:
+        return states.CampaignState.FAILED, failed
     return states.CampaignState.ROLLED_BACK, "everything was undone"

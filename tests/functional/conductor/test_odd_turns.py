@@ -169,6 +169,21 @@ class TestHosts(Case):
         self.assertEqual(set(), self.occupied())
 
 
+class TestDoubt(Case):
+    def test_what_must_not_be_repeated_is_not_retried_when_it_is_lost(self):
+        """Rule 5: nobody knows whether it acted, whatever the ladder says."""
+        steps = (
+            beds.step("one", "one", "not-one", idempotence="never", timeout_s=0.1),
+        )
+        ladder = (plan.Rung("retry", ("lost",), times=2),)
+        bed = self.begin(
+            lambda order, times: ("running", "", ""), steps=steps, ladder=ladder
+        )
+        self.assertEqual("holding", bed.run_until(["holding", "committed"]))
+        self.assertEqual(1, bed.fleet.runs[("h000", "one")])
+        self.assertIn("nobody knows whether one acted", self.told()["h000"])
+
+
 class TestSteering(Case):
     def test_a_closed_rack_gets_no_further_step(self):
         """E-0: as a closed target does."""
@@ -201,6 +216,26 @@ class TestSteering(Case):
 
 
 class TestRollback(Case):
+    def test_a_failed_undo_is_tried_again(self):
+        """R-2: the host was repaired; there was no way out."""
+        bed = self.begin(self.fails_once("h000", "not-one"))
+        while ("h001", "run", "two") not in bed.fleet.log:
+            bed.step()
+        self.act("rollback")
+        self.assertEqual("failed", bed.run_until(["rolled_back", "failed"]))
+        self.assertEqual({"h000"}, self.occupied())
+        self.act("rollback")
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+        self.assertEqual(("h000", "revert", "not-one"), bed.fleet.log[-1])
+        self.assertEqual(set(), self.occupied())
+
+    def test_a_step_that_fails_meanwhile_does_not_hold_it(self):
+        """R-2: its host is undone in any case."""
+        bed = self.begin(self.fails_once("h000", "one"))
+        bed.execution.look_at_all()
+        self.act("rollback")
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "holding"]))
+
     def test_a_host_still_at_work_counts(self):
         """Rule 6: no more hosts at once than on the way forward."""
         bed = self.begin(
