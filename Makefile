@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: demo test unit functional scenario cloud bench system lint docs clean
+.PHONY: demo test unit functional scenario cloud bench mutants system lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/escalator-standalone --demo etc/escalator/campaigns/rolling-packages.yaml $(ARGS)
@@ -30,6 +30,10 @@ cloud: system $(VENV)/.test
 
 bench: system $(VENV)/.test
 	tests/run bench
+
+# Plants bugs in copies of the tree; the tests have to see each of them.
+mutants: $(VENV)/.test
+	$(BIN)/python -W ignore -m tests.planted $(ARGS)
 
 # What bindep.txt names, without starting any service of the system's own.
 system: $(VENV)/.test

@@ -196,6 +196,14 @@ class TestSteering(Case):
         self.act("resume", rack="r0")
         self.assertEqual("committed", bed.run_until(["committed", "holding"]))
 
+    def test_a_closed_rack_is_not_begun(self):
+        """E-0: the rest of the campaign goes on."""
+        bed = self.begin()
+        self.act("pause", rack="r1")
+        self.steps()
+        self.assertEqual({"h000", "h002"}, {host for host, _, _ in bed.fleet.log})
+        self.assertIn("admission is closed", self.told()["h001"])
+
     def test_a_step_in_doubt_is_not_repeated_while_paused(self):
         """E-0, rule 5: it waits as every next step does."""
         bed = self.begin(

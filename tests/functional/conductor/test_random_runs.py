@@ -23,7 +23,7 @@ from tests.fixtures import folding, oracle, simfleet, trial_strategies, trials, 
 
 ASKED = int(os.environ.get("ESCALATOR_RANDOM_RUNS", "0"))
 PROFILE = hypothesis.settings(
-    max_examples=ASKED or 120,
+    max_examples=ASKED or 100,
     derandomize=not ASKED,
     deadline=None,
     database=None,
@@ -249,6 +249,10 @@ class TestTheOracleSees(Case):
         self.plant(models.campaign, state="rolling_back")
         self.plant(models.campaign, state="rolled_back")
         self.assert_seen("rollback: rolled_back while ['h0', 'h1']")
+
+    def test_a_campaign_that_is_not_done(self) -> None:
+        self.plant(models.campaign, state="committed")
+        self.assert_seen("done: a without ['h0', 'h1', 'h2', 'h3']")
 
     def test_a_host_that_carries_too_much(self) -> None:
         carried = {"h0": ["a/0", "a/1", "b/0", "b/1"]}
