@@ -120,8 +120,10 @@ class TestHosts(Case):
         self.assertEqual({"h001": "waits: the host is quarantined"}, self.told())
 
     def two_procedures(self, program, **changes):
-        first = beds.rolling_plan(parallel=1, steps=CHANGE).procedures[0]
-        second = dataclasses.replace(first, id="second", **changes)
+        first = beds.rolling_plan(parallel=3, steps=CHANGE).procedures[0]
+        second = dataclasses.replace(
+            first, **{"id": "second", "parallel": 1, **changes}
+        )
         return self.begin(program, procedures=(first, second))
 
     def test_a_host_is_given_up_for_every_procedure(self):
@@ -140,6 +142,18 @@ class TestHosts(Case):
         undone = {host for host, intent, _ in bed.fleet.log if intent == "revert"}
         self.assertEqual({"h001", "h002"}, undone)
         self.assertEqual("quarantined", self.slots()[("computes", "h000")])
+
+    def test_a_later_level_is_undone_first(self):
+        """P-4b, R-2: with room for all hosts at once."""
+        steps = (beds.step("last", "last", "not-last"),)
+        bed = self.two_procedures(None, level=20, steps=steps)
+        while ("h001", "run", "last") not in bed.fleet.log:
+            bed.step()
+        self.act("rollback")
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+        undone = [action for _, intent, action in bed.fleet.log if intent == "revert"]
+        self.assertNotIn("not-last", undone[undone.index("not-two") :])
+        self.assertGreaterEqual(undone.count("not-last"), 2)
 
     def test_hosts_are_kept_until_they_are_undone(self):
         """Rule 6: no other campaign may take what is still to be undone."""
