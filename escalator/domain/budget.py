@@ -127,6 +127,19 @@ class Ledger:
                 found.append(Refusal(*token, len(users), limit, holders))
         return tuple(found)
 
+    def contention(self, target: Target, budget_ids: Iterable[str]) -> float:
+        """Return how hard it is to place ``target``: the sum of population/limit.
+
+        Those that stand in many or large groups go first; left for the end they
+        would go out one after another.
+
+        :raises KeyError: no budget of that id.
+        """
+        return sum(
+            self._sizes.get(token, 0) / max(self._limit(token), 1)
+            for token in self._tokens(target, budget_ids)
+        )
+
     def take(self, target: Target, budget_ids: Iterable[str]) -> tuple[Hold, ...]:
         """Take a token of every key, or none.
 
