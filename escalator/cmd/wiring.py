@@ -4,6 +4,7 @@ Every function returns a :class:`Running` whose parts are started in order and
 stopped in reverse.  They are called after the fork.
 """
 
+import functools
 import logging
 import socket
 import uuid
@@ -15,7 +16,7 @@ from escalator.agent import service as agent_service
 from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
-from escalator.bus import heartbeat, rpcapi, server, transport
+from escalator.bus import heartbeat, rpcapi, samples, server, transport
 from escalator.cmd import record
 from escalator.conductor import (
     clockwork,
@@ -37,7 +38,6 @@ from escalator.db import session, store
 from escalator.domain import reading
 from escalator.drivers import base as drivers
 from escalator.drivers import fleet, loader
-from escalator.drivers.sink import webhook
 from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
 from escalator.monitor import service as monitor_service
@@ -289,18 +289,41 @@ def notifier(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
     if is_remote:
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
-    sink = webhook.Webhook(**notifier_settings.webhook_options(conf))
     return Running(
         Closing(publisher.close),
         notifier_service.NotifierService(
             conf,
             publisher,
             _listener,
-            sink,
+            make_sinks(conf),
             context.service_context("notifier"),
         ),
         _record(conf, "notifier", worker),
     )
+
+
+def make_sinks(conf: Any) -> list[drivers.Sink]:
+    """Return the sinks of ``[notifier] sinks``.
+
+    :raises NoSuchDriver: one of them is not installed.
+    """
+    options: dict[str, Callable[[], dict[str, Any]]] = {
+        "webhook": lambda: notifier_settings.webhook_options(conf),
+        "aodh": lambda: {
+            "publisher": functools.partial(
+                samples.SamplePublisher,
+                conf,
+                conf.notifier.aodh_transport_url or None,
+                f"{conf.notifier.aodh_topic}.sample",
+                conf.notifier.aodh_timeout_s,
+            ),
+            **notifier_settings.aodh_options(conf),
+        },
+    }
+    return [
+        loader.load_class("escalator.sink", name)(**options.get(name, dict)())
+        for name in dict.fromkeys(conf.notifier.sinks)
+    ]
 
 
 def agent(
@@ -374,7 +397,10 @@ def check(conf: Any, name: str) -> None:
             group="database", option="connection", reason="is not set"
         )
     if name == "notifier":
-        notifier_settings.webhook_options(conf)
+        notifier_settings.check(conf)
+        for sink in conf.notifier.sinks:
+            loader.load_class("escalator.sink", sink)
+        transport.kombu_urls(conf, conf.notifier.aodh_transport_url or None)
     if name in ("conductor", "inspector"):
         loader.load_class("escalator.vim", conf.vim.driver)
     if name == "conductor":
