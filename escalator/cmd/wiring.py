@@ -4,7 +4,6 @@ Every function returns a :class:`Running` whose parts are started in order and
 stopped in reverse.  They are called after the fork.
 """
 
-import functools
 import logging
 import socket
 import uuid
@@ -16,8 +15,8 @@ from escalator.agent import service as agent_service
 from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
-from escalator.bus import heartbeat, rpcapi, samples, server, transport
-from escalator.cmd import record
+from escalator.bus import heartbeat, rpcapi, server, transport
+from escalator.cmd import record, sinks
 from escalator.conductor import (
     clockwork,
     execution,
@@ -42,7 +41,6 @@ from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
-from escalator.notifier import settings as notifier_settings
 from escalator.objects import base as objects_base
 from escalator.objects import registry
 from escalator.scheduler import service as scheduler_service
@@ -295,35 +293,11 @@ def notifier(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
             conf,
             publisher,
             _listener,
-            make_sinks(conf),
+            sinks.make(conf),
             context.service_context("notifier"),
         ),
         _record(conf, "notifier", worker),
     )
-
-
-def make_sinks(conf: Any) -> list[drivers.Sink]:
-    """Return the sinks of ``[notifier] sinks``.
-
-    :raises NoSuchDriver: one of them is not installed.
-    """
-    options: dict[str, Callable[[], dict[str, Any]]] = {
-        "webhook": lambda: notifier_settings.webhook_options(conf),
-        "aodh": lambda: {
-            "publisher": functools.partial(
-                samples.SamplePublisher,
-                conf,
-                conf.notifier.aodh_transport_url or None,
-                f"{conf.notifier.aodh_topic}.sample",
-                conf.notifier.aodh_timeout_s,
-            ),
-            **notifier_settings.aodh_options(conf),
-        },
-    }
-    return [
-        loader.load_class("escalator.sink", name)(**options.get(name, dict)())
-        for name in dict.fromkeys(conf.notifier.sinks)
-    ]
 
 
 def agent(
@@ -397,10 +371,7 @@ def check(conf: Any, name: str) -> None:
             group="database", option="connection", reason="is not set"
         )
     if name == "notifier":
-        notifier_settings.check(conf)
-        for sink in conf.notifier.sinks:
-            loader.load_class("escalator.sink", sink)
-        transport.kombu_urls(conf, conf.notifier.aodh_transport_url or None)
+        sinks.check(conf)
     if name in ("conductor", "inspector"):
         loader.load_class("escalator.vim", conf.vim.driver)
     if name == "conductor":
