@@ -15,7 +15,7 @@ import datetime
 import itertools
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from escalator.domain import events, notice, x733
@@ -44,9 +44,10 @@ def notices(
     if isinstance(event, events.CampaignChanged):
         return tuple(_messages(event, event.project_id, (), [_campaign(event)]))
     made: list[notice.Notice] = []
+    related = x733.correlate(x733.occurrences(i.fault for i in event.impacts))
     for project_id, faults in _by_project(event.impacts).items():
         ids = tuple(impact.fault.id for impact, _ in faults)
-        told = [_host_event(event, project_id, *found) for found in faults]
+        told = [_host_event(event, project_id, related, *found) for found in faults]
         if with_instances:
             told += [
                 _instance_event(event, project_id, impact, each)
@@ -125,13 +126,13 @@ def _parts(told: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _host_event(
     event: events.HostMarkedDown | events.HostMarkedUp,
     project_id: str,
+    related: Mapping[str, x733.Correlation],
     impact: events.Impact,
     mine: Sequence[events.AffectedInstance],
 ) -> dict[str, Any]:
     fault = impact.fault
     is_over = isinstance(event, events.HostMarkedUp)
-    faults = [i.fault for i in event.impacts if i.fault.host == fault.host]
-    correlation = x733.correlate(x733.occurrences(faults))[fault.id]
+    correlation = related[fault.id]
     cleared_at = event.cleared_at if isinstance(event, events.HostMarkedUp) else None
     changed_at = cleared_at or _latest(impact.times)
     traits = {
