@@ -17,6 +17,7 @@ from escalator.api import server as api_server
 from escalator.bus import events as bus_events
 from escalator.bus import heartbeat, rpcapi, server, transport
 from escalator.cmd import record, sinks
+from escalator.cmd import vim as vims
 from escalator.conductor import (
     clockwork,
     execution,
@@ -109,14 +110,6 @@ def host_of(conf: Any) -> str:
     return str(conf.agent.host or socket.gethostname())
 
 
-def make_vim(conf: Any) -> drivers.Vim:
-    """Return the VIM driver of ``[vim]``."""
-    made: drivers.Vim = loader.load_class("escalator.vim", conf.vim.driver)(
-        conf.vim.simulated_path, conf.vim.simulated_inventory
-    )
-    return made
-
-
 def _remote_objects(conf: Any) -> None:
     """Let this process's objects ask the conductor (RU-2)."""
     assert registry.CLASSES  # noqa: S101 - importing the module registers them
@@ -189,7 +182,7 @@ def conductor(
     )
     looked = execution.Execution(engine)
     facts = supplement.Supplement(conf.vim.host_facts)
-    stock = inventory.Inventory(engine, make_vim(conf), facts.apply)
+    stock = inventory.Inventory(engine, vims.make(conf), facts.apply)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),
@@ -273,7 +266,7 @@ def inspector(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
         Closing(publisher.close),
         inspector_service.InspectorService(
             conf,
-            make_vim(conf),
+            vims.make(conf),
             publisher,
             listen,
             context.service_context("inspector"),
@@ -316,7 +309,7 @@ def agent(
     if conf.agent.action_namespace.endswith(".simulated"):
         resources["fleet"] = fleet.fleet()
     if vim is not None or "vim" in conf.agent.capabilities:
-        resources["vim"] = vim or make_vim(conf)
+        resources["vim"] = vim or vims.make(conf)
     name = host or host_of(conf)
     return Running(
         Closing(publisher.close),
@@ -370,10 +363,12 @@ def check(conf: Any, name: str) -> None:
         raise errors.ConfigError(
             group="database", option="connection", reason="is not set"
         )
+    if name == "api":
+        api_app.check_conf(conf)
     if name == "notifier":
         sinks.check(conf)
     if name in ("conductor", "inspector"):
-        loader.load_class("escalator.vim", conf.vim.driver)
+        vims.check(conf)
     if name == "conductor":
         supplement.Supplement(conf.vim.host_facts)
     if name == "monitor":

@@ -193,7 +193,9 @@ class Session:
     def _with_bed(self, way: str, probed: int, measure: Any) -> None:
         extra = dict(list(netspace.addresses(probed).items()))
         bed = cloud_bed.CloudBed(
-            self.admin, cloud_bed.settings_for_aodh(way), extra_hosts=extra
+            self.admin,
+            cloud_bed.settings_for_aodh(way, base.CloudTestCase.transport_url()),
+            extra_hosts=extra,
         ).start()
         try:
             measure(bed, way, probed)
