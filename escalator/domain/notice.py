@@ -11,8 +11,9 @@ The body of every notice has ``event``, ``event_id`` (the cause), ``notice_id``
 ``host.down`` and ``host.up`` (with ``cleared_at``) have ``faults``, each with
 ``fault_id``, ``host_ref``, ``fault_type``, ``severity``, ``event_type`` and
 ``probable_cause`` (X.733), ``state`` (raised or cleared), ``is_marked_down``
-(False: the VIM was too slow, DR-2), ``instances`` (``id``, ``name``; for administrators ``project_id``) and ``times``, the
-checkpoints T0 to T5 of ``domain.events.HOPS``.
+(False: the VIM was too slow, DR-2), ``instances`` (``id``, ``name``; for
+administrators ``project_id``) and ``times``, the checkpoints T0 to T5 of
+``domain.events.HOPS``.
 
 ``campaign.changed`` has ``campaign``: ``campaign_id``, ``name``,
 ``from_state``, ``to_state``, ``reason``, ``host_refs`` and ``occurred_at``.

@@ -1,7 +1,7 @@
 """What alarm standards call a fault.  Pure.
 
-Event types and probable causes are those of ITU-T X.733 (and X.736 for none of
-ours); times, root cause and correlation are those of the ``Alarm`` of ETSI GS
+Event types and probable causes are those of ITU-T X.733 (``indeterminate`` that of
+M.3100); times, root cause and correlation are those of the ``Alarm`` of ETSI GS
 NFV-IFA 005/006: raised, changed, cleared, observed.
 """
 

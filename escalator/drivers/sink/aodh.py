@@ -144,9 +144,12 @@ class _Worker:
 
     def _run(self) -> None:
         self._publisher = self._make_publisher()
-        self._send_canary()
+        is_new = True
         while not self._stopped.is_set():
             try:
+                if is_new:
+                    is_new = False
+                    self._send_canary()
                 self._collect()
                 if time.monotonic() >= self._try_at:
                     self._deliver()

@@ -14,8 +14,9 @@ import kombu
 import oslo_messaging
 from oslo_config import cfg
 
+from escalator import errors
 from escalator.bus import events as bus
-from escalator.bus import transport
+from escalator.bus import samples, transport
 from escalator.cmd import sinks
 from escalator.domain import events
 from escalator.notifier import service
@@ -207,6 +208,50 @@ class AodhTest(unittest.TestCase):
         self.assertEqual("escalator.host.down", listener.next()["event_type"])
         self.assertEqual("delivered", self.outcome().state)
         self.assertEqual(1, len(red.heard()))
+
+    def test_a_hanging_broker_delays_no_webhook(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        red = consumer.ConsumerProcess(pathlib.Path(directory.name, "red"))
+        self.addCleanup(red.stop)
+        self.store.rows.append({**fakes.row("red"), "url": red.url})
+        self.declare()
+        self.start()
+        self.publisher.publish(fakes.host_down("red"))
+        states = [self.outcome().state for _ in range(2)]
+        self.assertEqual(["delivered"] * 2, states)
+        self.aodh.pause()
+        self.addCleanup(self.aodh.resume)
+        with self.assertLogs("escalator.drivers.sink.aodh", "WARNING"):
+            for count in range(2, 12):
+                before = time.time()
+                self.publisher.publish(fakes.host_down("red"))
+                heard = red.wait(count, WAIT_S)
+                self.assertLess(heard[-1]["at"] - before, 0.9)
+            time.sleep(1.5)
+            self.aodh.resume()
+        found = [self.outcome() for _ in range(20)]
+        self.assertEqual({"delivered"}, {each.state for each in found})
+
+    def test_its_user_needs_to_write_to_the_nameless_exchange_only(self) -> None:
+        self.declare()
+        self.aodh.ctl("add_user", "writer", "right")
+        self.addCleanup(self.aodh.ctl, "delete_user", "writer")
+        self.aodh.ctl("set_permissions", "writer", "^$", "^amq\\.default$", "^$")
+        url = self.aodh.url.split("@")[1]
+        for password in ("wrong", "right"):
+            publisher = samples.SamplePublisher(
+                self.conf, f"rabbit://writer:{password}@{url}", QUEUE, 2.0
+            )
+            self.addCleanup(publisher.close)
+            if password == "right":
+                publisher.publish([b"{}"])
+                continue
+            with self.assertRaises(errors.BusUnavailable) as caught:
+                publisher.publish([b"{}"])
+            self.assertIn("refused", str(caught.exception).lower())
+            self.assertNotIn(password, str(caught.exception))
+        self.assertEqual(b"{}", self.channel().basic_get(QUEUE).body.encode())
 
     def test_kill_9_of_aodhs_broker_loses_nothing(self) -> None:
         self.declare()

@@ -24,13 +24,16 @@ class FakePublisher:
     """Takes messages, unless the broker is away for the first ``away`` tries."""
 
     def __init__(self, away: int = 0) -> None:
-        self.away = away
+        self.away, self.breaks = away, 0
         self.taken: list[dict[str, Any]] = []
         self.tried = threading.Semaphore(0)
         self.is_closed = False
 
     def publish(self, bodies: Sequence[bytes]) -> None:
         self.tried.release()
+        if self.breaks:
+            self.breaks -= 1
+            raise RuntimeError("a bug")
         if self.away:
             self.away -= 1
             raise errors.BusUnavailable(timeout_s=1, reason="there is no queue q")
@@ -46,9 +49,14 @@ def body(name: str = "e") -> dict[str, Any]:
 
 class AodhTest(unittest.TestCase):
     def start(
-        self, patience: aodh.Patience = QUICK, away: int = 0, canary_s: float = 0.0
+        self,
+        patience: aodh.Patience = QUICK,
+        away: int = 0,
+        canary_s: float = 0.0,
+        breaks: int = 0,
     ) -> contract_sink.Sending:
         self.publisher = FakePublisher(away)
+        self.publisher.breaks = breaks
         self.sink = aodh.Aodh(lambda: self.publisher, patience, 1, canary_s)
         self.sink.start()
         self.addCleanup(self.sink.stop, 1.0)
@@ -141,6 +149,12 @@ class AodhTest(unittest.TestCase):
             self.sink.stop(2.0)
         self.assertTrue(sending.is_quiet)
         self.assertTrue(self.publisher.is_closed)
+
+    def test_an_unforeseen_error_ends_no_thread(self) -> None:
+        with self.assertLogs("escalator.drivers.sink.aodh", "ERROR"):
+            sending = self.start(canary_s=60.0, breaks=2)
+            sending.submit("", body=body())
+            self.assertEqual("delivered", sending.next().state)
 
     def test_submit_never_waits(self) -> None:
         with self.assertLogs("escalator.drivers.sink.aodh", "WARNING"):
