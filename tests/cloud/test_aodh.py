@@ -29,6 +29,7 @@ prefix = {prefix}
 [notifier]
 sinks = aodh
 aodh_transport_url = {aodh}
+aodh_instance_events = {instance_events}
 
 [vim]
 simulated_path = {directory}/vim.sqlite
@@ -38,7 +39,11 @@ connection = sqlite:///{directory}/escalator.sqlite
 """
 
 
-class AodhTest(base.CloudTestCase):
+class Case(base.CloudTestCase):
+    """:cvar INSTANCE_EVENTS: value of ``[notifier] aodh_instance_events``."""
+
+    INSTANCE_EVENTS = "direct"
+
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
@@ -55,6 +60,7 @@ class AodhTest(base.CloudTestCase):
                 aodh=cls.transport_url(),
                 prefix=cls.conf.bus.prefix,
                 directory=cls.directory,
+                instance_events=cls.INSTANCE_EVENTS,
             )
         )
         program = str(pathlib.Path(sys.prefix, "bin", "escalator-db-manage"))
@@ -142,6 +148,8 @@ class AodhTest(base.CloudTestCase):
         event: dict[str, Any] = body["reason_data"]["event"]
         return {name: value for name, _, value in event["traits"]}
 
+
+class AodhTest(Case):
     def test_an_alarm_of_doctors_seed_fires(self) -> None:
         """DR-6; and DR-10: the end does not fire it again."""
         instance = str(uuid.uuid4())
@@ -225,3 +233,40 @@ class AodhTest(base.CloudTestCase):
         time.sleep(QUIET_S)
         self.assertEqual(["/paused"], self.paths())
         self.assertIn("\U0001f680 'quoted\"", self.traits("/paused")["name"])
+
+
+class NovaTest(Case):
+    """The conservative way: each instance is told of by Nova and Ceilometer."""
+
+    INSTANCE_EVENTS = "nova"
+
+    def boot(self) -> str:
+        """Return the id of a server of the administrator's own project."""
+        compute = self.connection.compute
+        made = compute.create_server(
+            name=base.unique("aodh"),
+            image_id=self.connection.image.find_image(base.setting("image", "tiny")).id,
+            flavor_id=compute.find_flavor(base.setting("flavor", "tiny")).id,
+            networks=base.setting("network", "none"),
+        )
+        self.addCleanup(compute.delete_server, made, force=True)
+        compute.wait_for_server(made, wait=60)
+        return str(made.id)
+
+    def test_the_host_goes_directly_and_the_instance_through_nova(self) -> None:
+        server, project = self.boot(), self.connection.current_project_id
+        self.alarm(project, "host", "escalator.host.down", instance_ids=server)
+        kind = "compute.instance.update"
+        self.alarm(project, "vm", kind, state="error", instance_id=server)
+        before = time.time()
+        self.publisher.publish(self.host_down((server, project)))
+        self.consumer.wait(1, WAIT_S)
+        time.sleep(QUIET_S)
+        self.assertEqual(["/host"], self.paths())
+        reset = time.time()
+        self.connection.compute.reset_server_state(server, "error")
+        calls = self.consumer.wait(2, WAIT_S)
+        print(f"published -> host alarm: {(calls[0]['at'] - before) * 1000:.0f} ms")
+        print(f"reset -> instance's alarm: {(calls[1]['at'] - reset) * 1000:.0f} ms")
+        time.sleep(QUIET_S)
+        self.assertEqual(["/host", "/vm"], self.paths())
