@@ -12,7 +12,7 @@ OPTS = [
         "sinks",
         default=["webhook"],
         help="Ways by which owners are told: webhook (subscriptions), aodh (event "
-        "alarms).",
+        "alarms). The first named is told first.",
     ),
     cfg.StrOpt(
         "signing_key",

@@ -49,11 +49,8 @@ def notices(
         ids = tuple(impact.fault.id for impact, _ in faults)
         told = [_host_event(event, project_id, related, *found) for found in faults]
         if with_instances:
-            told += [
-                _instance_event(event, project_id, impact, each)
-                for impact, mine in faults
-                for each in mine
-            ]
+            for impact, mine in faults:
+                told += _instance_events(event, project_id, impact, mine)
         made += _messages(event, project_id, ids, told)
     return tuple(made)
 
@@ -156,24 +153,29 @@ def _host_event(
     return _event(message_id, kind, changed_at, project_id, traits)
 
 
-def _instance_event(
+def _instance_events(
     event: events.HostMarkedDown | events.HostMarkedUp,
     project_id: str,
     impact: events.Impact,
-    instance: events.AffectedInstance,
-) -> dict[str, Any]:
-    traits = {
-        **_common(impact, project_id),
-        "instance_id": instance.id,
-        "resource_id": instance.id,
-        "display_name": instance.name,
-        "state": "error",
-    }
+    mine: Sequence[events.AffectedInstance],
+) -> Iterator[dict[str, Any]]:
+    """Yield one event each; what they have in common is written once."""
+    state = {"state": "error"}
     if isinstance(event, events.HostMarkedUp):
-        traits |= {"state": "active", "old_state": "error"}
-    message_id = _id(event, "instance", impact.fault.id, instance.id)
-    generated = _latest(impact.times)
-    return _event(message_id, INSTANCE_UPDATE, generated, project_id, traits)
+        state = {"state": "active", "old_state": "error"}
+    common = {**_common(impact, project_id), **state}
+    head = _event("", INSTANCE_UPDATE, _latest(impact.times), project_id, common)
+    for each in mine:
+        own = {
+            "instance_id": each.id,
+            "resource_id": each.id,
+            "display_name": each.name,
+        }
+        yield {
+            **head,
+            "message_id": _id(event, "instance", impact.fault.id, each.id),
+            "traits": [*head["traits"], *_traits(own)],
+        }
 
 
 def _common(impact: events.Impact, project_id: str) -> dict[str, Any]:
@@ -216,8 +218,12 @@ def _event(
         "message_id": message_id,
         "event_type": kind,
         "generated": _instant(generated or 0.0).isoformat(),
-        "traits": [[name, _TEXT, _text(value)] for name, value in every.items()],
+        "traits": _traits(every),
     }
+
+
+def _traits(values: Mapping[str, Any]) -> list[list[Any]]:
+    return [[name, _TEXT, _text(value)] for name, value in values.items()]
 
 
 def _text(value: object) -> str:

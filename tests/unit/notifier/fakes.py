@@ -102,6 +102,30 @@ class ProjectSink(FakeSink):
         return aodh_event.notices(event)
 
 
+class BrokenSink(FakeSink):
+    """Cannot say whom it tells."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        raise RuntimeError("a bug")
+
+
+class WatchingSink(FakeSink):
+    """Remembers what another one had been given when it was asked itself."""
+
+    def __init__(self, other: FakeSink) -> None:
+        super().__init__()
+        self._other = other
+        self.seen: list[int] = []
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        self.seen.append(len(self._other.notices))
+        return ()
+
+
 class FakePublisher:
     """Takes facts, unless the broker is away for the first ``away`` tries."""
 

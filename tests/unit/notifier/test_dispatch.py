@@ -45,6 +45,28 @@ class DispatchTest(unittest.TestCase):
         book.settle([other.notices[0].id])
         self.assertEqual(1, delivery.acks)
 
+    def test_a_sink_that_fails_silences_no_other(self) -> None:
+        book = ledger.Ledger()
+        reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
+        bad, good = fakes.BrokenSink(), fakes.ProjectSink()
+        teller = dispatch.Dispatch(notice.Directory, [bad, good], book, reporter)
+        delivery = fakes.FakeDelivery(fakes.host_down("red"))
+        with self.assertRaises(RuntimeError):
+            teller.take([delivery])
+        self.assertEqual(1, len(good.notices))
+        book.settle([good.notices[0].id])
+        self.assertEqual(0, delivery.acks)
+
+    def test_the_first_sink_has_all_before_the_second_thinks(self) -> None:
+        book = ledger.Ledger()
+        reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
+        first = fakes.ProjectSink()
+        second = fakes.WatchingSink(first)
+        teller = dispatch.Dispatch(notice.Directory, [first, second], book, reporter)
+        facts = [fakes.FakeDelivery(fakes.host_down("red")) for _ in range(3)]
+        teller.take(facts)
+        self.assertEqual([3, 3, 3], second.seen)
+
     def test_one_bad_fact_does_not_silence_the_others(self) -> None:
         bad = fakes.FakeDelivery(fakes.host_down("red", event_id="no uuid"))
         good = fakes.FakeDelivery(fakes.host_down("blue"))
