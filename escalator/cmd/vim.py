@@ -8,7 +8,7 @@ from keystoneauth1 import loading
 from escalator import errors
 from escalator.bus import transport
 from escalator.drivers import base, loader
-from escalator.drivers.vim.openstack import driver, moving, session
+from escalator.drivers.vim.openstack import driver, following, moving, session
 
 OPENSTACK = "openstack"
 
@@ -71,10 +71,12 @@ def _options(conf: Any) -> driver.Options:
             reason=f"{', '.join(sorted(unknown))}: known are live and cold",
         )
     return driver.Options(
-        notifications_url=urls[0],
-        exchange=section.notifications_exchange,
-        topic=section.notifications_topic,
-        snapshot_interval_s=section.snapshot_interval_s,
+        source=following.Source(
+            urls[0],
+            section.notifications_exchange,
+            section.notifications_topic,
+            section.snapshot_interval_s,
+        ),
         resets_states=section.reset_states,
         resets_at_once=section.reset_states_at_once,
         limits=moving.Limits(

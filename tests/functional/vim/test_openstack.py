@@ -5,7 +5,7 @@ import time
 import unittest
 
 from escalator import errors
-from escalator.drivers.vim.openstack import driver, states
+from escalator.drivers.vim.openstack import driver, following, states
 from escalator.inspector import marking
 from tests.fixtures import nova as novas
 
@@ -22,7 +22,8 @@ class Case(unittest.TestCase):
         self.vim = self.made()
 
     def made(self, **options):
-        values = {"snapshot_interval_s": 3600.0, **options}
+        interval_s = options.pop("snapshot_interval_s", 3600.0)
+        values = {"source": following.Source(interval_s=interval_s), **options}
         vim = driver.Openstack(
             self.nova.compute(), self.timeout_s, driver.Options(**values)
         )
@@ -120,7 +121,7 @@ class MarkingTest(Case):
         self.vim.mark_down(["c1"], True)
         self.eventually(lambda: self.state(moved) == "error")
         self.nova.servers[moved]["OS-EXT-SRV-ATTR:host"] = "c2"
-        self.vim._refresh()
+        self.vim._following.refresh()
         self.vim.mark_down(["c1"], False)
         time.sleep(0.2)
         self.assertEqual("error", self.state(moved))

@@ -7,8 +7,8 @@ knows it too, and undoes no error of somebody else's making.
 
 import concurrent.futures
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import tenacity
 
@@ -22,6 +22,19 @@ MARK = "escalator_state_before"
 
 _SETTABLE = frozenset({"active"})
 """What os-resetState can restore; a stopped instance is left alone."""
+
+
+class Instance(Protocol):
+    """What is asked of ``model.Server``."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def state_before(self) -> str: ...
 
 
 class States:
@@ -39,19 +52,19 @@ class States:
         self._pool = concurrent.futures.ThreadPoolExecutor(at_once, "nova-states")
         self._under_way: set[str] = set()
 
-    def put_to_error(self, servers: Iterable[Mapping[str, Any]]) -> None:
+    def put_to_error(self, servers: Iterable[Instance]) -> None:
         """Begin to set instances to error; returns at once, safe to repeat."""
         for server in servers:
-            if server["state"] in _SETTABLE:
-                self._begin(self._mark, server["id"], server["state"])
+            if server.state in _SETTABLE:
+                self._begin(self._mark, server.id, server.state)
 
-    def restore(self, servers: Iterable[Mapping[str, Any]]) -> None:
+    def restore(self, servers: Iterable[Instance]) -> None:
         """Begin to undo what we did to instances; returns at once."""
         for server in servers:
-            before = server["state_before"]
+            before = server.state_before
             if before in _SETTABLE:
-                is_ours = server["state"] == "error"
-                self._begin(self._unmark, server["id"], before if is_ours else "")
+                is_ours = server.state == "error"
+                self._begin(self._unmark, server.id, before if is_ours else "")
 
     def _begin(self, work: Any, instance_id: str, state: str) -> None:
         if instance_id in self._under_way:
