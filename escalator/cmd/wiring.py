@@ -376,7 +376,8 @@ def check(conf: Any, name: str) -> None:
     if name in ("conductor", "inspector"):
         loader.load_class("escalator.vim", conf.vim.driver)
     if name == "monitor":
-        loader.load_class("escalator.probe", conf.monitor.probe)
+        for probe in conf.monitor.probes:
+            loader.load_class("escalator.probe", probe)
     if name == "agent":
         loader.load_classes(conf.agent.action_namespace)
     transport.kombu_urls(conf)

@@ -77,6 +77,7 @@ def _listed(
             "availability_zone": host.availability_zone,
             "tags": list(host.tags),
             "groups": list(host.groups),
+            "nics": dict(host.nics),
             "server_groups": sorted(groups.get(host.name, ())),
             "instances": counts[host.name],
         }

@@ -7,7 +7,31 @@ from oslo_config import cfg
 GROUP = "monitor"
 
 OPTS = [
-    cfg.StrOpt("probe", default="icmp", help="Entry point in escalator.probe."),
+    cfg.ListOpt(
+        "probes",
+        default=["icmp"],
+        deprecated_name="probe",
+        help="Entry points in escalator.probe.  The first one probes every interval_s,"
+        " the others every other_interval_s.",
+    ),
+    cfg.IntOpt(
+        "votes",
+        default=1,
+        min=1,
+        help="Probes that must find a target dead before that is believed.",
+    ),
+    cfg.FloatOpt(
+        "other_interval_s",
+        mutable=True,
+        default=0.5,
+        min=0.05,
+        help="Seconds between two probes of a host by all but the first of probes.",
+    ),
+    cfg.ListOpt(
+        "faults",
+        default=["host.down", "link.down", "agent.silent", "monitor.isolated"],
+        help="Fault types that are raised at all.",
+    ),
     cfg.FloatOpt(
         "interval_s",
         mutable=True,

@@ -89,11 +89,17 @@ class Reply:
 
 
 class Probe(abc.ABC):
-    """Measures many hosts in one loop of one thread."""
+    """Measures many targets in one loop of one thread.
+
+    :cvar options: names of the options of ``[monitor]`` that it is made with,
+        as keywords.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def set_targets(self, targets: Mapping[str, str]) -> None:
-        """Probe these from now on: host name -> address."""
+        """Probe these from now on: target (a host, or host%nic) -> address."""
 
     @abc.abstractmethod
     def send(self) -> None:
@@ -113,6 +119,7 @@ class VimHost:
     """A host in the VIM's inventory.
 
     :ivar groups: names of redundancy groups the host itself belongs to.
+    :ivar nics: address of every data-plane interface, by its name (DR-3).
     """
 
     name: str
@@ -124,6 +131,7 @@ class VimHost:
     is_forced_down: bool
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,11 @@ CAPACITY = 1000
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255}
 _TEXT = {"type": "string", "maxLength": 255}
 _NAMES = {"type": "array", "items": _NAME}
+_NICS = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[^%]{1,64}$"},
+    "additionalProperties": _TEXT,
+}
 _HOST = {
     "type": "object",
     "properties": {
@@ -25,6 +30,7 @@ _HOST = {
         "availability_zone": _TEXT,
         "tags": _NAMES,
         "groups": _NAMES,
+        "nics": _NICS,
         "capacity": {"type": "integer", "minimum": 0},
     },
     "required": ["name"],
