@@ -20,14 +20,14 @@ class Inventory:
     def __init__(self, engine: engines.Engine, vim: drivers.Vim) -> None:
         self.engine = engine
         self.vim = vim
-        self._beats: dict[str, events.AgentBeat] = {}
+        self._beats: dict[tuple[str, str], events.AgentBeat] = {}
         self._lock = threading.Lock()
         self._changes: int | None = None
 
     def hear(self, beat: events.AgentBeat) -> None:
         """Take a heartbeat; written with the next :meth:`flush`."""
         with self._lock:
-            self._beats[beat.host] = beat
+            self._beats[beat.host, beat.agent] = beat
 
     def flush(self) -> None:
         """Write the heartbeats heard since the last call."""

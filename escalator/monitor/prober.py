@@ -1,11 +1,11 @@
 """Where the probe loops run: a process of its own each, or a thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from escalator.domain import fault
 from escalator.drivers import loader
-from escalator.monitor import process, report, rounds, thread
+from escalator.monitor import process, report, rounds, thread, weighing
 
 NAMESPACE = "escalator.probe"
 
@@ -55,3 +55,47 @@ def make(
         outlet,
         options,
     )
+
+
+class Probers:
+    """One loop for each of ``[monitor] probes``.
+
+    :param read_targets: target -> address.
+    """
+
+    def __init__(
+        self,
+        conf: Any,
+        read_targets: Callable[[], Mapping[str, str]],
+        jury: weighing.Weighing,
+        in_process: bool,
+    ) -> None:
+        def make_one(probe: str) -> Prober:
+            return make(
+                conf,
+                probe,
+                read_law(conf, probe),
+                lambda: rounds.Order(read_targets(), jury.lost(probe)),
+                jury.outlet(probe),
+                in_process,
+            )
+
+        self.loops = [make_one(probe) for probe in conf.monitor.probes]
+
+    def start(self) -> None:
+        """Start all.
+
+        :raises ConfigError: one may not be used here.
+        """
+        for loop in self.loops:
+            loop.start()
+
+    def refresh(self) -> None:
+        """Let all follow changed targets."""
+        for loop in self.loops:
+            loop.refresh()
+
+    def stop(self) -> None:
+        """End all; their last reports are taken."""
+        for loop in self.loops:
+            loop.stop()

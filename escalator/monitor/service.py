@@ -3,14 +3,15 @@
 import threading
 from typing import Any
 
-from escalator.domain import events, panel, target
+from escalator.domain import events, panel
+from escalator.monitor import company as companies
 from escalator.monitor import (
     detection,
     inventory,
     lateness,
     listening,
     publishing,
-    rounds,
+    sharing,
     watching,
     weighing,
     windows,
@@ -28,6 +29,7 @@ class MonitorService:
 
     :param publisher: ``bus.events.EventPublisher``.
     :param beats_factory: makes the listener for the given handler.
+    :param company: the other monitors; None if there are none.
     :param in_process: probe from a thread: only for the embedded service,
         whose simulated hosts live in the same process.
     """
@@ -39,6 +41,7 @@ class MonitorService:
         beats_factory: listening.BeatsFactory,
         context: Any,
         in_process: bool = False,
+        company: companies.Company | None = None,
     ) -> None:
         self._conf = conf
         self._in_process = in_process
@@ -51,28 +54,37 @@ class MonitorService:
             self._publishing, self.lateness, watched=frozenset(conf.monitor.faults)
         )
         stock = inventory.Inventory(context)
+        self._company = company
+        self._sharing = sharing.Sharing(company.members if company else None)
         self._hosts = inventory.Hosts({}, frozenset())
+        self._targets: dict[str, str] = {}
         self._weighing = weighing.Weighing(
             panel.Panel(conf.monitor.probes, conf.monitor.votes),
             self._detection,
             SETTLE_ROUNDS * self._law.interval_s,
-            expected=windows.Windows(
+            companies.make_doubt(
+                company, self._detection, context, conf.monitor.storm_alone == "tell"
+            ),
+            windows.Windows(
                 lambda host: host in self._hosts.worked_on, stock.read_window
             ),
+            self._sharing.is_mine,
         )
         self._listening = listening.Listening(
             self._detection,
             conf.monitor.agent_beats_missed,
             conf.agent.heartbeat_interval_s,
             self._weighing.covered,
+            self._sharing.is_mine,
         )
         self._watching = watching.Watching(
             stock,
             conf.monitor.inventory_interval_s,
             self._watch,
             self._listening.prove,
+            lambda: company.members.generation if company else 0,
         )
-        self._beats = beats_factory(self._listening.take)
+        self._beats = beats_factory(self._hear)
         self._lock = threading.Lock()
         self._probers = self._make_probers()
         self._stopped = threading.Event()
@@ -84,20 +96,23 @@ class MonitorService:
         """
         self._publishing.start()
         self._weighing.start()
-        for prober in self._probers:
-            prober.start()
+        self._probers.start()
         self._beats.start()
         self._listening.start()
+        if self._company is not None:
+            self._company.members.changed = self._watching.wake
+            self._company.members.start()
         self._watching.start()
 
     def stop(self) -> None:
         """Stop watching; verdicts already found are still published."""
+        if self._company is not None:
+            self._company.members.stop()
         self._watching.stop()
         self._listening.stop()
         self._beats.stop()
         with self._lock:
-            for prober in self._probers:
-                prober.stop()
+            self._probers.stop()
         self._weighing.stop()
         self._publishing.stop(STOP_TIMEOUT_S)
         self._stopped.set()
@@ -109,6 +124,10 @@ class MonitorService:
         self._beats.wait()
         return True
 
+    def endpoint(self) -> companies.Endpoint:
+        """Return what the other monitors may call."""
+        return companies.Endpoint(self._weighing.look)
+
     def reload(self) -> None:
         """Follow a changed law of detection; open faults stay open."""
         law = probers.read_law(self._conf)
@@ -116,35 +135,35 @@ class MonitorService:
             return
         with self._lock:
             self._law = law
-            for prober in self._probers:
-                prober.stop()
+            self._probers.stop()
             self._probers = self._make_probers()
-            for prober in self._probers:
-                prober.start()
+            self._probers.start()
 
-    def _make_probers(self) -> list[probers.Prober]:
-        return [self._make_prober(probe) for probe in self._conf.monitor.probes]
-
-    def _make_prober(self, probe: str) -> probers.Prober:
-        return probers.make(
-            self._conf,
-            probe,
-            probers.read_law(self._conf, probe),
-            lambda: rounds.Order(self._hosts.targets, self._weighing.lost(probe)),
-            self._weighing.outlet(probe),
-            self._in_process,
+    def _make_probers(self) -> probers.Probers:
+        return probers.Probers(
+            self._conf, lambda: self._targets, self._weighing, self._in_process
         )
 
     def _watch(self, hosts: inventory.Hosts, raised: list[events.Fault] | None) -> None:
-        known = {target.host_of(name) for name in self._hosts.targets}
+        """Take the inventory, and this monitor's part of it.
+
+        Hosts taken over are believed to be as they were told, or, if this
+        monitor has watched them as the second one, as it finds them.
+        """
+        was_mine, was_watched = self._sharing.mine, self._sharing.watched
         self._hosts = hosts
+        targets = self._targets = self._sharing.divide(hosts.targets)
+        fresh = self._sharing.mine - was_mine
         if raised is not None:
-            self._detection.adopt(raised)
-            self._listening.adopt(raised)
-        self._weighing.watch(hosts.targets)
-        fresh = {target.host_of(name) for name in hosts.targets} - known
-        self._weighing.adopt(raised or [], fresh)
+            self._detection.adopt(raised, self._sharing.is_ours)
+            self._listening.adopt(filter(self._sharing.is_ours, raised))
+        self._weighing.watch(targets)
+        self._weighing.adopt(raised or [], fresh - was_watched)
         self._listening.expect(hosts.agents)
         with self._lock:
-            for prober in self._probers:
-                prober.refresh()
+            self._probers.refresh()
+        self._weighing.compare(fresh & was_watched)
+
+    def _hear(self, beat: events.AgentBeat) -> None:
+        if self._company is None or not self._company.members.hear(beat):
+            self._listening.take(beat)

@@ -44,14 +44,14 @@ class Trust:
     def believe(self, hosts: Sequence[str]) -> frozenset[str]:
         return frozenset(hosts)
 
-    def calm(self) -> None: ...
+    def calm(self) -> None:
+        """Never was in doubt."""
 
 
 class Weighing:
     """Takes the reports of all probes; thread-safe.
 
-    :param settle_s: how long a host of which some interfaces answer is given
-        until that is believed.
+    :param settle_s: a host of which some interfaces answer is given so long.
     """
 
     def __init__(
@@ -132,19 +132,21 @@ class Weighing:
                 self._panel.find(probe, name)
             named = [failure.host for failure in judged.failed] + [*judged.returned]
             hosts = list(dict.fromkeys(targets.host_of(name) for name in named))
-            if self._doubted or any(failure.is_storm for failure in judged.failed):
-                failed = {targets.host_of(failure.host) for failure in judged.failed}
-                self._doubted |= failed
+            is_storm = any(failure.is_storm for failure in judged.failed)
+            if is_storm or any(map(self._is_mine, self._doubted)):
+                self._doubted |= {targets.host_of(f.host) for f in judged.failed}
             self._settle(hosts, judged.at)
 
     def _settle(self, hosts: Iterable[str], at: float) -> None:
         """Tell what is clear of these hosts; the rest is to be weighed."""
         findings, over = [], []
         for host in hosts:
-            if not self._is_mine(host):
-                continue
             verdict = self._panel.judge(host)
-            if verdict.kind is None:
+            if not self._is_mine(host):
+                # What was doubted of it stays so, should it be taken over.
+                if verdict.kind is None:
+                    self._forget(host)
+            elif verdict.kind is None:
                 self._forget(host)
                 over += [(_DOWN, host), (_LINK, host)]
             elif self._is_known(verdict.kind, host):
@@ -156,10 +158,8 @@ class Weighing:
             else:
                 self._forget(host)
                 findings.append(_finding(host, verdict, at))
-        if findings:
-            self._detection.found(findings)
-        if over:
-            self._detection.over(over, at)
+        self._detection.found(findings)
+        self._detection.over(over, at)
 
     def _is_known(self, kind: events.FaultType, host: str) -> bool:
         is_down = self._detection.is_open(_DOWN, host)

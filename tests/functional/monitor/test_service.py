@@ -242,7 +242,7 @@ class RealTest(ServiceCase):
         firewall.cut(list(targets.values())[:10])
         (raised,) = self.broker.wait(1)
         self.assertEqual(10, len(raised.faults))
-        os.kill(monitor._probers[0].pid, signal.SIGKILL)  # type: ignore[arg-type, union-attr]
+        os.kill(monitor._probers.loops[0].pid, signal.SIGKILL)  # type: ignore[arg-type, union-attr]
         firewall.mend(list(targets.values())[:10])
         cleared = self.broker.wait(2)[1]
         self.assertIsInstance(cleared, events.FaultCleared)
