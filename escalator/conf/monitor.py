@@ -33,7 +33,7 @@ OPTS = [
     cfg.StrOpt(
         "bfd_socket",
         default="/run/bird/bird.ctl",
-        help="Control socket of the BIRD daemon whose BFD sessions the probe bfd reads.",
+        help="Control socket of the BIRD daemon that the probe bfd reads.",
     ),
     cfg.ListOpt(
         "faults",

@@ -13,7 +13,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from escalator.drivers import base
 
@@ -39,7 +39,7 @@ class _Attempt:
 class Tcp(base.Probe):
     """Connects to one port of every target."""
 
-    options = ("tcp_port",)
+    options: ClassVar[tuple[str, ...]] = ("tcp_port",)
 
     def __init__(
         self, tcp_port: int, clock: Callable[[], float] = time.monotonic
