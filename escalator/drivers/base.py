@@ -93,9 +93,15 @@ class Probe(abc.ABC):
 
     :cvar options: names of the options of ``[monitor]`` that it is made with,
         as keywords.
+    :cvar is_local: True if it lives on what the monitor hears, and so in the
+        monitor's own process.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
+    is_local: ClassVar[bool] = False
+
+    def hear(self, host: str) -> None:  # noqa: B027 - only some listen
+        """Take note that the agent of ``host`` beat; from any thread."""
 
     @abc.abstractmethod
     def set_targets(self, targets: Mapping[str, str]) -> None:

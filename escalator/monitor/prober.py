@@ -8,6 +8,8 @@ from escalator.drivers import loader
 from escalator.monitor import process, report, rounds, thread, weighing
 
 NAMESPACE = "escalator.probe"
+HEARTBEAT = "heartbeat"
+"""This probe can not be faster than the agents beat."""
 
 Prober = process.ProbeProcess | thread.ProbeThread
 
@@ -19,8 +21,11 @@ def read_law(conf: Any, probe: str = "") -> fault.Law:
     """
     options = conf.monitor
     is_first = not probe or probe == options.probes[0]
+    interval_s = options.interval_s if is_first else options.other_interval_s
+    if probe == HEARTBEAT:
+        interval_s = max(interval_s, conf.agent.heartbeat_interval_s)
     return fault.Law(
-        interval_s=options.interval_s if is_first else options.other_interval_s,
+        interval_s=interval_s,
         misses=options.misses,
         answers=options.answers,
         storm_share=options.storm_share,
@@ -45,7 +50,7 @@ def make(
     """
     driver = loader.load_class(NAMESPACE, probe)
     options = {name: conf.monitor[name] for name in driver.options}
-    if in_process:
+    if in_process or driver.is_local:
         return thread.ProbeThread(driver(**options), law, read_order, outlet)
     return process.ProbeProcess(
         f"{driver.__module__}:{driver.__qualname__}",
@@ -89,6 +94,12 @@ class Probers:
         """
         for loop in self.loops:
             loop.start()
+
+    def hear(self, host: str) -> None:
+        """Let the probes that listen know of an agent's beat."""
+        for loop in self.loops:
+            if isinstance(loop, thread.ProbeThread):
+                loop.probe.hear(host)
 
     def refresh(self) -> None:
         """Let all follow changed targets."""

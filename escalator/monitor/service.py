@@ -166,4 +166,5 @@ class MonitorService:
 
     def _hear(self, beat: events.AgentBeat) -> None:
         if self._company is None or not self._company.members.hear(beat):
+            self._probers.hear(beat.host)
             self._listening.take(beat)

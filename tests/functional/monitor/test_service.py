@@ -4,6 +4,7 @@ import datetime
 import os
 import signal
 import threading
+import time
 import unittest
 import uuid
 from collections.abc import Callable
@@ -171,6 +172,38 @@ class EmbeddedTest(ServiceCase):
         (raised,) = self.broker.wait(1)
         self.assertEqual([self.names[1]], [fault.host for fault in raised.faults])
         self.assertEqual(1, len(self.broker.wait(2, 1.0)))
+
+    def test_two_probes_must_agree(self) -> None:
+        """k of n: hosts that only stopped to answer, or only to beat, are up."""
+        self.conf.set_override("probes", ["simulated", "heartbeat"], "monitor")
+        self.conf.set_override("votes", 2, "monitor")
+        self.conf.set_override("other_interval_s", 0.05, "monitor")
+        self.conf.set_override("heartbeat_interval_s", 0.05, "agent")
+        mute, quiet, dead = self.names
+        self.launch(self.conductor, in_process=True)
+        loud = {mute, quiet, dead}
+        deadline = time.monotonic() + 4.0
+        while time.monotonic() < deadline and not self.broker.events:
+            for host in loud:
+                self.beats.beat(host)
+            time.sleep(0.02)
+            if time.monotonic() > deadline - 3.0:
+                fleet.fleet().kill(mute)
+                loud.discard(quiet)
+            if time.monotonic() > deadline - 2.0:
+                fleet.fleet().kill(dead)
+                loud.discard(dead)
+        faults = [f for e in self.broker.events for f in e.faults]
+        down = [f for f in faults if f.fault_type == "host.down"]
+        silent = {f.host for f in faults} - {f.host for f in down}
+        self.assertLessEqual(silent, {quiet, dead})
+        while not down and time.monotonic() < deadline + 3.0:
+            self.beats.beat(mute)
+            time.sleep(0.02)
+            faults = [f for e in self.broker.events for f in e.faults]
+            down = [f for f in faults if f.fault_type == "host.down"]
+        self.assertEqual([dead], [fault.host for fault in down])
+        self.assertEqual(["heartbeat", "simulated"], down[0].evidence["probes"])
 
     def test_no_fault_is_lost_and_order_is_kept_while_the_broker_is_away(
         self,
