@@ -162,3 +162,8 @@ class NoSchedule(EscalatorError):
 class ConfigError(EscalatorError):
     code = "escalator.config"
     template = "Option [{group}]/{option}: {reason}"
+
+
+class DoctorTestFailed(EscalatorError):
+    code = "escalator.doctor_test.failed"
+    template = "{step}: {reason}"

@@ -19,7 +19,7 @@ from escalator.objects.host import Host
 
 Schema = Mapping[str, Any]
 
-SERVICE_TYPE = "upgrade-orchestration"
+SERVICE_TYPE = "upgrade"
 """Type in the Keystone catalogue; also names the microversion header."""
 
 VERSIONS = ("1.0",)
@@ -31,6 +31,10 @@ class Conductor(Protocol):
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
+    ) -> dict[str, Any]: ...
+
+    def campaign_plan(
+        self, ctxt: Any, document: str, params: dict[str, Any], seed: int
     ) -> dict[str, Any]: ...
 
     def campaign_create(

@@ -23,8 +23,8 @@ class ConductorAPI:
 
     Version history:
 
-    * 1.0 - campaign_validate, campaign_create, campaign_act, campaign_explain,
-      host_act
+    * 1.0 - campaign_validate, campaign_plan, campaign_create, campaign_act,
+      campaign_explain, host_act
 
     Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
     call that timed out may have been carried out: repeat it with the same
@@ -44,6 +44,18 @@ class ConductorAPI:
         """Return ``findings`` and ``summary`` of a campaign file; store nothing."""
         answer: dict[str, Any] = self._client.call(
             ctxt, "1.0", "campaign_validate", document=document, params=params
+        )
+        return answer
+
+    def campaign_plan(
+        self, ctxt: Context, document: str, params: dict[str, Any], seed: int
+    ) -> dict[str, Any]:
+        """Return the forecast of a campaign file; store nothing.
+
+        :raises InvalidInput: the file is refused.
+        """
+        answer: dict[str, Any] = self._client.call(
+            ctxt, "1.0", "campaign_plan", document=document, params=params, seed=seed
         )
         return answer
 

@@ -1,4 +1,4 @@
-"""escalator-status upgrade check (RU-9)."""
+"""escalator-status: upgrade check (RU-9) and doctor check."""
 
 import sys
 from typing import NoReturn
@@ -8,6 +8,7 @@ from oslo_db import options as db_options
 from oslo_upgradecheck import common_checks, upgradecheck
 
 from escalator import conf as options
+from escalator.cmd.doctor import check
 from escalator.db import schema, session
 
 
@@ -42,6 +43,8 @@ class Checks(upgradecheck.UpgradeCommands):
 
 def main() -> NoReturn:
     """Run the checks: exit status 0 ok, 1 warning, 2 failure, 255 error."""
+    if sys.argv[1:3] == ["doctor", "check"]:
+        sys.exit(check.main(sys.argv[3:]))
     db_options.set_defaults(cfg.CONF)
     options.register_opts(cfg.CONF)
     sys.exit(

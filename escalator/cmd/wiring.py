@@ -16,7 +16,7 @@ from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
 from escalator.bus import heartbeat, rpcapi, server, transport
-from escalator.cmd import record
+from escalator.cmd import record, sinks
 from escalator.conductor import (
     clockwork,
     execution,
@@ -37,12 +37,11 @@ from escalator.db import session, store
 from escalator.domain import reading
 from escalator.drivers import base as drivers
 from escalator.drivers import fleet, loader
-from escalator.drivers.sink import webhook
+from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
 from escalator.monitor import company
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
-from escalator.notifier import settings as notifier_settings
 from escalator.objects import base as objects_base
 from escalator.objects import registry
 from escalator.scheduler import service as scheduler_service
@@ -190,7 +189,8 @@ def conductor(
         lambda: late[0].wake(),
     )
     looked = execution.Execution(engine)
-    stock = inventory.Inventory(engine, make_vim(conf))
+    facts = supplement.Supplement(conf.vim.host_facts)
+    stock = inventory.Inventory(engine, make_vim(conf), facts.apply)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),
@@ -294,14 +294,13 @@ def notifier(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
     if is_remote:
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
-    sink = webhook.Webhook(**notifier_settings.webhook_options(conf))
     return Running(
         Closing(publisher.close),
         notifier_service.NotifierService(
             conf,
             publisher,
             _listener,
-            sink,
+            sinks.make(conf),
             context.service_context("notifier"),
         ),
         _record(conf, "notifier", worker),
@@ -379,9 +378,11 @@ def check(conf: Any, name: str) -> None:
             group="database", option="connection", reason="is not set"
         )
     if name == "notifier":
-        notifier_settings.webhook_options(conf)
+        sinks.check(conf)
     if name in ("conductor", "inspector"):
         loader.load_class("escalator.vim", conf.vim.driver)
+    if name == "conductor":
+        supplement.Supplement(conf.vim.host_facts)
     if name == "monitor":
         for probe in conf.monitor.probes:
             loader.load_class("escalator.probe", probe)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from escalator import errors
@@ -13,13 +14,21 @@ from escalator.drivers import base as drivers
 
 LOG = logging.getLogger(__name__)
 
+Supplement = Callable[[Sequence[drivers.VimHost]], list[drivers.VimHost]]
+
 
 class Inventory:
-    """Keeps the host rows up to date."""
+    """Keeps the host rows up to date.
 
-    def __init__(self, engine: engines.Engine, vim: drivers.Vim) -> None:
+    :param supplement: adds what the VIM does not know of its hosts.
+    """
+
+    def __init__(
+        self, engine: engines.Engine, vim: drivers.Vim, supplement: Supplement = list
+    ) -> None:
         self.engine = engine
         self.vim = vim
+        self._supplement = supplement
         self._beats: dict[tuple[str, str], events.AgentBeat] = {}
         self._lock = threading.Lock()
         self._changes: int | None = None
@@ -47,7 +56,8 @@ class Inventory:
             changes = self.vim.read_changes()
             if changes == self._changes:
                 return
-            listed = _listed(self.vim.list_hosts(), self.vim.list_instances())
+            hosts = self._supplement(self.vim.list_hosts())
+            listed = _listed(hosts, self.vim.list_instances())
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
             return

@@ -9,6 +9,11 @@ GROUP = "vim"
 OPTS = [
     cfg.StrOpt("driver", default="simulated", help="Entry point in escalator.vim."),
     cfg.StrOpt(
+        "host_facts",
+        help="YAML file of what the VIM does not know of its hosts: address, rack,"
+        " role, tags, groups; may name hosts that the VIM has not.",
+    ),
+    cfg.StrOpt(
         "simulated_path",
         default="/var/lib/escalator/vim.sqlite",
         help="File of the simulated VIM, shared by the processes of one machine.",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import models, session, work
+from escalator.db import correlation, models, session, work
 
 Row = Mapping[str, Any]
 
@@ -236,9 +236,12 @@ def _faults(
         is_descending=True,
     )
     notices = _notices(connection, [row["id"] for row in rows], project_id)
+    related = correlation.correlate(connection, rows, project_id)
     return [
         {
             **row,
+            "is_root_cause": related[row["id"]].is_root_cause,
+            "correlated_fault_ids": list(related[row["id"]].ids),
             "instances": [
                 each
                 for each in row["instances"]

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from escalator.domain import commands, events
+from escalator.domain import commands, events, notice
 from escalator.domain.notice import Notice as Notice
 
 
@@ -191,6 +191,17 @@ class Vim(abc.ABC):
 
 class Sink(abc.ABC):
     """Delivers notices; one slow subscriber never delays another."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[Notice]:
+        """Return what this sink has to say of ``event``; no input or output.
+
+        One notice per subscription, unless the sink knows its audience itself.
+
+        :param now: epoch seconds.
+        """
+        return notice.notices(event, directory, now)
 
     @abc.abstractmethod
     def start(self) -> None: ...

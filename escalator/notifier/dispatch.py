@@ -10,7 +10,7 @@ from escalator.notifier import ledger, reporting
 
 
 class Dispatch:
-    """Evaluates facts against the subscriptions and hands notices to the sink.
+    """Asks every sink whom it tells of a fact, and hands it the notices.
 
     Does no input or output itself: this is the hot path.
 
@@ -20,12 +20,12 @@ class Dispatch:
     def __init__(
         self,
         directory: Callable[[], notice.Directory],
-        sink: base.Sink,
+        sinks: Sequence[base.Sink],
         book: ledger.Ledger,
         reporter: reporting.Reporter,
     ) -> None:
         self._directory = directory
-        self._sink = sink
+        self._sinks = tuple(sinks)
         self._book = book
         self._reporter = reporter
 
@@ -50,9 +50,11 @@ class Dispatch:
     def _tell(self, delivery: ledger.Delivery, directory: notice.Directory) -> None:
         event = delivery.event
         assert isinstance(event, notice.Told)  # noqa: S101 - the handlers say so
-        found = notice.notices(event, directory, delivery.received_at)
+        submit = {}
+        for sink in self._sinks:
+            for item in sink.evaluate(event, directory, delivery.received_at):
+                submit[item.id] = (item, sink.submit)
         times = {"T6": delivery.received_at, "T7": time.time()}
-        for item in self._book.enter(delivery, found):
-            self._sink.submit(
-                dataclasses.replace(item, times=times), self._reporter.put
-            )
+        for item in self._book.enter(delivery, [item for item, _ in submit.values()]):
+            _, tell = submit[item.id]
+            tell(dataclasses.replace(item, times=times), self._reporter.put)

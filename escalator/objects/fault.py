@@ -17,6 +17,8 @@ class FaultRecord(base.EscalatorObject):
 
     ``state`` is ``raised`` or ``cleared``.  ``notices`` is a list of objects
     with subscription_id, project_id, state, attempts, times, error.
+    ``is_root_cause`` and ``correlated_fault_ids`` are computed when it is read
+    (``domain.x733``).
     """
 
     VERSION = "1.0"
@@ -31,6 +33,8 @@ class FaultRecord(base.EscalatorObject):
         "evidence": fields.JsonField(),
         "instances": fields.JsonField(),
         "campaign_ids": ovo.ListOfStringsField(),
+        "is_root_cause": ovo.BooleanField(),
+        "correlated_fault_ids": ovo.ListOfStringsField(),
         "notices": fields.JsonField(),
         "raised_at": fields.DateTimeField(),
         "cleared_at": fields.DateTimeField(nullable=True),

@@ -4,7 +4,8 @@ Like tempest they run against whatever cloud the environment names:
 
 - ``OS_CLOUD``: a cloud of clouds.yaml, with an administrator's credentials;
 - ``ESCALATOR_CLOUD_TRANSPORT_URL``: that cloud's message bus, for what is sent
-  to Aodh or heard from Nova directly.
+  to Aodh or heard from Nova directly;
+- ``ESCALATOR_CLOUD_IMAGE``, ``_FLAVOR``, ``_NETWORK``: what to boot.
 """
 
 import os
@@ -36,6 +37,11 @@ class CloudTestCase(unittest.TestCase):
         if not url:
             raise unittest.SkipTest("ESCALATOR_CLOUD_TRANSPORT_URL names no bus")
         return url
+
+
+def setting(name: str, default: str) -> str:
+    """Return ``ESCALATOR_CLOUD_<NAME>``."""
+    return os.environ.get(f"ESCALATOR_CLOUD_{name.upper()}", default)
 
 
 def unique(prefix: str) -> str:

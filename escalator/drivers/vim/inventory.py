@@ -20,7 +20,7 @@ _NICS = {
     "propertyNames": {"pattern": "^[^%]{1,64}$"},
     "additionalProperties": _TEXT,
 }
-_HOST = {
+HOST_FACTS: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": _NAME,
@@ -31,10 +31,16 @@ _HOST = {
         "tags": _NAMES,
         "groups": _NAMES,
         "nics": _NICS,
-        "capacity": {"type": "integer", "minimum": 0},
     },
     "required": ["name"],
     "additionalProperties": False,
+}
+"""Schema of what a file may say of a host: the fields of ``base.VimHost``."""
+
+_CAPACITY = {"type": "integer", "minimum": 0}
+_HOST = {
+    **HOST_FACTS,
+    "properties": {**HOST_FACTS["properties"], "capacity": _CAPACITY},
 }
 _INSTANCE = {
     "type": "object",

@@ -65,11 +65,11 @@ class TestLayers(unittest.TestCase):
 
     def test_microversions(self) -> None:
         for asked in ("1.0", "latest"):
-            headers = {VERSION: f"upgrade-orchestration {asked}"}
+            headers = {VERSION: f"upgrade {asked}"}
             answer = self.house.get("/v1/hosts", headers=headers)
-            self.assertEqual("upgrade-orchestration 1.0", answer.headers[VERSION])
+            self.assertEqual("upgrade 1.0", answer.headers[VERSION])
             self.assertIn(VERSION.lower(), answer.headers["Vary"].lower())
-        headers = {VERSION: "upgrade-orchestration 1.7"}
+        headers = {VERSION: "upgrade 1.7"}
         answer = self.house.get("/v1/hosts", headers=headers)
         self.refused(406, "escalator.not_acceptable", answer)
         self.assertIn("1.0", answer.json["errors"][0]["detail"])

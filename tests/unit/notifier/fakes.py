@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from escalator import errors
-from escalator.domain import events, notice
+from escalator.domain import aodh_event, events, notice
 from escalator.drivers import base
 from escalator.objects import base as objects_base
 
@@ -91,6 +91,15 @@ class FakeSink(base.Sink):
 
     def stop(self, timeout_s: float) -> None:
         self.calls.append("stop")
+
+
+class ProjectSink(FakeSink):
+    """Knows its audience itself, as Aodh's does."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        return aodh_event.notices(event)
 
 
 class FakePublisher:

@@ -19,7 +19,7 @@ FINGERPRINTS = {
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
     "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
-    "FaultRecord": "1.0-c1c740908dbcf1af42c20ea4711ef90c",
+    "FaultRecord": "1.0-6d4a6177f4b9ec7be4b90a1a9f9c21d7",
     "FaultRecordList": "1.0-3059c57db326e80b22ca09afa555134c",
     "Host": "1.0-361407fe052ebd9b4ad366fb8984d060",
     "HostList": "1.0-8442030defb827154755b9fb623a0f3f",

@@ -1,0 +1,104 @@
+"""Instances of the test, all on one host."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from keystoneauth1 import exceptions as auth_errors
+from openstack import exceptions as sdk_errors
+
+from escalator import errors
+
+LOG = logging.getLogger(__name__)
+
+PINNED_HOST = "2.74"
+"""The first microversion with ``host`` in a request for a server."""
+
+BOOT_S = 300.0
+GONE_S = 120.0
+POLL_S = 0.5
+
+REFUSALS = (sdk_errors.SDKException, auth_errors.ClientException)
+
+
+class Servers:
+    """Boots and deletes them, as an administrator.
+
+    :param network: name or id, ``auto`` or ``none``.
+    """
+
+    def __init__(self, admin: Any, image: str, flavor: str, network: str) -> None:
+        self.admin = admin
+        self._image, self._flavor, self._network = image, flavor, network
+
+    def create(self, project_id: str, name: str, host: str) -> str:
+        """Ask for a server of a project; returns its id.
+
+        :param host: where it must be; empty: the scheduler's choice.
+        """
+        image = self.admin.image.find_image(self._image, ignore_missing=False)
+        flavor = self.admin.compute.find_flavor(self._flavor, ignore_missing=False)
+        body = {
+            "name": name,
+            "imageRef": image.id,
+            "flavorRef": flavor.id,
+            "networks": self._networks(),
+            **({"host": host} if host else {}),
+        }
+        in_project = self.admin.connect_as(project_id=project_id)
+        try:
+            made = in_project.compute.post(
+                "/servers", json={"server": body}, microversion=PINNED_HOST
+            )
+            sdk_errors.raise_from_response(made)
+            return str(made.json()["server"]["id"])
+        finally:
+            in_project.close()
+
+    def await_active(self, instance_id: str) -> str:
+        """Wait until it runs; returns its host.
+
+        :raises DoctorTestFailed: it goes to error, or takes too long.
+        """
+        deadline = time.monotonic() + BOOT_S
+        while time.monotonic() < deadline:
+            server = self.admin.compute.get_server(instance_id)
+            if server.status == "ACTIVE":
+                return str(server.compute_host)
+            if server.status == "ERROR":
+                raise errors.DoctorTestFailed(
+                    step="boot_vm", reason=f"{instance_id}: {server.fault}"
+                )
+            time.sleep(POLL_S)
+        raise errors.DoctorTestFailed(
+            step="wait_for_vm_launch",
+            reason=f"{instance_id} is not active after {BOOT_S:.0f} s",
+        )
+
+    def delete(self, instance_ids: Sequence[str]) -> None:
+        """Delete them and wait until they are gone; what stays is logged."""
+        for instance_id in instance_ids:
+            try:
+                self.admin.compute.delete_server(instance_id, force=True)
+            except REFUSALS as error:
+                LOG.warning("Server %s is not deleted: %s", instance_id, error)
+        for instance_id in instance_ids:
+            self._await_gone(instance_id)
+
+    def _networks(self) -> Any:
+        if self._network in ("none", "auto"):
+            return self._network
+        network = self.admin.network.find_network(self._network, ignore_missing=False)
+        return [{"uuid": network.id}]
+
+    def _await_gone(self, instance_id: str) -> None:
+        deadline = time.monotonic() + GONE_S
+        while time.monotonic() < deadline:
+            try:
+                if self.admin.compute.find_server(instance_id) is None:
+                    return
+            except REFUSALS as error:
+                LOG.debug("%s", error)
+            time.sleep(POLL_S)
+        LOG.warning("Server %s is still there; delete it by hand", instance_id)

@@ -1,0 +1,74 @@
+"""The command line of escalator-doctor-test."""
+
+import contextlib
+import io
+import pathlib
+import tempfile
+import unittest
+
+from escalator import errors
+from escalator.cmd.doctor import injection, main, records
+
+
+class OptionsTest(unittest.TestCase):
+    def refused(self, *arguments):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as caught:
+            main.parse(arguments)
+        self.assertNotEqual(0, caught.exception.code)
+        return said.getvalue()
+
+    def test_a_link(self):
+        options = main.parse(["--interface", "eth1", "--namespace", "n1"])
+        made = main.DoctorTest(options).injection
+        self.assertEqual(
+            ("ip", "-n", "n1", "link", "set", "eth1", "down"), made.break_argv
+        )
+        self.assertEqual("up", made.mend_argv[-1])
+
+    def test_a_link_of_another_machine(self):
+        made = injection.link("eth1", ssh="stack@compute-1")
+        self.assertEqual(
+            ("ssh", "-o", "BatchMode=yes", "stack@compute-1", "ip", "link", "set")
+            + ("eth1", "down"),
+            made.break_argv,
+        )
+
+    def test_something_must_break(self):
+        self.assertIn("--interface", self.refused())
+
+    def test_not_both(self):
+        given = ["--interface=e", "--inject-command=x", "--restore-command=y"]
+        self.assertIn("either", self.refused(*given))
+
+    def test_what_is_broken_must_be_mended(self):
+        self.assertIn("go together", self.refused("--inject-command=x"))
+
+    def test_numbers(self):
+        self.refused("--interface=e", "--instances=0")
+        self.refused("--interface=e", "--owners=2")
+
+
+class InjectionTest(unittest.TestCase):
+    def test_a_command_that_fails_names_itself(self):
+        made = injection.commands("sh -c 'echo broken >&2; exit 3'", "true")
+        with self.assertRaisesRegex(errors.DoctorTestFailed, "ended with 3: broken"):
+            made.inject()
+
+    def test_a_command_that_is_not_there(self):
+        with self.assertRaises(errors.DoctorTestFailed):
+            injection.commands("/nowhere/at-all", "true").inject()
+
+
+class LogTest(unittest.TestCase):
+    def test_the_monitors_log(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder, "monitor.log")
+            log.write_text(
+                "x WARNING host.down detected at 100.500000 on c1, c10\n"
+                "x WARNING host.down detected at 200.250000 on c10, c2\n"
+            )
+            found = records.detected_in_log
+            self.assertEqual(100.5, found(log, "c1", 0.0))
+            self.assertEqual(200.25, found(log, "c10", 150.0))
+            self.assertIsNone(found(log, "c1", 150.0))
