@@ -178,12 +178,12 @@ class Weighing:
         with self._lock:
             doubted = [host for host in hosts if host in self._doubted]
         believed = self._doubt.believe(doubted) if doubted else frozenset()
-        ends = {host: self._windows.find_end(host) for host in hosts}
+        ends = self._windows.find_ends(hosts)
         with self._lock:
             findings, over, wall = [], [], time.time()
             for host in hosts:
                 verdict = self._panel.judge(host)
-                left_s = ends[host] - wall
+                left_s = ends.get(host, 0.0) - wall
                 if verdict.kind is None or self._is_known(verdict.kind, host):
                     self._forget(host)
                 elif host in self._doubted and host not in believed:

@@ -1,10 +1,16 @@
 """Hosts that a campaign's own step may be rebooting: expected to be down."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 
 from oslo_log import log as logging
 
+from escalator.bus import deadline
+
 LOG = logging.getLogger(__name__)
+
+LIMIT_S = 0.3
+"""A conductor that takes longer is not waited for: the fault goes out."""
 
 
 class Windows:
@@ -25,13 +31,17 @@ class Windows:
         self.is_worked_on = is_worked_on
         self._read = read
 
-    def find_end(self, host: str) -> float:
-        """Return until when ``host`` is expected down, epoch seconds, or 0.0."""
-        if not self.is_worked_on(host):
-            return 0.0
-        try:
-            return self._read(host)
-        except Exception as error:
-            # Whoever can not tell expects nothing: the fault goes out.
-            LOG.warning("%s: not known whether it is expected down: %s", host, error)
-            return 0.0
+    def find_ends(self, hosts: Iterable[str]) -> dict[str, float]:
+        """Return until when hosts are expected down, epoch seconds.
+
+        Hosts that are not are left out; so are all that follow a question
+        without an answer.
+        """
+        found: dict[str, float] = {}
+        for host in filter(self.is_worked_on, hosts):
+            try:
+                found[host] = deadline.run(functools.partial(self._read, host), LIMIT_S)
+            except Exception as error:
+                LOG.warning("Not known which hosts are expected down: %s", error)
+                break
+        return found
