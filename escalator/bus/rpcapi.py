@@ -13,6 +13,7 @@ CONDUCTOR = "conductor"
 AGENT = "agent"
 VIM_AGENT = "agent.vim"
 SCHEDULER = "scheduler"
+MONITOR = "monitor"
 
 Context = context.RequestContext
 
@@ -182,6 +183,33 @@ class SchedulerAPI:
         """
         answer: dict[str, Any] = self._client.call(
             ctxt, "1.0", "find_times", request=request
+        )
+        return answer
+
+
+class MonitorAPI:
+    """What another monitor sees, from where it stands.
+
+    Version history:
+
+    * 1.0 - look
+    """
+
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._client = rpc.Client(
+            conf,
+            MONITOR,
+            self.VERSION,
+            version_cap=version_cap,
+            timeout_s=conf.monitor.vantage_timeout_s,
+        )
+
+    def look(self, ctxt: Context, monitor: str, hosts: list[str]) -> dict[str, bool]:
+        """Return whether ``monitor`` finds each of the hosts it watches dead."""
+        answer: dict[str, bool] = self._client.call(
+            ctxt, "1.0", "look", to_server=monitor, hosts=hosts
         )
         return answer
 

@@ -79,7 +79,7 @@ watched_packages = demo-service
 tick_s = 0.2
 inventory_interval_s = 0.5
 [monitor]
-probe = simulated
+probes = simulated
 realtime = false
 inventory_interval_s = 0.5
 [notifier]

@@ -40,6 +40,7 @@ from escalator.drivers import base as drivers
 from escalator.drivers import fleet, loader
 from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
+from escalator.monitor import company
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
 from escalator.objects import base as objects_base
@@ -238,15 +239,21 @@ def monitor(
     if is_remote:
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
+    beats = heartbeat.BeatSender(conf)
+    name, look = instance_of(conf, worker), rpcapi.MonitorAPI(conf).look
+    made = monitor_service.MonitorService(
+        conf,
+        publisher,
+        lambda handle: heartbeat.BeatListener(conf, handle),
+        context.service_context("monitor"),
+        in_process,
+        None if in_process else company.make(conf.monitor, name, beats.send, look),
+    )
     return Running(
         Closing(publisher.close),
-        monitor_service.MonitorService(
-            conf,
-            publisher,
-            lambda handle: heartbeat.BeatListener(conf, handle),
-            context.service_context("monitor"),
-            in_process=in_process,
-        ),
+        Closing(beats.close),
+        made,
+        server.RpcServer(conf, rpcapi.MONITOR, name, [made.endpoint()]),
         _record(conf, "monitor", worker),
     )
 
@@ -372,7 +379,8 @@ def check(conf: Any, name: str) -> None:
     if name == "conductor":
         supplement.Supplement(conf.vim.host_facts)
     if name == "monitor":
-        loader.load_class("escalator.probe", conf.monitor.probe)
+        for probe in conf.monitor.probes:
+            loader.load_class("escalator.probe", probe)
     if name == "agent":
         loader.load_classes(conf.agent.action_namespace)
     transport.kombu_urls(conf)

@@ -188,8 +188,19 @@ def _hosts(
         query = query.where(table.c.state == state)
     if marker is not None:
         query = query.where(table.c.name > marker)
-    rows = connection.execute(query.order_by(table.c.name).limit(limit)).mappings()
-    return [{**row, "agent_seen_at": instant(row["agent_seen_at"])} for row in rows]
+    found = connection.execute(query.order_by(table.c.name).limit(limit)).mappings()
+    rows = list(found)
+    ends = work.read_reboot_windows(
+        connection, [row["name"] for row in rows if row["campaign_id"]]
+    )
+    return [
+        {
+            **row,
+            "agent_seen_at": instant(row["agent_seen_at"]),
+            "expected_down_until": instant(ends.get(row["name"])),
+        }
+        for row in rows
+    ]
 
 
 def _faults(

@@ -16,11 +16,18 @@ CAUSES: Mapping[str, tuple[str, str]] = {
     "host.down": ("equipmentAlarm", "equipmentMalfunction"),
     "link.down": ("communicationsAlarm", "lossOfSignal"),
     "agent.silent": ("communicationsAlarm", "communicationsSubsystemFailure"),
+    "monitor.isolated": ("communicationsAlarm", "communicationsSubsystemFailure"),
     "service.failed": ("processingErrorAlarm", "softwareProgramAbnormallyTerminated"),
 }
 """Fault type -> event type and probable cause."""
 
-_ROOT_FIRST = ("host.down", "link.down", "service.failed", "agent.silent")
+_ROOT_FIRST = (
+    "host.down",
+    "link.down",
+    "service.failed",
+    "agent.silent",
+    "monitor.isolated",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

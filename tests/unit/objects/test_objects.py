@@ -21,7 +21,7 @@ FINGERPRINTS = {
     "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
     "FaultRecord": "1.0-6d4a6177f4b9ec7be4b90a1a9f9c21d7",
     "FaultRecordList": "1.0-3059c57db326e80b22ca09afa555134c",
-    "Host": "1.0-d57df2f80808e50f3ab739270740cdd6",
+    "Host": "1.0-361407fe052ebd9b4ad366fb8984d060",
     "HostList": "1.0-8442030defb827154755b9fb623a0f3f",
     "HostMarkedDown": "1.0-97edebc573052ef61db52b0b2ef380c1",
     "HostMarkedUp": "1.0-939c9048133c94c82c1401bffd9b7599",
