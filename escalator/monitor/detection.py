@@ -179,8 +179,9 @@ class Detection:
         self._open.update((key_of(fault), fault) for fault in fresh)
         self._outbox.put(events.FaultConfirmed(self._new_id(), fresh))
         LOG.warning(
-            "%s confirmed on %d host(s): %s",
+            "%s detected at %.6f on %d host(s): %s",
             fresh[0].fault_type,
+            fresh[0].times["T1"],
             len(fresh),
             _some(fault.host for fault in fresh),
         )
