@@ -79,6 +79,7 @@ def _options(conf: Any) -> driver.Options:
         ),
         resets_states=section.reset_states,
         resets_at_once=section.reset_states_at_once,
+        reset_delay_s=section.reset_states_delay_s,
         limits=moving.Limits(
             tuple(section.drain_methods),
             section.migrations_at_once,

@@ -74,6 +74,13 @@ OPTS = [
         max=64,
         help="openstack: such calls under way.",
     ),
+    cfg.FloatOpt(
+        "reset_states_delay_s",
+        default=1.0,
+        min=0.0,
+        help="openstack: from a host's death to the first of them: owners are told"
+        " first. 0 where they are told by Nova and Ceilometer.",
+    ),
     cfg.ListOpt(
         "drain_methods",
         default=["live"],

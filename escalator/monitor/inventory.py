@@ -62,14 +62,7 @@ class Inventory:
     def read_raised(self) -> list[events.Fault]:
         """Return the faults that are raised and not yet cleared."""
         return [
-            events.Fault(
-                found.id,
-                found.host,
-                found.fault_type,
-                found.severity,
-                dict(found.times),
-                dict(found.evidence),
-            )
+            found.to_fault()
             for found in self._pages(fault.FaultRecordList, "id", state="raised")
         ]
 

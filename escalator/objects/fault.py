@@ -8,6 +8,7 @@ from typing import Any, Self
 from oslo_versionedobjects import fields as ovo
 
 from escalator import errors
+from escalator.domain import events
 from escalator.objects import base, fields
 
 
@@ -53,6 +54,17 @@ class FaultRecord(base.EscalatorObject):
         if not rows:
             raise errors.NotFound(kind="fault", id=fault_id)
         return cls._from_row(context, rows[0])
+
+    def to_fault(self) -> events.Fault:
+        """Return it as the fact that it was stored from."""
+        return events.Fault(
+            self.id,
+            self.host,
+            self.fault_type,
+            self.severity,
+            dict(self.times),
+            dict(self.evidence),
+        )
 
 
 @base.Registry.register

@@ -94,7 +94,15 @@ class Bench:
         )
         self.records.await_calm(self.scene.host, PATIENCE_S)
         self._await_states()
+        self._await_silence()
         return run
+
+    def _await_silence(self) -> None:
+        """Wait until what Nova and Ceilometer tell as well has come."""
+        heard = -1
+        while heard != (now := len(self.consumer.wait(0, 0.0))):
+            heard = now
+            time.sleep(SETTLE_S)
 
     def _await_states(self) -> None:
         """Wait until every instance is active again, or was never touched."""

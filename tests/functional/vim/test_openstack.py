@@ -23,7 +23,8 @@ class Case(unittest.TestCase):
 
     def made(self, **options):
         interval_s = options.pop("snapshot_interval_s", 3600.0)
-        values = {"source": following.Source(interval_s=interval_s), **options}
+        source = following.Source(interval_s=interval_s)
+        values = {"source": source, "reset_delay_s": 0.0, **options}
         vim = driver.Openstack(
             self.nova.compute(), self.timeout_s, driver.Options(**values)
         )
@@ -155,6 +156,20 @@ class MarkingTest(Case):
         self.nova.migrations[0]["status"] = "completed"
         self.vim.mark_down(["c1"], False)
         self.assertFalse(self.nova.services["c1"]["forced_down"])
+
+    def test_a_host_that_is_back_at_once(self):
+        """What is under way is undone, what is only planned is not begun."""
+        ids = [self.nova.add_server("c1") for _ in range(12)]
+        for delay_s, pause_s in ((0.0, 0.03), (0.3, 0.0)):
+            vim = self.made(reset_delay_s=delay_s)
+            vim.list_hosts()
+            vim.mark_down(["c1"], True)
+            time.sleep(pause_s)
+            vim.mark_down(["c1"], False)
+            time.sleep(0.6)
+            self.eventually(lambda: {self.state(i) for i in ids} == {"active"})
+            marks = [self.nova.servers[i]["metadata"] for i in ids]
+            self.assertEqual([{}] * 12, marks)
 
     def test_states_may_be_left_alone(self):
         instance_id = self.nova.add_server("c1")

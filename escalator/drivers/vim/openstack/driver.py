@@ -23,11 +23,13 @@ class Options:
     """:ivar source: where news come from, and how often everything is read.
 
     :ivar resets_states: set the instances of a dead host to error.
+    :ivar reset_delay_s: begin so long after the host's death.
     """
 
     source: following.Source = dataclasses.field(default_factory=following.Source)
     resets_states: bool = True
     resets_at_once: int = 4
+    reset_delay_s: float = 1.0
     limits: moving.Limits = dataclasses.field(default_factory=moving.Limits)
 
 
@@ -48,7 +50,10 @@ class Openstack(base.Vim):
         self._states: states.States | None = None
         if options.resets_states:
             self._states = states.States(
-                self.calls, options.resets_at_once, self._model.change_server
+                self.calls,
+                options.resets_at_once,
+                options.reset_delay_s,
+                self._model.change_server,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
         self._following = following.Following(
