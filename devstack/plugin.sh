@@ -15,6 +15,7 @@ if is_escalator_enabled; then
         "stack post-config")
             echo_summary "Configuring Escalator"
             configure_escalator
+            configure_escalator_neighbours
             create_escalator_accounts
             init_escalator
             ;;

@@ -39,7 +39,7 @@ def create_app(
     :param resolve: host name -> addresses; the system's resolver if None.
     :raises ConfigError: an option of ``conf`` cannot be worked with.
     """
-    _check_conf(conf)
+    check_conf(conf)
     parts = Parts(
         conf=conf,
         conductor=conductor,
@@ -61,7 +61,7 @@ def resolve_by_system(host: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
-def _check_conf(conf: cfg.ConfigOpts) -> None:
+def check_conf(conf: cfg.ConfigOpts) -> None:
     if len(conf.notifier.signing_key or "") < webhook.SIGNING_KEY_MIN_CHARS:
         reason = f"at least {webhook.SIGNING_KEY_MIN_CHARS} characters are needed"
         raise errors.ConfigError(group="notifier", option="signing_key", reason=reason)

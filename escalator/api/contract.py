@@ -33,6 +33,10 @@ class Conductor(Protocol):
         self, ctxt: Any, document: str, params: dict[str, Any]
     ) -> dict[str, Any]: ...
 
+    def campaign_plan(
+        self, ctxt: Any, document: str, params: dict[str, Any], seed: int
+    ) -> dict[str, Any]: ...
+
     def campaign_create(
         self, ctxt: Any, document: str, params: dict[str, Any], request_key: str
     ) -> Campaign: ...

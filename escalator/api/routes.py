@@ -74,6 +74,17 @@ ROUTES: tuple[Route, ...] = (
         takes_yaml=True,
     ),
     Route(
+        "POST",
+        "/v1/campaigns/plan",
+        campaigns.plan,
+        "Say what a campaign file would do; nothing is stored.",
+        campaign_schemas.PLAN,
+        rules=_can("campaigns:plan"),
+        query=campaign_schemas.PLAN_QUERY,
+        body=campaign_schemas.SUBMISSION,
+        takes_yaml=True,
+    ),
+    Route(
         "GET",
         "/v1/campaigns",
         campaigns.list_page,

@@ -31,13 +31,16 @@ MEMORY_POLL_S = 0.01
 
 
 class Broker:
-    """Makes links to the brokers of ``transport_url``, in turn after a failure."""
+    """Makes links to the brokers of a URL, in turn after a failure.
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self.is_memory = transport.is_memory(conf)
+    :param url: another one than ``transport_url``.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, url: str | None = None) -> None:
+        self.is_memory = transport.is_memory(conf, url)
         self.names = topology.Topology(conf.bus.prefix, conf.bus.quorum_queues)
-        self._urls = transport.kombu_urls(conf)
-        self._ssl = transport.ssl_options(conf)
+        self._urls = transport.kombu_urls(conf, url)
+        self._ssl = transport.ssl_options(conf, url)
         self._turn = itertools.count()
         self._at = next(self._turn)
 

@@ -39,6 +39,7 @@ class Client:
 
     :param version: newest version this side speaks.
     :param version_cap: newest version the other side surely knows.
+    :param timeout_s: deadline of a call, if not that of ``[bus]``.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Client:
         version: str,
         namespace: str | None = None,
         version_cap: str | None = None,
+        timeout_s: float | None = None,
     ) -> None:
-        self.timeout_s: float = conf.bus.call_timeout_s
+        self.timeout_s: float = timeout_s or conf.bus.call_timeout_s
         self._topic = topic
         self._is_memory = transport.is_memory(conf)
         self._client = oslo_messaging.get_rpc_client(
@@ -65,8 +67,15 @@ class Client:
         """Tell whether the other side knows ``version``."""
         return bool(self._client.can_send_version(version))
 
-    def call(self, ctxt: Any, version: str, method: str, **args: Any) -> Any:
-        """Ask and return the answer.
+    def call(
+        self,
+        ctxt: Any,
+        version: str,
+        method: str,
+        to_server: str | None = None,
+        **args: Any,
+    ) -> Any:
+        """Ask any server of the topic, or one, and return the answer.
 
         :raises NobodyListens: no server has ever bound the topic.
         :raises CallTimeout: it was taken but not answered in time.
@@ -75,7 +84,8 @@ class Client:
         :raises EscalatorError: whatever the server raised, by its code.
         """
         self._check(version, method)
-        prepared = self._client.prepare(version=version)
+        where = {"server": to_server} if to_server else {}
+        prepared = self._client.prepare(version=version, **where)
         self._check_memory(prepared)
         return self._guarded(lambda: prepared.call(ctxt, method, **args), method)
 

@@ -13,6 +13,7 @@ CONDUCTOR = "conductor"
 AGENT = "agent"
 VIM_AGENT = "agent.vim"
 SCHEDULER = "scheduler"
+MONITOR = "monitor"
 
 Context = context.RequestContext
 
@@ -22,8 +23,8 @@ class ConductorAPI:
 
     Version history:
 
-    * 1.0 - campaign_validate, campaign_create, campaign_act, campaign_explain,
-      host_act
+    * 1.0 - campaign_validate, campaign_plan, campaign_create, campaign_act,
+      campaign_explain, host_act
 
     Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
     call that timed out may have been carried out: repeat it with the same
@@ -43,6 +44,18 @@ class ConductorAPI:
         """Return ``findings`` and ``summary`` of a campaign file; store nothing."""
         answer: dict[str, Any] = self._client.call(
             ctxt, "1.0", "campaign_validate", document=document, params=params
+        )
+        return answer
+
+    def campaign_plan(
+        self, ctxt: Context, document: str, params: dict[str, Any], seed: int
+    ) -> dict[str, Any]:
+        """Return the forecast of a campaign file; store nothing.
+
+        :raises InvalidInput: the file is refused.
+        """
+        answer: dict[str, Any] = self._client.call(
+            ctxt, "1.0", "campaign_plan", document=document, params=params, seed=seed
         )
         return answer
 
@@ -170,6 +183,33 @@ class SchedulerAPI:
         """
         answer: dict[str, Any] = self._client.call(
             ctxt, "1.0", "find_times", request=request
+        )
+        return answer
+
+
+class MonitorAPI:
+    """What another monitor sees, from where it stands.
+
+    Version history:
+
+    * 1.0 - look
+    """
+
+    VERSION = "1.0"
+
+    def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
+        self._client = rpc.Client(
+            conf,
+            MONITOR,
+            self.VERSION,
+            version_cap=version_cap,
+            timeout_s=conf.monitor.vantage_timeout_s,
+        )
+
+    def look(self, ctxt: Context, monitor: str, hosts: list[str]) -> dict[str, bool]:
+        """Return whether ``monitor`` finds each of the hosts it watches dead."""
+        answer: dict[str, bool] = self._client.call(
+            ctxt, "1.0", "look", to_server=monitor, hosts=hosts
         )
         return answer
 

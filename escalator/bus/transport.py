@@ -18,7 +18,7 @@ from urllib import parse
 
 import oslo_messaging
 from oslo_concurrency import lockutils
-from oslo_config import cfg
+from oslo_config import cfg, types
 from oslo_messaging._drivers import impl_rabbit
 from oslo_messaging._metrics import client as metrics
 from oslo_messaging._tracing import client as tracing
@@ -83,14 +83,20 @@ def _can_manage_queues() -> bool:
     return has_leader and os.access(SHARED_MEMORY, os.W_OK)
 
 
-def is_memory(conf: cfg.ConfigOpts) -> bool:
-    """Tell whether the broker lives in this very process."""
-    return bool(_parsed(conf).transport == "kombu+memory")
+def is_memory(conf: cfg.ConfigOpts, other: str | None = None) -> bool:
+    """Tell whether the broker lives in this very process.
+
+    :param other: a URL in place of ``transport_url``.
+    """
+    return bool(_parsed(conf, other).transport == "kombu+memory")
 
 
-def kombu_urls(conf: cfg.ConfigOpts) -> list[str]:
-    """Return one kombu URL per broker of ``transport_url``, in its order."""
-    url = _parsed(conf)
+def kombu_urls(conf: cfg.ConfigOpts, other: str | None = None) -> list[str]:
+    """Return one kombu URL per broker of ``transport_url``, in its order.
+
+    :param other: a URL in place of ``transport_url``.
+    """
+    url = _parsed(conf, other)
     if url.transport == "kombu+memory":
         return ["memory://"]
     vhost = parse.quote(url.virtual_host or "/", safe="")
@@ -98,26 +104,31 @@ def kombu_urls(conf: cfg.ConfigOpts) -> list[str]:
     return [f"pyamqp://{_netloc(host)}/{vhost}" for host in hosts]
 
 
-def ssl_options(conf: cfg.ConfigOpts) -> dict[str, Any] | bool:
+def ssl_options(
+    conf: cfg.ConfigOpts, other: str | None = None
+) -> dict[str, Any] | bool:
     """Return kombu's ``ssl`` from ``[oslo_messaging_rabbit]``.
+
+    A URL may say otherwise for its own broker, as oslo.messaging lets it:
+    ``?ssl=1&ssl_ca_file=...`` or ``?ssl=0``.
 
     With ``ssl_ca_file`` the broker's certificate and its name are verified;
     without it only the certificate, against the system's authorities.
     """
     _register(conf)
-    group = conf[RABBIT_GROUP]
-    if not group.ssl:
+    group, query = conf[RABBIT_GROUP], _parsed(conf, other).query
+    if not types.Boolean()(query.get("ssl", group.ssl)):
         return False
     options: dict[str, Any] = {
         key: value
         for key, value in (
-            ("keyfile", group.ssl_key_file),
-            ("certfile", group.ssl_cert_file),
-            ("ca_certs", group.ssl_ca_file),
+            ("keyfile", query.get("ssl_key_file", group.ssl_key_file)),
+            ("certfile", query.get("ssl_cert_file", group.ssl_cert_file)),
+            ("ca_certs", query.get("ssl_ca_file", group.ssl_ca_file)),
         )
         if value
     }
-    if group.ssl_ca_file:
+    if "ca_certs" in options:
         options |= {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
     return options or True
 
@@ -153,8 +164,10 @@ def _register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(tracing.oslo_messaging_tracing, group="oslo_messaging_tracing")
 
 
-def _parsed(conf: cfg.ConfigOpts) -> oslo_messaging.TransportURL:
-    return oslo_messaging.TransportURL.parse(conf)
+def _parsed(
+    conf: cfg.ConfigOpts, other: str | None = None
+) -> oslo_messaging.TransportURL:
+    return oslo_messaging.TransportURL.parse(conf, other)
 
 
 def _netloc(host: oslo_messaging.TransportHost) -> str:

@@ -98,7 +98,8 @@ class _Waiting(command.ShowOne):
         return row
 
 
-def _add_file_options(parser: argparse.ArgumentParser) -> None:
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the file and the values of its parameters."""
     parser.add_argument("file", metavar="<file>", help="Campaign file, or -")
     parser.add_argument(
         "--param",
@@ -114,7 +115,7 @@ class Validate(command.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        _add_file_options(parser)
+        add_file_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
@@ -133,7 +134,7 @@ class Create(_Waiting):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        _add_file_options(parser)
+        add_file_options(parser)
         parser.add_argument("--start", action="store_true", help="Start it at once")
         parser.add_argument(
             "--idempotency-key",

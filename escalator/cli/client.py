@@ -102,6 +102,14 @@ class Campaigns(_Rest):
         body = {"campaign": {"document": document, "params": params}}
         return self._send("POST", "/campaigns/validate", body, "validation")
 
+    def plan_campaign(self, document: str, params: Row, seed: int) -> Row:
+        """Return what a file would do.
+
+        :raises Refused: with one problem for each finding.
+        """
+        body = {"campaign": {"document": document, "params": params}}
+        return self._send("POST", "/campaigns/plan", body, "plan", query={"seed": seed})
+
     def create_campaign(self, document: str, params: Row, key: str) -> Row:
         """Store a campaign; the same ``key`` gives the same one."""
         body = {"campaign": {"document": document, "params": params}}

@@ -52,6 +52,21 @@ class Structure(columns.FormattableColumn):
         return "" if self._value is None else str(self._value)
 
 
+class Visits(columns.FormattableColumn):
+    """The order in which hosts go out; of many only the first."""
+
+    MOST = 40
+
+    def human_readable(self) -> str:
+        lines = [
+            f"{each['start_s']:>9.1f} s  {each['end_s'] - each['start_s']:>8.1f} s  "
+            f"{each['host']} ({each['procedure']})"
+            for each in self._value[: self.MOST]
+        ]
+        left = len(self._value) - self.MOST
+        return "\n".join([*lines, *([f"and {left} more"] if left > 0 else [])])
+
+
 def clock(at: float) -> str:
     """Return the time of day of an epoch time, to the millisecond, UTC."""
     moment = datetime.datetime.fromtimestamp(at, datetime.UTC)

@@ -25,6 +25,7 @@ class List(command.Lister):
             "host",
             "fault_type",
             "severity",
+            "probable_cause",
             "state",
             "instance_count",
             "notice_count",
@@ -52,14 +53,20 @@ class Show(command.ShowOne):
             "host",
             "fault_type",
             "severity",
+            "event_type",
+            "probable_cause",
             "state",
             "is_marked_down",
+            "is_root_cause",
             "raised_at",
+            "observed_at",
+            "changed_at",
             "cleared_at",
         )
         cells = {name: row.get(name) for name in plain}
         cells["instances"] = Structure([_instance(i) for i in row.get("instances", [])])
         cells["campaign_ids"] = Structure(row.get("campaign_ids", []))
+        cells["correlated_fault_ids"] = Structure(row.get("correlated_fault_ids", []))
         cells["evidence"] = Structure(row.get("evidence", {}))
         cells["times"] = Times(row["times"])
         cells["hops"] = Hops(row["hops"])

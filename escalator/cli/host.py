@@ -87,4 +87,4 @@ def _show(row: dict[str, Any]) -> tuple[Any, Any]:
     return names, cells
 
 
-_STRUCTURES = ("facts", "tags", "groups")
+_STRUCTURES = ("facts", "tags", "groups", "nics")

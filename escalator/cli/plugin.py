@@ -17,13 +17,13 @@ API_VERSIONS = ("1", "1.0")
 def make_client(instance: Any) -> Client:
     """Return the client; with a version like 1.0 that one is asked for."""
     connection = instance.sdk_connection
-    if not hasattr(type(connection), "upgrade_orchestration"):
+    if not hasattr(type(connection), "upgrade"):
         connection.add_service(
             service_description.ServiceDescription(
                 SERVICE_TYPE, supported_versions={"1": Client}
             )
         )
-    client: Client = connection.upgrade_orchestration
+    client: Client = connection.upgrade
     version = instance._api_version[API_NAME]
     if "." in version:
         client.default_microversion = version

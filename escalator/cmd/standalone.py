@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from escalator.bus import transport
 from escalator.cmd import config, demo, wiring
+from escalator.cmd import vim as vims
 from escalator.db import session
 from escalator.drivers import fleet
 from escalator.drivers.vim import simulated
@@ -78,7 +79,7 @@ watched_packages = demo-service
 tick_s = 0.2
 inventory_interval_s = 0.5
 [monitor]
-probe = simulated
+probes = simulated
 realtime = false
 inventory_interval_s = 0.5
 [notifier]
@@ -95,7 +96,7 @@ subscriptions_interval_s = 0.5
 
 def _agents(conf: Any, hosts: list[str], folder: str) -> list[wiring.Running]:
     """Return one agent a host, and one with access to the VIM."""
-    vim = wiring.make_vim(conf)
+    vim = vims.make(conf)
     made = []
     for host in [*hosts, "vim-agent"]:
         conf.set_override("state_path", os.path.join(folder, "agents", host), "agent")
@@ -130,7 +131,7 @@ def build(conf: Any, folder: str) -> tuple[wiring.Running, list[str], Any]:
     database = session.Database(conf.database)
     database.create_all()
     core = wiring.conductor(conf, database=database)
-    hosts = [host.name for host in wiring.make_vim(conf).list_hosts()]
+    hosts = [host.name for host in vims.make(conf).list_hosts()]
     _simulate(hosts)
     api = wiring.api(conf, is_remote=False)
     others = [

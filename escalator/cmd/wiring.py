@@ -16,7 +16,8 @@ from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
 from escalator.bus import heartbeat, rpcapi, server, transport
-from escalator.cmd import record
+from escalator.cmd import record, sinks
+from escalator.cmd import vim as vims
 from escalator.conductor import (
     clockwork,
     execution,
@@ -37,12 +38,11 @@ from escalator.db import session, store
 from escalator.domain import reading
 from escalator.drivers import base as drivers
 from escalator.drivers import fleet, loader
-from escalator.drivers.sink import webhook
 from escalator.drivers.vim import supplement
 from escalator.inspector import service as inspector_service
+from escalator.monitor import company
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
-from escalator.notifier import settings as notifier_settings
 from escalator.objects import base as objects_base
 from escalator.objects import registry
 from escalator.scheduler import service as scheduler_service
@@ -109,14 +109,6 @@ def instance_of(conf: Any, worker: int) -> str:
 def host_of(conf: Any) -> str:
     """Return the name of the host this process is responsible for."""
     return str(conf.agent.host or socket.gethostname())
-
-
-def make_vim(conf: Any) -> drivers.Vim:
-    """Return the VIM driver of ``[vim]``."""
-    made: drivers.Vim = loader.load_class("escalator.vim", conf.vim.driver)(
-        conf.vim.simulated_path, conf.vim.simulated_inventory
-    )
-    return made
 
 
 def _remote_objects(conf: Any) -> None:
@@ -191,7 +183,7 @@ def conductor(
     )
     looked = execution.Execution(engine)
     facts = supplement.Supplement(conf.vim.host_facts)
-    stock = inventory.Inventory(engine, make_vim(conf), facts.apply)
+    stock = inventory.Inventory(engine, vims.make(conf), facts.apply)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),
@@ -247,15 +239,21 @@ def monitor(
     if is_remote:
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
+    beats = heartbeat.BeatSender(conf)
+    name, look = instance_of(conf, worker), rpcapi.MonitorAPI(conf).look
+    made = monitor_service.MonitorService(
+        conf,
+        publisher,
+        lambda handle: heartbeat.BeatListener(conf, handle),
+        context.service_context("monitor"),
+        in_process,
+        None if in_process else company.make(conf.monitor, name, beats.send, look),
+    )
     return Running(
         Closing(publisher.close),
-        monitor_service.MonitorService(
-            conf,
-            publisher,
-            lambda handle: heartbeat.BeatListener(conf, handle),
-            context.service_context("monitor"),
-            in_process=in_process,
-        ),
+        Closing(beats.close),
+        made,
+        server.RpcServer(conf, rpcapi.MONITOR, name, [made.endpoint()]),
         _record(conf, "monitor", worker),
     )
 
@@ -275,7 +273,7 @@ def inspector(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
         Closing(publisher.close),
         inspector_service.InspectorService(
             conf,
-            make_vim(conf),
+            vims.make(conf),
             publisher,
             listen,
             context.service_context("inspector"),
@@ -289,14 +287,13 @@ def notifier(conf: Any, worker: int = 0, is_remote: bool = True) -> Running:
     if is_remote:
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
-    sink = webhook.Webhook(**notifier_settings.webhook_options(conf))
     return Running(
         Closing(publisher.close),
         notifier_service.NotifierService(
             conf,
             publisher,
             _listener,
-            sink,
+            sinks.make(conf),
             context.service_context("notifier"),
         ),
         _record(conf, "notifier", worker),
@@ -319,7 +316,7 @@ def agent(
     if conf.agent.action_namespace.endswith(".simulated"):
         resources["fleet"] = fleet.fleet()
     if vim is not None or "vim" in conf.agent.capabilities:
-        resources["vim"] = vim or make_vim(conf)
+        resources["vim"] = vim or vims.make(conf)
     name = host or host_of(conf)
     return Running(
         Closing(publisher.close),
@@ -373,14 +370,17 @@ def check(conf: Any, name: str) -> None:
         raise errors.ConfigError(
             group="database", option="connection", reason="is not set"
         )
+    if name == "api":
+        api_app.check_conf(conf)
     if name == "notifier":
-        notifier_settings.webhook_options(conf)
+        sinks.check(conf)
     if name in ("conductor", "inspector"):
-        loader.load_class("escalator.vim", conf.vim.driver)
+        vims.check(conf)
     if name == "conductor":
         supplement.Supplement(conf.vim.host_facts)
     if name == "monitor":
-        loader.load_class("escalator.probe", conf.monitor.probe)
+        for probe in conf.monitor.probes:
+            loader.load_class("escalator.probe", probe)
     if name == "agent":
         loader.load_classes(conf.agent.action_namespace)
     transport.kombu_urls(conf)

@@ -11,7 +11,7 @@ from typing import Any
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
-from escalator.domain import budget, ordering, selector, states
+from escalator.domain import budget, ordering, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -69,14 +69,13 @@ class Situation:
 
     def selected(self, procedure: plans.Procedure) -> list[plans.Target]:
         """Return the targets the procedure selects at this moment, in order."""
-        return self._selections[procedure.selector]
+        return self._selections[procedure.id]
 
     @functools.cached_property
     def _selections(self) -> dict[str, list[plans.Target]]:
-        names = {procedure.selector for procedure in self.plan.procedures}
         return {
-            name: selector.select(self.plan.selector(name), self.targets)
-            for name in names
+            each.id: ordering.targets_of(self.plan, each, self.targets, self.ledger)
+            for each in self.plan.procedures
         }
 
     def done(self) -> set[str]:

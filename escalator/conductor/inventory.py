@@ -29,14 +29,14 @@ class Inventory:
         self.engine = engine
         self.vim = vim
         self._supplement = supplement
-        self._beats: dict[str, events.AgentBeat] = {}
+        self._beats: dict[tuple[str, str], events.AgentBeat] = {}
         self._lock = threading.Lock()
         self._changes: int | None = None
 
     def hear(self, beat: events.AgentBeat) -> None:
         """Take a heartbeat; written with the next :meth:`flush`."""
         with self._lock:
-            self._beats[beat.host] = beat
+            self._beats[beat.host, beat.agent] = beat
 
     def flush(self) -> None:
         """Write the heartbeats heard since the last call."""
@@ -87,6 +87,7 @@ def _listed(
             "availability_zone": host.availability_zone,
             "tags": list(host.tags),
             "groups": list(host.groups),
+            "nics": dict(host.nics),
             "server_groups": sorted(groups.get(host.name, ())),
             "instances": counts[host.name],
         }

@@ -3,6 +3,7 @@
 Source: P-0, P-4, V-4.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import campaign_file, drift
 from escalator.conductor import engine as engines
-from escalator.db import session, tokens, work
-from escalator.domain import plan, reading, states
+from escalator.db import session, timings, tokens, work
+from escalator.domain import forecast, plan, reading, states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -41,6 +42,28 @@ class Planning:
         """
         made, warnings, targets = self._understand(document, params)
         return {"findings": warnings, "summary": _summary(made, targets)}
+
+    def forecast(
+        self, document: str, params: Mapping[str, Any], seed: int
+    ) -> dict[str, Any]:
+        """Say what a file would do with the inventory as it is; store nothing (P-0).
+
+        :returns: ``digest``, ``findings``, ``summary``, ``visits`` (seconds from
+            the start), ``end_s`` (expected, p50, p90), ``most_out``, ``stuck``.
+        :raises InvalidInput: with every finding at once.
+        """
+        made, warnings, targets = self._understand(document, params)
+        with self.engine.database.begin() as connection:
+            learned = timings.read_learned(connection)
+        found = forecast.make(made, targets, learned, seed)
+        encoded = engines.PLAN_CODEC.encode(made)
+        return {
+            "digest": forecast.digest(encoded, targets, learned, seed),
+            "seed": seed,
+            "findings": warnings,
+            "summary": _summary(made, targets),
+            **_foreseen(found),
+        }
 
     def _understand(
         self, document: str, params: Mapping[str, Any]
@@ -144,6 +167,20 @@ class Planning:
 
 def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:
     return drift.selected_names(admissions.Situation.empty(made, targets))
+
+
+def _foreseen(found: forecast.Forecast) -> dict[str, Any]:
+    stuck = sorted(found.timeline.stuck.items())
+    return {
+        "visits": [dataclasses.asdict(each) for each in found.timeline.visits],
+        "end_s": {
+            "expected": found.timeline.end_s,
+            "p50": found.end_s(0.5),
+            "p90": found.end_s(0.9),
+        },
+        "most_out": found.timeline.most_out(),
+        "stuck": [{"host": host, "reason": reason} for host, reason in stuck],
+    }
 
 
 def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:

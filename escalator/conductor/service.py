@@ -39,6 +39,11 @@ class Endpoint:
     ) -> dict[str, Any]:
         return self.plans.validate(document, params)
 
+    def campaign_plan(
+        self, ctxt: Any, document: str, params: dict[str, Any], seed: int
+    ) -> dict[str, Any]:
+        return self.plans.forecast(document, params, seed)
+
     def campaign_create(
         self, ctxt: Any, document: str, params: dict[str, Any], request_key: str | None
     ) -> Any:

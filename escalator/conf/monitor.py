@@ -7,7 +7,39 @@ from oslo_config import cfg
 GROUP = "monitor"
 
 OPTS = [
-    cfg.StrOpt("probe", default="icmp", help="Entry point in escalator.probe."),
+    cfg.ListOpt(
+        "probes",
+        default=["icmp"],
+        deprecated_name="probe",
+        help="Entry points in escalator.probe.  The first one probes every interval_s,"
+        " the others every other_interval_s.",
+    ),
+    cfg.IntOpt(
+        "votes",
+        default=1,
+        min=1,
+        help="Probes that must find a target dead before that is believed.",
+    ),
+    cfg.FloatOpt(
+        "other_interval_s",
+        mutable=True,
+        default=0.5,
+        min=0.05,
+        help="Seconds between two probes of a host by all but the first of probes.",
+    ),
+    cfg.PortOpt("tcp_port", default=22, help="What the probe tcp connects to."),
+    cfg.PortOpt("http_port", default=80, help="What the probe http asks."),
+    cfg.StrOpt("http_path", default="/", help="Path that the probe http asks for."),
+    cfg.StrOpt(
+        "bfd_socket",
+        default="/run/bird/bird.ctl",
+        help="Control socket of the BIRD daemon that the probe bfd reads.",
+    ),
+    cfg.ListOpt(
+        "faults",
+        default=["host.down", "link.down", "agent.silent", "monitor.isolated"],
+        help="Fault types that are raised at all.",
+    ),
     cfg.FloatOpt(
         "interval_s",
         mutable=True,
@@ -51,6 +83,34 @@ OPTS = [
         default=0.3,
         min=0.0,
         help="Seconds a suspected storm is held before it is believed.",
+    ),
+    cfg.StrOpt(
+        "storm_alone",
+        default="hold",
+        choices=[
+            ("hold", "until the host's agent is silent as well"),
+            ("tell", "believe it after storm_hold_s"),
+        ],
+        help="What becomes of a host that failed in a storm if no other monitor"
+        " watches it.",
+    ),
+    cfg.FloatOpt(
+        "vantage_timeout_s",
+        default=0.5,
+        min=0.3,
+        help="Seconds that another monitor has to say what it sees in a storm.",
+    ),
+    cfg.FloatOpt(
+        "member_interval_s",
+        default=0.5,
+        min=0.05,
+        help="Seconds between two beats by which the monitors know each other.",
+    ),
+    cfg.FloatOpt(
+        "member_timeout_s",
+        default=2.0,
+        min=0.2,
+        help="Silence after which another monitor takes over the hosts.",
     ),
     cfg.FloatOpt(
         "flap_window_s",

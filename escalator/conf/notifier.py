@@ -8,6 +8,12 @@ GROUP = "notifier"
 
 OPTS = [
     cfg.IntOpt("workers", default=1, min=1, help="Worker processes."),
+    cfg.ListOpt(
+        "sinks",
+        default=["webhook"],
+        help="Ways by which owners are told: webhook (subscriptions), aodh (event "
+        "alarms). The first named is told first.",
+    ),
     cfg.StrOpt(
         "signing_key",
         secret=True,
@@ -58,6 +64,54 @@ OPTS = [
         "ca_file",
         help="PEM file of the authorities that consumers' certificates are checked "
         "against; empty: the system's.",
+    ),
+    cfg.StrOpt(
+        "aodh_transport_url",
+        secret=True,
+        help="Aodh's message bus; empty: transport_url. ?ssl=1&ssl_ca_file=... at its "
+        "end applies to this broker alone.",
+    ),
+    cfg.StrOpt(
+        "aodh_topic",
+        default="alarm.all",
+        help="The value of [listener] event_alarm_topic in aodh.conf.",
+    ),
+    cfg.StrOpt(
+        "aodh_instance_events",
+        default="direct",
+        choices=[
+            ("direct", "Escalator sends compute.instance.update itself"),
+            ("nova", "left to Nova's own notification, by way of Ceilometer"),
+        ],
+        help="Who tells Aodh of each instance; the event for the whole host always "
+        "goes directly.",
+    ),
+    cfg.FloatOpt(
+        "aodh_canary_s",
+        default=30.0,
+        min=0.0,
+        help="Seconds between two events that nobody has an alarm on; they keep Aodh's"
+        " listener warm. 0 sends none.",
+    ),
+    cfg.IntOpt(
+        "aodh_connections",
+        default=2,
+        min=1,
+        max=4,
+        help="Connections to Aodh's broker, each with a thread.",
+    ),
+    cfg.FloatOpt(
+        "aodh_timeout_s",
+        default=2.0,
+        min=0.05,
+        help="Seconds in which Aodh's broker must confirm.",
+    ),
+    cfg.FloatOpt(
+        "aodh_retry_s",
+        default=300.0,
+        min=0.0,
+        help="Seconds after which a message that Aodh's broker did not take becomes a "
+        "dead letter.",
     ),
 ]
 

@@ -219,6 +219,7 @@ host = sa.Table(
     _text("availability_zone"),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
     _count("instances"),
     _text("state", _STATE),

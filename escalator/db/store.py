@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import models, session, work
+from escalator.db import correlation, models, session, work
 
 Row = Mapping[str, Any]
 
@@ -188,8 +188,19 @@ def _hosts(
         query = query.where(table.c.state == state)
     if marker is not None:
         query = query.where(table.c.name > marker)
-    rows = connection.execute(query.order_by(table.c.name).limit(limit)).mappings()
-    return [{**row, "agent_seen_at": instant(row["agent_seen_at"])} for row in rows]
+    found = connection.execute(query.order_by(table.c.name).limit(limit)).mappings()
+    rows = list(found)
+    ends = work.read_reboot_windows(
+        connection, [row["name"] for row in rows if row["campaign_id"]]
+    )
+    return [
+        {
+            **row,
+            "agent_seen_at": instant(row["agent_seen_at"]),
+            "expected_down_until": instant(ends.get(row["name"])),
+        }
+        for row in rows
+    ]
 
 
 def _faults(
@@ -225,9 +236,12 @@ def _faults(
         is_descending=True,
     )
     notices = _notices(connection, [row["id"] for row in rows], project_id)
+    related = correlation.correlate(connection, rows, project_id)
     return [
         {
             **row,
+            "is_root_cause": related[row["id"]].is_root_cause,
+            "correlated_fault_ids": list(related[row["id"]].ids),
             "instances": [
                 each
                 for each in row["instances"]

@@ -376,3 +376,23 @@ def open_steps(connection: sa.Connection, campaign_id: str) -> list[Row]:
         .order_by(models.step.c.host, models.step.c.seq)
     )
     return fetching.fetch(connection, query)
+
+
+def read_reboot_windows(
+    connection: sa.Connection, hosts: Sequence[str]
+) -> dict[str, float]:
+    """Return until when a step under way may keep each host down, epoch seconds."""
+    if not hosts:
+        return {}
+    table = models.step
+    query = (
+        sa.select(table.c.host, sa.func.max(table.c.hard_at))
+        .where(
+            table.c.host.in_(hosts),
+            table.c.may_reboot,
+            table.c.state.in_(_IN_FLIGHT),
+            table.c.hard_at.is_not(None),
+        )
+        .group_by(table.c.host)
+    )
+    return {host: end for host, end in connection.execute(query).all()}

@@ -100,6 +100,8 @@ class Ledger:
     ) -> None:
         self._budgets = {budget.id: budget for budget in budgets}
         self._sizes: dict[_Token, int] = {}
+        self._known: dict[str, list[_Token]] = {}
+        self._weights: dict[_Token, float] = {}
         self._users: dict[_Token, set[str]] = {}
         self._held: dict[str, dict[_Token, None]] = {}
         self._lost: dict[str, frozenset[_Token]] = {}
@@ -126,6 +128,20 @@ class Ledger:
                 holders = tuple(sorted(users))
                 found.append(Refusal(*token, len(users), limit, holders))
         return tuple(found)
+
+    def contention(self, target: Target, budget_ids: Iterable[str]) -> float:
+        """Return how hard it is to place ``target``: the sum of population/limit.
+
+        Those that stand in many or large groups go first; left for the end they
+        would go out one after another.
+
+        :raises KeyError: no budget of that id.
+        """
+        wanted = frozenset(budget_ids)
+        tokens = self._known.get(target.name)
+        if tokens is None:
+            tokens = self._tokens(target, self._budgets)
+        return sum(self._weight(token) for token in tokens if token[0] in wanted)
 
     def take(self, target: Target, budget_ids: Iterable[str]) -> tuple[Hold, ...]:
         """Take a token of every key, or none.
@@ -156,12 +172,20 @@ class Ledger:
 
     def _count(self, target: Target) -> None:
         tokens = self._tokens(target, self._budgets)
+        self._known[target.name] = tokens
         for token in tokens:
             self._sizes[token] = self._sizes.get(token, 0) + 1
         if target.is_quarantined or not target.is_up:
             self._lost[target.name] = frozenset(tokens)
             for token in tokens:
                 self._users.setdefault(token, set()).add(target.name)
+
+    def _weight(self, token: _Token) -> float:
+        weight = self._weights.get(token)
+        if weight is None:
+            weight = self._sizes.get(token, 0) / max(self._limit(token), 1)
+            self._weights[token] = weight
+        return weight
 
     def _give(self, target: str, token: _Token) -> None:
         self._held.setdefault(target, {})[token] = None

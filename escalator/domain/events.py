@@ -31,6 +31,7 @@ class FaultType(enum.StrEnum):
     AGENT_SILENT = "agent.silent"
     LINK_DOWN = "link.down"
     SERVICE_FAILED = "service.failed"
+    MONITOR_ISOLATED = "monitor.isolated"
 
 
 class Severity(enum.StrEnum):

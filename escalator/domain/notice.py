@@ -9,10 +9,11 @@ The body of every notice has ``event``, ``event_id`` (the cause), ``notice_id``
 ``project_id`` and ``sent_at``.  Times are seconds since the epoch, UTC.
 
 ``host.down`` and ``host.up`` (with ``cleared_at``) have ``faults``, each with
-``fault_id``, ``host_ref``, ``fault_type``, ``severity``, ``state`` (raised or
-cleared), ``is_marked_down`` (False: the VIM was too slow, DR-2), ``instances``
-(``id``, ``name``; for administrators ``project_id``) and ``times``, the
-checkpoints T0 to T5 of ``domain.events.HOPS``.
+``fault_id``, ``host_ref``, ``fault_type``, ``severity``, ``event_type`` and
+``probable_cause`` (X.733), ``state`` (raised or cleared), ``is_marked_down``
+(False: the VIM was too slow, DR-2), ``instances`` (``id``, ``name``; for
+administrators ``project_id``) and ``times``, the checkpoints T0 to T5 of
+``domain.events.HOPS``.
 
 ``campaign.changed`` has ``campaign``: ``campaign_id``, ``name``,
 ``from_state``, ``to_state``, ``reason``, ``host_refs`` and ``occurred_at``.
@@ -27,7 +28,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from escalator.domain import events
+from escalator.domain import events, x733
 
 _RANKS: Mapping[str, int] = {str(item): item.rank for item in events.Severity}
 _WORST = max(_RANKS.values())
@@ -190,6 +191,8 @@ def _fault_body(
         "host_ref": _ref(fault.host, owner),
         "fault_type": fault.fault_type,
         "severity": fault.severity,
+        "event_type": x733.event_type(fault.fault_type),
+        "probable_cause": x733.probable_cause(fault.fault_type),
         "state": state,
         "is_marked_down": impact.is_marked_down,
         "instances": [_instance_body(item, owner) for item in instances],

@@ -54,15 +54,20 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def select(selector: Selector, targets: Iterable[Target]) -> list[Target]:
+def select(
+    selector: Selector,
+    targets: Iterable[Target],
+    weight: Callable[[Target], float] = lambda target: 0.0,
+) -> list[Target]:
     """Return the targets that match now, in the selector's order (pure).
 
     A fact that a target lacks never matches, neither to choose nor to
-    exclude it, and sorts behind every value.  Ties are broken by name, so the
-    order depends on nothing but the facts (P-0).
+    exclude it, and sorts behind every value.  Ties are broken by ``weight``,
+    heaviest first, then by name, so the order depends on nothing but the facts
+    (P-0).
     """
     chosen = [target for target in targets if _is_chosen(selector, target)]
-    chosen.sort(key=lambda target: target.name)
+    chosen.sort(key=lambda target: (-weight(target), target.name))
     for order in reversed(selector.order_by):
         chosen = _ordered(order, chosen)
     return chosen

@@ -7,7 +7,7 @@ are proofs, and so is any answer that came over the same bus.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 UNKNOWN = ""
 """Stands for the agent of a host of which only an older monitor heard."""
@@ -77,15 +77,21 @@ class Silence:
         self._add((host, agent), interval_s, now)
         return tuple(back)
 
-    def judge(self, covered: Collection[str]) -> tuple[Silent, ...]:
+    def judge(
+        self,
+        covered: Collection[str],
+        is_mine: Callable[[str], bool] = lambda _: True,
+    ) -> tuple[Silent, ...]:
         """Return the agents that fell silent since the last call.
 
         :param covered: hosts known to be down, whose agents' silence is no
             news; it becomes news if it outlasts the host's return.
+        :param is_mine: False for hosts that another monitor judges; their
+            silence is found once they are ours.
         """
         found = []
         for (host, name), agent in self._agents.items():
-            if agent.is_silent:
+            if agent.is_silent or not is_mine(host):
                 continue
             if host in covered:
                 agent.mark = self._proved

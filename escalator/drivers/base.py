@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from escalator.domain import commands, events
+from escalator.domain import commands, events, notice
 from escalator.domain.notice import Notice as Notice
 
 
@@ -89,11 +89,23 @@ class Reply:
 
 
 class Probe(abc.ABC):
-    """Measures many hosts in one loop of one thread."""
+    """Measures many targets in one loop of one thread.
+
+    :cvar options: names of the options of ``[monitor]`` that it is made with,
+        as keywords.
+    :cvar is_local: True if it lives on what the monitor hears, and so in the
+        monitor's own process.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    is_local: ClassVar[bool] = False
+
+    def hear(self, host: str) -> None:  # noqa: B027 - only some listen
+        """Take note that the agent of ``host`` beat; from any thread."""
 
     @abc.abstractmethod
     def set_targets(self, targets: Mapping[str, str]) -> None:
-        """Probe these from now on: host name -> address."""
+        """Probe these from now on: target (a host, or host%nic) -> address."""
 
     @abc.abstractmethod
     def send(self) -> None:
@@ -113,6 +125,7 @@ class VimHost:
     """A host in the VIM's inventory.
 
     :ivar groups: names of redundancy groups the host itself belongs to.
+    :ivar nics: address of every data-plane interface, by its name (DR-3).
     """
 
     name: str
@@ -124,6 +137,7 @@ class VimHost:
     is_forced_down: bool
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,6 +191,17 @@ class Vim(abc.ABC):
 
 class Sink(abc.ABC):
     """Delivers notices; one slow subscriber never delays another."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[Notice]:
+        """Return what this sink has to say of ``event``; no input or output.
+
+        One notice per subscription, unless the sink knows its audience itself.
+
+        :param now: epoch seconds.
+        """
+        return notice.notices(event, directory, now)
 
     @abc.abstractmethod
     def start(self) -> None: ...

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
-from escalator.inspector import holding, mapping, marking, standing, watch
+from escalator.inspector import adopting, holding, mapping, marking, standing, watch
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class InspectorService:
     of its batch with it.  The impact's event id follows from the fault's, so a
     repeat can be dropped by its receivers.
 
+    :param context: for asking the conductor which faults were raised before; None:
+        it is not asked.
     :param listener_factory: (pool, handlers, max_batch, is_manual) -> listener.
     """
 
@@ -48,6 +50,9 @@ class InspectorService:
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
         }
+        self._adopting: adopting.Adopting | None = None
+        if context is not None:
+            self._adopting = adopting.Adopting(context, self._standing, self.marking)
         self._held = holding.Holding(self.marking, conf.bus.prefetch // 2)
         self._listener = listener_factory(POOL, handlers, MAX_BATCH, True)
         others = watch.Watch(self._standing, self.marking)
@@ -62,9 +67,13 @@ class InspectorService:
             LOG.warning("No map yet: faults wait for it with the broker")
         self._watcher.start()
         self._listener.start()
+        if self._adopting is not None:
+            self._adopting.start()
 
     def stop(self) -> None:
         """Take nothing new."""
+        if self._adopting is not None:
+            self._adopting.stop()
         self._listener.stop()
         self._watcher.stop()
 

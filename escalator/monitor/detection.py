@@ -10,15 +10,16 @@ receivers therefore drop a FaultConfirmed for a (host, type) that is raised
 already, and clear by (host, type).
 """
 
+import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 from oslo_log import log as logging
 
 from escalator.domain import events, silence
-from escalator.monitor import lateness, report
+from escalator.monitor import lateness
 
 LOG = logging.getLogger(__name__)
 
@@ -37,26 +38,59 @@ def _new_id() -> str:
     return str(uuid.uuid4())
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault of a host, or of the monitor itself, not told yet.
+
+    :ivar t0: ``T0``, :ivar t1: ``T1``; epoch seconds.
+    """
+
+    kind: events.FaultType
+    host: str
+    t0: float
+    t1: float
+    evidence: dict[str, Any]
+
+
+SEVERITIES = {
+    events.FaultType.HOST_DOWN: events.Severity.CRITICAL,
+    events.FaultType.LINK_DOWN: events.Severity.MAJOR,
+    events.FaultType.MONITOR_ISOLATED: events.Severity.MAJOR,
+}
+
+
 class Detection:
-    """Keeps the open faults and turns verdicts into events; thread-safe."""
+    """Keeps the open faults and turns findings into events; thread-safe.
+
+    :param watched: the fault types that are raised at all (DR-4); None means
+        every type.
+    """
 
     def __init__(
         self,
         outbox: Outbox,
         late: lateness.Lateness,
         new_id: Callable[[], str] = _new_id,
+        watched: Collection[str] | None = None,
     ) -> None:
         self._outbox = outbox
         self._late = late
         self._new_id = new_id
+        self._watched = watched
         self._open: dict[Key, events.Fault] = {}
         self._lock = threading.Lock()
 
-    def adopt(self, faults: Iterable[events.Fault]) -> None:
-        """Take over faults raised by an earlier monitor."""
+    def adopt(
+        self,
+        faults: Iterable[events.Fault],
+        is_mine: Callable[[events.Fault], bool] = lambda _: True,
+    ) -> None:
+        """Take over faults raised by another monitor; leave others theirs."""
         with self._lock:
+            self._open = {k: f for k, f in self._open.items() if is_mine(f)}
             for fault in faults:
-                self._open.setdefault(key_of(fault), fault)
+                if is_mine(fault):
+                    self._open.setdefault(key_of(fault), fault)
 
     def hosts_down(self) -> frozenset[str]:
         """Return the hosts with an open host.down."""
@@ -67,21 +101,31 @@ class Detection:
                 if kind == events.FaultType.HOST_DOWN
             )
 
-    def judged(self, judged: report.Judged) -> None:
-        """Publish a round's verdicts: one event for all that failed."""
+    def is_open(self, kind: events.FaultType, host: str) -> bool:
+        """Return whether ``host`` has an open fault of that type."""
+        with self._lock:
+            if kind != events.FaultType.AGENT_SILENT:
+                return (kind, host, "") in self._open
+            return any(key[:2] == (kind, host) for key in self._open)
+
+    def found(self, findings: Iterable[Finding]) -> None:
+        """Publish faults that are not open yet: one event for all."""
         faults = [
             self._make(
-                (events.FaultType.HOST_DOWN, failure.host, ""),
-                events.Severity.CRITICAL,
-                {"T0": failure.t0, "T1": judged.at},
-                _evidence(failure),
+                (each.kind, each.host, ""),
+                SEVERITIES[each.kind],
+                {"T0": each.t0, "T1": each.t1},
+                each.evidence,
             )
-            for failure in judged.failed
+            for each in findings
         ]
-        keys = [(events.FaultType.HOST_DOWN, host, "") for host in judged.returned]
         with self._lock:
             self._confirm(faults)
-            self._clear(keys, judged.at)
+
+    def over(self, keys: Iterable[tuple[events.FaultType, str]], at: float) -> None:
+        """Publish the end of those faults that are open: one event for all."""
+        with self._lock:
+            self._clear([(kind, host, "") for kind, host in keys], at)
 
     def ticked(self, late_s: Sequence[float]) -> None:
         """Keep the probe loop's own lateness."""
@@ -124,14 +168,20 @@ class Detection:
         return events.Fault(self._new_id(), host, kind, severity, times, evidence)
 
     def _confirm(self, found: Sequence[events.Fault]) -> None:
-        fresh = tuple(f for f in found if key_of(f) not in self._open)
+        fresh = tuple(
+            fault
+            for fault in found
+            if key_of(fault) not in self._open
+            and (self._watched is None or fault.fault_type in self._watched)
+        )
         if not fresh:
             return
         self._open.update((key_of(fault), fault) for fault in fresh)
         self._outbox.put(events.FaultConfirmed(self._new_id(), fresh))
         LOG.warning(
-            "%s confirmed on %d host(s): %s",
+            "%s detected at %.6f on %d host(s): %s",
             fresh[0].fault_type,
+            fresh[0].times["T1"],
             len(fresh),
             _some(fault.host for fault in fresh),
         )
@@ -152,15 +202,6 @@ class Detection:
 def key_of(fault: events.Fault) -> Key:
     """Return what makes ``fault`` the same as another one."""
     return fault.fault_type, fault.host, str(fault.evidence.get("agent", ""))
-
-
-def _evidence(failure: report.Failure) -> dict[str, Any]:
-    return {
-        "misses": failure.misses,
-        "faults_in_window": failure.faults,
-        "has_answered": failure.has_answered,
-        "is_storm": failure.is_storm,
-    }
 
 
 def _some(hosts: Iterable[str], most: int = 10) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from escalator.domain import events
+from escalator.domain import events, target
 from escalator.objects import fault, host
 
 LOG = logging.getLogger(__name__)
@@ -17,10 +17,16 @@ PAGE = 1000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hosts:
-    """:ivar targets: host -> address; :ivar agents: hosts with an agent."""
+    """Whom to watch.
+
+    :ivar targets: target (see ``domain.target``) -> address.
+    :ivar agents: hosts with an agent.
+    :ivar worked_on: hosts held by a campaign.
+    """
 
     targets: dict[str, str]
     agents: frozenset[str]
+    worked_on: frozenset[str] = frozenset()
 
 
 class Inventory:
@@ -32,30 +38,31 @@ class Inventory:
 
     def read_hosts(self) -> Hosts:
         """Return all hosts; those without a usable address are logged."""
-        targets, agents, refused = {}, set(), set()
+        targets: dict[str, str] = {}
+        agents, worked_on, refused = set(), set(), set()
         for found in self._pages(host.HostList, "name"):
             if found.agent_seen_at is not None:
                 agents.add(found.name)
-            if _is_address(found.address):
-                targets[found.name] = found.address
-            else:
+            if found.campaign_id is not None:
+                worked_on.add(found.name)
+            mine = _targets(found.name, found.address, found.nics)
+            targets |= mine
+            if not mine:
                 refused.add(found.name)
         if refused - self._refused:
             LOG.warning("Not probed, no IP address: %s", ", ".join(sorted(refused)))
         self._refused = frozenset(refused)
-        return Hosts(targets, frozenset(agents))
+        return Hosts(targets, frozenset(agents), frozenset(worked_on))
+
+    def read_window(self, name: str) -> float:
+        """Return until when ``name`` is expected down, epoch seconds, or 0.0."""
+        until = host.Host.get_by_name(self._context, name).expected_down_until
+        return until.timestamp() if until is not None else 0.0
 
     def read_raised(self) -> list[events.Fault]:
         """Return the faults that are raised and not yet cleared."""
         return [
-            events.Fault(
-                found.id,
-                found.host,
-                found.fault_type,
-                found.severity,
-                dict(found.times),
-                dict(found.evidence),
-            )
+            found.to_fault()
             for found in self._pages(fault.FaultRecordList, "id", state="raised")
         ]
 
@@ -68,6 +75,14 @@ class Inventory:
             yield from page.objects
             # The server may cap a page: only an empty one is the end.
             marker = getattr(page.objects[-1], key)
+
+
+def _targets(name: str, address: str, nics: dict[str, str]) -> dict[str, str]:
+    """Return every interface, and the host's own address unless it is one's."""
+    found = {target.name(name, nic): at for nic, at in nics.items() if _is_address(at)}
+    if _is_address(address) and address not in found.values():
+        found[name] = address
+    return found
 
 
 def _is_address(text: str) -> bool:

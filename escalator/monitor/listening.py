@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from oslo_log import log as logging
@@ -32,14 +32,23 @@ class Listening:
     """Takes beats from the bus and judges silence now and then.
 
     :param interval_s: heartbeat interval of an agent not heard by us yet.
+    :param covered: returns the hosts whose agents' silence is no news.
+    :param is_mine: False for hosts that another monitor judges.
     """
 
     def __init__(
-        self, detector: detection.Detection, missed: int, interval_s: float
+        self,
+        detector: detection.Detection,
+        missed: int,
+        interval_s: float,
+        covered: Callable[[], Collection[str]],
+        is_mine: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._detection = detector
         self._silence = silence.Silence(missed)
         self._interval_s = interval_s
+        self._covered = covered
+        self._is_mine = is_mine
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(
@@ -87,9 +96,9 @@ class Listening:
 
     def judge(self) -> None:
         """Publish who fell silent."""
-        down = self._detection.hosts_down()
+        down = self._covered()
         with self._lock:
-            silent = self._silence.judge(down)
+            silent = self._silence.judge(down, self._is_mine)
             if silent:
                 wall = time.time()
                 offset = wall - time.monotonic()

@@ -114,14 +114,14 @@ def load(path: str) -> Any:
 
 
 def main(settings: dict[str, Any]) -> int:
-    """Run the loop; ``settings`` has probe, law, realtime and parent."""
+    """Run the loop; ``settings`` has probe, options, law, realtime and parent."""
     die_with_parent(settings["parent"])
     # The parent decides when this process ends, not a terminal's Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     outlet = PipeOutlet(sys.stdout.fileno())
     inlet = Inlet(sys.stdin.fileno())
     try:
-        probe = load(settings["probe"])()
+        probe = load(settings["probe"])(**settings["options"])
     except errors.ConfigError as error:
         os.write(sys.stdout.fileno(), report.encode("refused", error.fields))
         return 2

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_log import log as logging
@@ -35,6 +35,7 @@ class ProbeProcess:
     """Runs ``escalator.monitor.probing``; starts it again whenever it ends.
 
     :param probe: ``module:class`` of the driver.
+    :param options: what the driver is made with, as keywords; fit for JSON.
     :param read_order: what to watch, asked again at every start, so that a
         new process knows the hosts that are down.
     """
@@ -46,9 +47,11 @@ class ProbeProcess:
         is_realtime: bool,
         read_order: Callable[[], rounds.Order],
         outlet: report.Outlet,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = {
             "probe": probe,
+            "options": dict(options or {}),
             "law": dataclasses.asdict(law),
             "realtime": is_realtime,
             "parent": os.getpid(),
@@ -86,7 +89,7 @@ class ProbeProcess:
         if self._refusal is not None:
             raise errors.ConfigError(**self._refusal)
         raise errors.ConfigError(
-            group="monitor", option="probe", reason="the probe loop did not start"
+            group="monitor", option="probes", reason="the probe loop did not start"
         )
 
     def refresh(self) -> None:

@@ -31,7 +31,7 @@ class Clock:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """What to watch: host -> address, and who is known to be down."""
+    """What to watch: target -> address, and which are known to be dead."""
 
     targets: Mapping[str, str]
     down: frozenset[str] = frozenset()

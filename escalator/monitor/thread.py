@@ -23,6 +23,7 @@ class ProbeThread:
         read_order: Callable[[], rounds.Order],
         outlet: report.Outlet,
     ) -> None:
+        self.probe = probe
         self._read_order = read_order
         self._orders: queue.SimpleQueue[rounds.Order | None] = queue.SimpleQueue()
         self._rounds = rounds.Rounds(probe, law, self._next_order, outlet)

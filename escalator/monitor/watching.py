@@ -8,7 +8,7 @@ from oslo_log import log as logging
 
 from escalator import errors
 from escalator.domain import events
-from escalator.monitor import inventory, rounds
+from escalator.monitor import inventory
 
 LOG = logging.getLogger(__name__)
 
@@ -24,35 +24,33 @@ class Source(Protocol):
 class Watching:
     """Reads the inventory now and then; keeps the last one meanwhile.
 
-    :param adopt: takes the faults of an earlier monitor, before the first
-        host is watched.
-    :param changed: called with new hosts.
+    :param changed: called with new hosts, and with the faults that are raised
+        if they are to be taken over: at first, and whenever ``share`` changes.
     :param heard: called after every reading that succeeded.
+    :param share: number of the division of hosts among the monitors.
     """
 
     def __init__(
         self,
         source: Source,
         interval_s: float,
-        adopt: Callable[[list[events.Fault]], None],
-        changed: Callable[[inventory.Hosts], None],
+        changed: Callable[[inventory.Hosts, list[events.Fault] | None], None],
         heard: Callable[[], None],
+        share: Callable[[], int] = lambda: 0,
     ) -> None:
         self._source = source
         self._interval_s = interval_s
-        self._adopt = adopt
         self._changed = changed
         self._heard = heard
+        self._share = share
+        self._seen: int | None = None
         self._hosts: inventory.Hosts | None = None
         self._is_away = False
-        self._stopping = threading.Event()
+        self._is_stopping = False
+        self._woken = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="monitor-watching", daemon=True
         )
-
-    def order(self, down: frozenset[str]) -> rounds.Order:
-        """Return what is to be watched now."""
-        return rounds.Order(self._hosts.targets if self._hosts else {}, down)
 
     def start(self) -> None:
         """Start reading."""
@@ -60,13 +58,19 @@ class Watching:
 
     def stop(self) -> None:
         """Stop reading; a question under way is not waited for."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Read now."""
+        self._woken.set()
 
     def refresh(self) -> None:
         """Read once; on failure the last hosts stay."""
+        share, raised = self._share(), None
         try:
-            if self._hosts is None:
-                self._adopt(self._source.read_raised())
+            if share != self._seen:
+                raised = self._source.read_raised()
             hosts = self._source.read_hosts()
         except errors.EscalatorError as error:
             if not self._is_away:
@@ -75,16 +79,17 @@ class Watching:
             return
         self._is_away = False
         self._heard()
-        if hosts != self._hosts:
-            self._hosts = hosts
-            self._changed(hosts)
-            LOG.info("Watching %d hosts", len(hosts.targets))
+        if hosts != self._hosts or raised is not None:
+            self._hosts, self._seen = hosts, share
+            self._changed(hosts, raised)
+            LOG.info("The inventory has %d targets", len(hosts.targets))
 
     def _run(self) -> None:
-        while True:
+        while not self._is_stopping:
+            self._woken.clear()
             try:
                 self.refresh()
             except Exception:
                 LOG.exception("Reading the inventory failed; the last one stays")
-            if self._stopping.wait(self._interval_s):
-                return
+            if not self._is_stopping:
+                self._woken.wait(self._interval_s)

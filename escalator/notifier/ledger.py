@@ -23,11 +23,15 @@ class Delivery(Protocol):
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class _Open:
-    """A fact and the ids of its notices that are not settled yet."""
+class Entry:
+    """A fact and the ids of its notices that are not settled yet.
+
+    :ivar is_closed: no more notices will be added.
+    """
 
     delivery: Delivery
-    waits_for: set[str]
+    waits_for: set[str] = dataclasses.field(default_factory=set)
+    is_closed: bool = False
 
 
 class Ledger:
@@ -41,7 +45,7 @@ class Ledger:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
         self._lock = threading.Lock()
-        self._open: dict[str, list[_Open]] = {}
+        self._open: dict[str, list[Entry]] = {}
         self._settled: collections.OrderedDict[str, None] = collections.OrderedDict()
 
     @property
@@ -49,32 +53,35 @@ class Ledger:
         """Notices that are not settled."""
         return len(self._open)
 
-    def enter(
-        self, delivery: Delivery, notices: Iterable[notice.Notice]
+    def add(
+        self, entry: Entry, notices: Iterable[notice.Notice]
     ) -> list[notice.Notice]:
-        """Return those notices that must be sent for ``delivery``.
-
-        A fact with nothing to wait for is acknowledged at once.
-        """
+        """Let a fact wait for these notices; return those that must be sent."""
         with self._lock:
             unsettled = [item for item in notices if item.id not in self._settled]
             fresh = [item for item in unsettled if item.id not in self._open]
-            entry = _Open(delivery, {item.id for item in unsettled})
+            entry.waits_for.update(item.id for item in unsettled)
             for item in unsettled:
                 self._open.setdefault(item.id, []).append(entry)
-        if not unsettled:
-            delivery.ack()
         return fresh
+
+    def close(self, entry: Entry) -> None:
+        """Say that all notices were added; with none left it is acknowledged."""
+        with self._lock:
+            entry.is_closed = True
+            is_done = not entry.waits_for
+        if is_done:
+            entry.delivery.ack()
 
     def settle(self, notice_ids: Iterable[str]) -> None:
         """Note that the outcome of these notices is safe with the broker."""
-        done: list[_Open] = []
+        done: list[Entry] = []
         with self._lock:
             for notice_id in notice_ids:
                 self._remember(notice_id)
                 for entry in self._open.pop(notice_id, ()):
                     entry.waits_for.discard(notice_id)
-                    if not entry.waits_for:
+                    if entry.is_closed and not entry.waits_for:
                         done.append(entry)
         for entry in done:
             entry.delivery.ack()

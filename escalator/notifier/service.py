@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from oslo_config import cfg
@@ -30,7 +30,7 @@ class Listener(Protocol):
 
 
 class NotifierService:
-    """Wires the hot path: listener -> dispatch -> sink -> reporter -> ack.
+    """Wires the hot path: listener -> dispatch -> sinks -> reporter -> ack.
 
     Listening begins with the first reading of the subscriptions: until then
     the facts stay with the broker.  A fact is acknowledged after every notice
@@ -40,7 +40,8 @@ class NotifierService:
     :param publisher: ``bus.events.EventPublisher``.
     :param listener_factory: ``bus.events.EventListener``, or another with its
         parameters.
-    :param sink: started and stopped with the service.
+    :param sinks: started and stopped with the service; a fact waits for all
+        of them.
     :raises ConfigError: an option of [notifier] is missing or wrong.
     """
 
@@ -49,11 +50,11 @@ class NotifierService:
         conf: cfg.ConfigOpts,
         publisher: reporting.Publisher,
         listener_factory: Callable[..., Listener],
-        sink: base.Sink,
+        sinks: Sequence[base.Sink],
         context: Any,
     ) -> None:
-        settings.webhook_options(conf)
-        self._sink = sink
+        settings.check(conf)
+        self._sinks = tuple(sinks)
         self._book = ledger.Ledger()
         self._reporter = reporting.Reporter(publisher, self._book.settle)
         self._subscriptions = subscriptions.Subscriptions(
@@ -61,7 +62,7 @@ class NotifierService:
         )
         teller = dispatch.Dispatch(
             lambda: self._subscriptions.directory,
-            sink,
+            self._sinks,
             self._book,
             self._reporter,
         )
@@ -78,7 +79,8 @@ class NotifierService:
 
     def start(self) -> None:
         """Return at once; facts are taken as soon as subscriptions are known."""
-        self._sink.start()
+        for sink in self._sinks:
+            sink.start()
         self._reporter.start()
         self._subscriptions.start()
 
@@ -93,7 +95,8 @@ class NotifierService:
         deadline = time.monotonic() + timeout_s
         while self._book.under_way and time.monotonic() < deadline:
             time.sleep(0.01)
-        self._sink.stop(0.1)
+        for sink in self._sinks:
+            sink.stop(0.1)
         self._reporter.stop(max(deadline - time.monotonic(), 1.0))
         if self._is_listening:
             self._listener.wait(max(deadline - time.monotonic(), 1.0))

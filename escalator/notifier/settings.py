@@ -6,7 +6,7 @@ from oslo_config import cfg
 
 from escalator import errors
 from escalator.domain import webhook
-from escalator.drivers.sink import lane
+from escalator.drivers.sink import aodh, lane
 
 
 def signing_key(conf: cfg.ConfigOpts) -> str:
@@ -51,6 +51,35 @@ def webhook_options(conf: cfg.ConfigOpts) -> dict[str, Any]:
         "allowed": allowed_networks(conf),
         "ca_file": options.ca_file,
     }
+
+
+def aodh_options(conf: cfg.ConfigOpts) -> dict[str, Any]:
+    """Return the keywords of ``drivers.sink.aodh.Aodh``, the publisher apart."""
+    options = conf.notifier
+    threads: int = options.aodh_connections
+    patience = aodh.Patience(
+        retry_s=options.aodh_retry_s,
+        backoff_s=options.backoff_s,
+        backoff_max_s=options.backoff_max_s,
+        waiting_limit=max(conf.bus.prefetch // (2 * threads), 1),
+    )
+    return {
+        "patience": patience,
+        "threads": threads,
+        "canary_s": options.aodh_canary_s,
+        "with_instances": options.aodh_instance_events == "direct",
+    }
+
+
+def check(conf: cfg.ConfigOpts) -> None:
+    """Find what would stop the notifier.
+
+    :raises ConfigError: no sink, or an option that one needs is wrong.
+    """
+    if not conf.notifier.sinks:
+        raise _refusal("sinks", "at least one is needed")
+    if "webhook" in conf.notifier.sinks:
+        webhook_options(conf)
 
 
 def _refusal(option: str, reason: str) -> errors.ConfigError:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from oslo_versionedobjects import fields as ovo
 
 from escalator import errors
+from escalator.domain import events
 from escalator.objects import base, fields
 
 
@@ -17,6 +18,8 @@ class FaultRecord(base.EscalatorObject):
 
     ``state`` is ``raised`` or ``cleared``.  ``notices`` is a list of objects
     with subscription_id, project_id, state, attempts, times, error.
+    ``is_root_cause`` and ``correlated_fault_ids`` are computed when it is read
+    (``domain.x733``).
     """
 
     VERSION = "1.0"
@@ -31,6 +34,8 @@ class FaultRecord(base.EscalatorObject):
         "evidence": fields.JsonField(),
         "instances": fields.JsonField(),
         "campaign_ids": ovo.ListOfStringsField(),
+        "is_root_cause": ovo.BooleanField(),
+        "correlated_fault_ids": ovo.ListOfStringsField(),
         "notices": fields.JsonField(),
         "raised_at": fields.DateTimeField(),
         "cleared_at": fields.DateTimeField(nullable=True),
@@ -49,6 +54,17 @@ class FaultRecord(base.EscalatorObject):
         if not rows:
             raise errors.NotFound(kind="fault", id=fault_id)
         return cls._from_row(context, rows[0])
+
+    def to_fault(self) -> events.Fault:
+        """Return it as the fact that it was stored from."""
+        return events.Fault(
+            self.id,
+            self.host,
+            self.fault_type,
+            self.severity,
+            dict(self.times),
+            dict(self.evidence),
+        )
 
 
 @base.Registry.register

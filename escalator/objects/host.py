@@ -16,7 +16,10 @@ class Host(base.EscalatorObject):
     """A host as the conductor knows it.
 
     ``state`` is ``up`` or ``down``; ``facts`` what its agent told of it
-    (package versions and the like); ``campaign_id`` who works on it now.
+    (package versions and the like); ``campaign_id`` who works on it now;
+    ``nics`` the address of every data-plane interface;
+    ``expected_down_until`` the end of the time that a step under way may need
+    to reboot it.
     """
 
     VERSION = "1.0"
@@ -35,6 +38,8 @@ class Host(base.EscalatorObject):
         "facts": fields.JsonField(),
         "instances": ovo.IntegerField(),
         "agent_seen_at": fields.DateTimeField(nullable=True),
+        "nics": fields.JsonField(),
+        "expected_down_until": fields.DateTimeField(nullable=True),
     }
 
     @classmethod

@@ -26,9 +26,8 @@ from escalator.domain import events
 from escalator.drivers.vim import simulated
 from escalator.objects import base as objects_base
 from escalator.objects import fault, subscription
-from tests.fixtures import consumer, mariadb, netspace, rabbit
+from tests.fixtures import consumer, daemon, mariadb, netspace, rabbit
 
-READY_S = 60.0
 OWNERS = 20
 SERVICES = ("conductor", "monitor", "inspector", "notifier")
 
@@ -51,40 +50,6 @@ subscriptions_interval_s = 2
 inventory_interval_s = 1
 
 """
-
-
-class Daemon:
-    """One service: its own process group, its log in a file."""
-
-    def __init__(self, name: str, files: Sequence[pathlib.Path], log: pathlib.Path):
-        self.name = name
-        self._log = log
-        program = pathlib.Path(sys.prefix, "bin", f"escalator-{name}")
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(program), *(f"--config-file={path}" for path in files)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    def wait_ready(self) -> None:
-        """Wait until the service says so in its log."""
-        deadline = time.monotonic() + READY_S
-        while " is ready" not in self._log.read_text(errors="replace"):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = self._log.read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"{self.name} is not ready:\n{tail}")
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Ask it to end, and make it if it does not."""
-        self._process.terminate()
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class Bed:
@@ -206,10 +171,10 @@ class Bed:
             if name == "monitor" and not has_monitor:
                 continue
             files = self._with_database if name == "conductor" else self._files
-            daemons.append(Daemon(name, files, self.directory / f"{name}.log"))
+            daemons.append(daemon.Daemon(name, files, self.directory / f"{name}.log"))
             undo.callback(daemons[-1].stop)
-        for daemon in daemons:
-            daemon.wait_ready()
+        for each in daemons:
+            each.wait_ready()
 
     def _connect(self, undo: contextlib.ExitStack) -> None:
         conf = cfg.ConfigOpts()

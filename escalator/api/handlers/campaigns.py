@@ -44,6 +44,16 @@ def validate(call: Call) -> Reply:
     return Reply({"validation": judged})
 
 
+def plan(call: Call) -> Reply:
+    """Say what a campaign file would do; nothing is stored (P-0)."""
+    seed = call.query.get("seed", 0)
+    try:
+        found = call.parts.conductor.campaign_plan(call.ctxt, *_submission(call), seed)
+    except errors.InvalidInput as error:
+        raise _placed(call, error) from error
+    return Reply({"plan": found})
+
+
 def list_page(call: Call) -> Reply:
     """List campaigns, newest first."""
     rows = CampaignList.get_page(

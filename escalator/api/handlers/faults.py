@@ -4,13 +4,14 @@ A project is given its own instances and notices only, and the host by the
 reference that its notices carry; evidence and campaigns are the operator's.
 """
 
+import datetime
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
 from escalator.api import intake, paging
 from escalator.api.contract import Call, Reply
-from escalator.domain import events, notice
+from escalator.domain import events, notice, x733
 from escalator.objects.fault import FaultRecord, FaultRecordList
 
 _BRIEF = (
@@ -18,9 +19,14 @@ _BRIEF = (
     "host",
     "fault_type",
     "severity",
+    "event_type",
+    "probable_cause",
     "state",
     "is_marked_down",
+    "is_root_cause",
     "raised_at",
+    "observed_at",
+    "changed_at",
     "cleared_at",
 )
 
@@ -66,12 +72,32 @@ def _owner(call: Call, rule: str) -> str | None:
 
 def _own_part(record: FaultRecord, owner: str | None) -> dict[str, Any]:
     values = {"times": {}, "instances": [], "notices": [], **record.to_dict()}
+    values |= _alarm_data(values)
     if owner is None:
         return values
     for key in ("instances", "notices"):
         values[key] = [v for v in values[key] if v.get("project_id") == owner]
     ref = notice.host_ref(record.host, owner)
     return {**values, "host": ref, "evidence": {}, "campaign_ids": []}
+
+
+def _alarm_data(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what X.733 and ETSI's alarms have besides (``domain.x733``)."""
+    kind, times = values.get("fault_type", ""), values["times"]
+    latest = _instant(max(times.values(), default=None))
+    return {
+        "event_type": x733.event_type(kind),
+        "probable_cause": x733.probable_cause(kind),
+        "observed_at": _instant(times.get("T1")),
+        "changed_at": values.get("cleared_at") or latest,
+    }
+
+
+def _instant(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    found = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return found.isoformat().replace("+00:00", "Z")
 
 
 def _brief(record: FaultRecord, owner: str | None) -> dict[str, Any]:

@@ -28,6 +28,13 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
             "POST",
             "/v1/campaigns/validate",
         ),
+        rule(
+            "campaigns:plan",
+            OVERSEER,
+            "Ask what a file would do, store nothing.",
+            "POST",
+            "/v1/campaigns/plan",
+        ),
         *(
             rule(f"campaigns:{verb}", OVERSEER, what, "GET", path)
             for verb, what, path in reads

@@ -169,3 +169,37 @@ JOURNAL_QUERY = closed(
         "after": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
     }
 )
+
+_VISIT = closed(
+    {"host": TEXT, "procedure": TEXT, "start_s": NUMBER, "end_s": NUMBER},
+    ("host", "procedure", "start_s", "end_s"),
+)
+PLAN = wrapped(
+    "plan",
+    closed(
+        {
+            "digest": TEXT,
+            "seed": WHOLE,
+            "findings": {"type": "array", "items": OBJECT},
+            "summary": OBJECT,
+            "visits": {"type": "array", "items": _VISIT},
+            "end_s": closed({"expected": NUMBER, "p50": NUMBER, "p90": NUMBER}),
+            "most_out": WHOLE,
+            "stuck": {
+                "type": "array",
+                "items": closed({"host": TEXT, "reason": TEXT}),
+            },
+        },
+        ("digest", "visits", "end_s", "most_out", "stuck"),
+    ),
+)
+PLAN_QUERY = closed(
+    {
+        "seed": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 2**31 - 1,
+            "description": "Of sampled durations; the same seed, the same answer.",
+        }
+    }
+)

@@ -31,6 +31,8 @@ HOST = closed(
         "facts": OBJECT,
         "instances": WHOLE,
         "agent_seen_at": TIME,
+        "nics": OBJECT,
+        "expected_down_until": TIME,
     },
     ("name", "state"),
 )

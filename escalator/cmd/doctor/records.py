@@ -12,7 +12,9 @@ from escalator import errors
 SERVICE_TYPE = "upgrade"
 POLL_S = 0.1
 
-_DETECTED = re.compile(r"host\.down detected at (\d+\.\d+) on (.*)$", re.MULTILINE)
+_DETECTED = re.compile(
+    r"host\.down detected at (\d+\.\d+) on \d+ host\(s\): (.*)$", re.MULTILINE
+)
 
 
 class Records:

@@ -50,7 +50,7 @@ class Owner:
         ).json()["server"]
         return str(server.get("host_status", "not told by Nova's policy"))
 
-    def create_alarm(self, instance_id: str, url: str) -> None:
+    def create_alarm(self, instance_id: str, url: str, repeats: bool) -> None:
         """Make the alarm exactly as Doctor's run.sh does."""
         body = {
             "name": f"doctor-{instance_id}",
@@ -58,7 +58,7 @@ class Owner:
             "type": "event",
             "enabled": True,
             "severity": "moderate",
-            "repeat_actions": False,
+            "repeat_actions": repeats,
             "alarm_actions": [f"{url}/{instance_id}"],
             "event_rule": {
                 "event_type": "compute.instance.update",
@@ -109,7 +109,17 @@ class Scene:
         try:
             for number in range(self.wanted.owners):
                 self.owners.append(self._create_owner(number))
-            self._boot()
+            self._boot(self.wanted.instances)
+        except servers.REFUSALS as error:
+            raise errors.DoctorTestFailed(step="boot_vm", reason=str(error)) from error
+
+    def grow(self, instances: int) -> None:
+        """Boot more, until there are so many.
+
+        :raises DoctorTestFailed: the cloud refuses, or a server fails.
+        """
+        try:
+            self._boot(instances)
         except servers.REFUSALS as error:
             raise errors.DoctorTestFailed(step="boot_vm", reason=str(error)) from error
 
@@ -122,13 +132,16 @@ class Scene:
         owner = next(each for each in self.owners if instance_id in each.instance_ids)
         return owner.host_status(instance_id)
 
-    def set_alarms(self, url: str) -> None:
-        """Make a fresh alarm for every instance: each fires once."""
+    def set_alarms(self, url: str, repeats: bool = False) -> None:
+        """Make a fresh alarm for every instance.
+
+        :param repeats: they fire again and again, not only once.
+        """
         try:
             for owner in self.owners:
                 owner.delete_alarms()
                 for instance_id in owner.instance_ids:
-                    owner.create_alarm(instance_id, url)
+                    owner.create_alarm(instance_id, url, repeats)
         except servers.REFUSALS as error:
             raise errors.DoctorTestFailed(
                 step="create_alarm", reason=str(error)
@@ -168,19 +181,18 @@ class Scene:
         )
         return Owner(name, project, user, connection)
 
-    def _boot(self) -> None:
-        names = [each.name for each in self.owners]
-        for number in range(self.wanted.instances):
-            at = number % len(self.owners)
-            instance_id = self._servers.create(
-                self.owners[at].project.id, f"{names[at]}-{number}", self.host
-            )
-            self.owners[at].instance_ids.append(instance_id)
+    def _boot(self, count: int) -> None:
+        fresh: list[str] = []
+        for number in range(len(self.owner_of()), count):
+            owner = self.owners[number % len(self.owners)]
+            name = f"{owner.name}-{number}"
+            instance_id = self._servers.create(owner.project.id, name, self.host)
+            owner.instance_ids.append(instance_id)
+            fresh.append(instance_id)
             if not self.host:
                 self.host = self._servers.await_active(instance_id)
-        for owner in self.owners:
-            for instance_id in owner.instance_ids:
-                self._servers.await_active(instance_id)
+        for instance_id in fresh:
+            self._servers.await_active(instance_id)
 
     def _try(self, call: Any, *arguments: Any, **more: Any) -> None:
         try:

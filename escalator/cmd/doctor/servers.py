@@ -67,8 +67,9 @@ class Servers:
             if server.status == "ACTIVE":
                 return str(server.compute_host)
             if server.status == "ERROR":
+                reason = (server.fault or {}).get("message", "no reason given")
                 raise errors.DoctorTestFailed(
-                    step="boot_vm", reason=f"{instance_id}: {server.fault}"
+                    step="boot_vm", reason=f"{instance_id}: {reason}"
                 )
             time.sleep(POLL_S)
         raise errors.DoctorTestFailed(

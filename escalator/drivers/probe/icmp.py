@@ -61,7 +61,7 @@ def open_socket(
     gid = os.getegid()
     raise errors.ConfigError(
         group="monitor",
-        option="probe",
+        option="probes",
         reason="the kernel refuses ICMP sockets to this user. Allow its group: "
         f'sysctl -w net.ipv4.ping_group_range="{gid} {gid}" (it counts for IPv6 '
         "too), or give the service the capability CAP_NET_RAW",

@@ -15,6 +15,11 @@ CAPACITY = 1000
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255}
 _TEXT = {"type": "string", "maxLength": 255}
 _NAMES = {"type": "array", "items": _NAME}
+_NICS = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[^%]{1,64}$"},
+    "additionalProperties": _TEXT,
+}
 HOST_FACTS: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -25,6 +30,7 @@ HOST_FACTS: dict[str, Any] = {
         "availability_zone": _TEXT,
         "tags": _NAMES,
         "groups": _NAMES,
+        "nics": _NICS,
     },
     "required": ["name"],
     "additionalProperties": False,

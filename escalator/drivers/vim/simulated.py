@@ -71,6 +71,7 @@ class Simulated(base.Vim):
                 is_forced_down=bool(row["is_forced_down"]),
                 tags=tuple(json.loads(row["tags"])),
                 groups=tuple(json.loads(row["groups"])),
+                nics=json.loads(row["nics"]),
             )
             for row in self._storage.read("SELECT * FROM host ORDER BY name")
         ]
@@ -224,7 +225,7 @@ def _fill(
     db: sqlite3.Connection, content: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     db.executemany(
-        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0)",
+        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0, ?)",
         [
             (
                 host["name"],
@@ -235,6 +236,7 @@ def _fill(
                 json.dumps(host.get("tags", [])),
                 json.dumps(host.get("groups", [])),
                 host.get("capacity", inventory.CAPACITY),
+                json.dumps(host.get("nics", {})),
             )
             for host in content["hosts"]
         ],

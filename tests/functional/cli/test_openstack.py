@@ -114,7 +114,7 @@ class TestOpenstack(unittest.TestCase):
     def test_a_version_can_be_asked_for(self) -> None:
         done = self.run_command("host", "list", "--os-upgrade-api-version", "1.9")
         self.assertEqual(1, done.returncode)
-        self.assertIn("escalator.not_acceptable", done.stderr)
+        self.assertIn("maximum of 1.0", done.stderr)
         self.assertEqual([], self.json_of("host", "list"))
 
     def test_a_subscription_comes_and_goes(self) -> None:

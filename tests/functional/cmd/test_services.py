@@ -100,7 +100,7 @@ simulated_path = {cls.folder.name}/vim.sqlite
 host = node-1
 state_path = {cls.folder.name}/agent
 [monitor]
-probe = simulated
+probes = simulated
 """
         )
 
@@ -151,7 +151,7 @@ class TestRefusals(unittest.TestCase):
         ("notifier", "[DEFAULT]\n", "[notifier]/signing_key"),
         ("notifier", "[notifier]\nsigning_key = short\n", "[notifier]/signing_key"),
         ("monitor", "[monitor]\ninterval_s = soon\n", "interval_s"),
-        ("monitor", "[monitor]\nprobe = dowsing\n", "dowsing"),
+        ("monitor", "[monitor]\nprobes = dowsing\n", "dowsing"),
         ("inspector", "[vim]\ndriver = none-such\n", "none-such"),
         ("agent", "[agent]\ncapabilities = flying\n", "capabilities"),
         ("api", "[api]\nauth_strategy = trust\n", "auth_strategy"),

@@ -8,7 +8,7 @@ import uuid
 
 from escalator import errors
 from escalator.conductor import steering
-from escalator.db import models
+from escalator.db import models, store
 from escalator.domain import events, plan
 from tests.fixtures import engine as beds
 
@@ -228,6 +228,13 @@ class TestBackward(Case):
         while not any(r["name"] == "reboot" for r in self.in_flight(bed)):
             bed.step()
         (rebooting,) = self.in_flight(bed)
+        ends = {
+            row["name"]: row["expected_down_until"]
+            for row in store.Store(bed.database).read("host")
+        }
+        wanted = store.instant(rebooting["hard_at"])
+        self.assertEqual(wanted, ends.pop(rebooting["host"]))
+        self.assertEqual({None}, set(ends.values()))
         self.die(bed, rebooting["host"])
         self.assertEqual("running", bed.state())
         hosts = {row["name"]: row for row in bed.rows(models.host)}

@@ -1,5 +1,6 @@
 """Faults begin and end in any order; the host is down while one takes it down."""
 
+import dataclasses
 import itertools
 import os
 import tempfile
@@ -7,7 +8,7 @@ import unittest
 import uuid
 from collections.abc import Sequence
 
-from escalator.db import models
+from escalator.db import models, store
 from escalator.domain import events, impact
 from tests.fixtures import engine as beds
 
@@ -91,6 +92,37 @@ class TestTwoFaults(Case):
         self.bed.step()
         self.tell(down(found("service.failed")))
         self.assertEqual("committed", self.bed.run_until(["committed", "rolled_back"]))
+
+
+class TestCorrelation(Case):
+    def read(self, project_id: str | None = None) -> dict[str, tuple[bool, list[str]]]:
+        rows = store.Store(self.bed.database).read("fault", project_id=project_id)
+        return {
+            row["id"]: (row["is_root_cause"], row["correlated_fault_ids"])
+            for row in rows
+        }
+
+    def test_faults_of_one_host_at_one_time_belong_together(self) -> None:
+        silent, dead, later = (
+            found("agent.silent"),
+            found("host.down", at=12.0),
+            found("agent.silent", at=50.0),
+        )
+        self.tell(down(silent), down(dead), up(silent), up(dead), down(later))
+        self.assertEqual(
+            {
+                silent.fault.id: (False, [dead.fault.id]),
+                dead.fault.id: (True, [silent.fault.id]),
+                later.fault.id: (True, []),
+            },
+            self.read(),
+        )
+
+    def test_a_project_learns_of_no_fault_that_does_not_affect_it(self) -> None:
+        silent, dead = found("agent.silent"), found("host.down", at=12.0)
+        silent = dataclasses.replace(silent, instances=())
+        self.tell(down(silent), down(dead))
+        self.assertEqual({dead.fault.id: (True, [])}, self.read("red"))
 
 
 class TestOrder(Case):

@@ -4,6 +4,8 @@ import os
 import tempfile
 import unittest
 
+import sqlalchemy as sa
+
 from escalator import errors
 from escalator.conductor import explaining, hosts, planning, steering
 from escalator.db import models
@@ -239,3 +241,57 @@ class TestSteering(Case):
         self.assertEqual([], out)
         self.assertEqual("committed", self.state(first))
         self.assertEqual("committed", self.state(second))
+
+
+class TestForecast(Case):
+    """What a file would do (P-0): pure, and nothing is stored."""
+
+    def setUp(self):
+        super().setUp()
+        beds.add_hosts(self.database, 6, racks=3)
+
+    def forecast(self, seed=1):
+        return self.plans.forecast(DOCUMENT, {}, seed)
+
+    def test_the_same_file_inventory_and_seed_give_the_same_plan(self):
+        one = self.forecast()
+        self.assertEqual(one, self.forecast())
+        self.assertNotEqual(one["digest"], self.forecast(seed=2)["digest"])
+        self.assertEqual([], self.bed.rows(models.campaign))
+
+    def test_budgets_hold_and_everybody_goes_out(self):
+        told = self.forecast()
+        hosts = {row["name"] for row in self.bed.rows(models.host)}
+        self.assertEqual(hosts, {each["host"] for each in told["visits"]})
+        self.assertEqual(2, told["most_out"])
+        self.assertEqual([], told["stuck"])
+        self.assertLess(0, told["end_s"]["p50"])
+        self.assertLessEqual(told["end_s"]["p50"], told["end_s"]["p90"])
+
+    def test_measured_times_count_in_the_next_plan(self):
+        before = self.forecast()
+        self.learn("package.install", 60.0)
+        after = self.forecast()
+        self.assertGreater(after["end_s"]["expected"], before["end_s"]["expected"] + 60)
+        self.assertNotEqual(before["digest"], after["digest"])
+
+    def learn(self, action, seconds):
+        """Store steps of an earlier campaign that took so long."""
+        host = self.bed.rows(models.host)[0]["name"]
+        rows = [
+            {
+                "id": f"{number:036d}",
+                "campaign_id": "c" * 36,
+                "slot_id": "s" * 36,
+                "host": host,
+                "action": action,
+                "intent": "run",
+                "state": "done",
+                "created_at": 1000.0,
+                "started_at": 1000.0,
+                "ended_at": 1000.0 + seconds,
+            }
+            for number in range(5)
+        ]
+        with self.bed.database.begin() as connection:
+            connection.execute(sa.insert(models.step), rows)

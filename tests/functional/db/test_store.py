@@ -276,6 +276,7 @@ HOST = {
     "availability_zone": "",
     "tags": [],
     "groups": [],
+    "nics": {},
     "server_groups": [],
     "instances": 0,
 }

@@ -1,8 +1,10 @@
 """The whole monitor beside a fake conductor and a broker that comes and goes."""
 
+import datetime
 import os
 import signal
 import threading
+import time
 import unittest
 import uuid
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from escalator.objects import base
 from tests.fixtures import netspace
 from tests.functional.monitor import tape
 
+CAMPAIGN = str(uuid.UUID(int=7))
+
 
 class Conductor:
     """Store of hosts and raised faults, as the objects see it."""
@@ -27,8 +31,10 @@ class Conductor:
     def __init__(self, targets: dict[str, str]) -> None:
         self.targets = targets
         self.raised: list[events.Fault] = []
+        self.nics: dict[str, dict[str, str]] = {}
+        self.windows: dict[str, datetime.datetime] = {}
 
-    def read(self, kind: str, marker: str | None = None, **_: Any) -> Any:
+    def read(self, kind: str, marker: str | None = None, **query: Any) -> Any:
         if marker is not None:
             return []
         if kind == "fault":
@@ -37,8 +43,16 @@ class Conductor:
                 for fault in self.raised
             ]
         return [
-            {"name": name, "address": address, "agent_seen_at": None}
+            {
+                "name": name,
+                "address": address,
+                "agent_seen_at": None,
+                "campaign_id": CAMPAIGN if name in self.windows else None,
+                "expected_down_until": self.windows.get(name),
+                "nics": self.nics.get(name, {}),
+            }
             for name, address in sorted(self.targets.items())
+            if query.get("name") in (None, name)
         ]
 
     def write(self, kind: str, verb: str, **values: Any) -> dict[str, Any]:
@@ -89,7 +103,7 @@ class ServiceCase(unittest.TestCase):
         self.conf = cfg.ConfigOpts()
         sections.register_opts(self.conf)
         self.conf([], default_config_files=[], default_config_dirs=[])
-        self.conf.set_override("probe", self.probe, "monitor")
+        self.conf.set_override("probes", [self.probe], "monitor")
         self.conf.set_override("inventory_interval_s", 0.05, "monitor")
         self.broker = Broker()
         self.addCleanup(setattr, base.EscalatorObject, "store", None)
@@ -133,6 +147,57 @@ class EmbeddedTest(ServiceCase):
         self.assertFalse(monitor.wait(0))
         monitor.stop()
         self.assertTrue(monitor.wait(1))
+
+    def test_a_host_rebooted_by_our_own_step_is_expected_down(self) -> None:
+        """Neither told nor marked before the window ends, and then at once."""
+        name = self.names[0]
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1.5)
+        self.conductor.windows[name] = end
+        self.launch(self.conductor, in_process=True)
+        fleet.fleet().kill(name)
+        (raised,) = self.broker.wait(1)
+        (fault,) = raised.faults
+        self.assertEqual(name, fault.host)
+        late_s = fault.times["T1"] - end.timestamp()
+        self.assertTrue(0.0 <= late_s < 0.5, late_s)
+
+    def test_a_window_does_not_cover_other_hosts_nor_a_return(self) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        self.conductor.windows[self.names[0]] = now + datetime.timedelta(seconds=1.0)
+        self.launch(self.conductor, in_process=True)
+        fleet.fleet().kill(self.names[0])
+        self.assertEqual([], self.broker.wait(1, 0.5))
+        fleet.fleet().revive(self.names[0])
+        fleet.fleet().kill(self.names[1])
+        (raised,) = self.broker.wait(1)
+        self.assertEqual([self.names[1]], [fault.host for fault in raised.faults])
+        self.assertEqual(1, len(self.broker.wait(2, 1.0)))
+
+    def test_two_probes_must_agree(self) -> None:
+        """k of n: hosts that only stopped to answer, or only to beat, are up."""
+        self.conf.set_override("probes", ["simulated", "heartbeat"], "monitor")
+        self.conf.set_override("votes", 2, "monitor")
+        self.conf.set_override("other_interval_s", 0.05, "monitor")
+        self.conf.set_override("heartbeat_interval_s", 0.05, "agent")
+        mute, quiet, dead = self.names
+        self.launch(self.conductor, in_process=True)
+        self.beat_for(0.5, mute, quiet, dead)
+        fleet.fleet().kill(mute)
+        self.assertEqual([], self.beat_for(1.0, mute, dead))
+        fleet.fleet().kill(dead)
+        (fault,) = self.beat_for(1.5, mute)
+        self.assertEqual(dead, fault.host)
+        self.assertEqual(["heartbeat", "simulated"], fault.evidence["probes"])
+
+    def beat_for(self, seconds: float, *hosts: str) -> list[events.Fault]:
+        """Let agents beat for a while; returns the hosts found down so far."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for host in hosts:
+                self.beats.beat(host)
+            time.sleep(0.02)
+        faults = [fault for event in self.broker.events for fault in event.faults]
+        return [fault for fault in faults if fault.fault_type == "host.down"]
 
     def test_no_fault_is_lost_and_order_is_kept_while_the_broker_is_away(
         self,
@@ -204,7 +269,7 @@ class RealTest(ServiceCase):
         firewall.cut(list(targets.values())[:10])
         (raised,) = self.broker.wait(1)
         self.assertEqual(10, len(raised.faults))
-        os.kill(monitor._prober.pid, signal.SIGKILL)  # type: ignore[arg-type, union-attr]
+        os.kill(monitor._probers.loops[0].pid, signal.SIGKILL)  # type: ignore[arg-type, union-attr]
         firewall.mend(list(targets.values())[:10])
         cleared = self.broker.wait(2)[1]
         self.assertIsInstance(cleared, events.FaultCleared)

@@ -79,7 +79,7 @@ class NotifierTest(unittest.TestCase):
             self.conf,
             self.publisher,
             bus.EventListener,
-            webhook.Webhook(**settings.webhook_options(self.conf)),
+            [webhook.Webhook(**settings.webhook_options(self.conf))],
             None,
         )
         notifier.start()

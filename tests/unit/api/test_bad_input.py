@@ -20,7 +20,9 @@ POSTS = [
     if route.method == "POST"
 ]
 LISTS = [
-    route.path.replace("<uuid:campaign_id>", ID) for route in ROUTES if route.query
+    route.path.replace("<uuid:campaign_id>", ID)
+    for route in ROUTES
+    if route.query and route.method == "GET"
 ]
 WORDS = ["campaign", "subscription", "action", "document", "params", "url", "name"]
 KEYS = st.one_of(st.sampled_from([*WORDS, "arguments", "limit"]), st.text(max_size=8))

@@ -99,6 +99,28 @@ class TestValidate(CampaignCase):
         self.assertEqual(200, self.validate().status_code)
 
 
+class TestPlan(CampaignCase):
+    def plan(self, query: str = "") -> object:
+        body = {"campaign": {"document": "x"}}
+        return self.house.post(f"/v1/campaigns/plan{query}", body)
+
+    def test_what_a_file_would_do(self) -> None:
+        answer = self.plan("?seed=7")
+        self.assertEqual(200, answer.status_code)
+        self.assertEqual(api.PLAN, answer.json["plan"])
+        self.assertEqual([("plan", "x", {}, 7)], self.house.conductor.calls)
+
+    def test_a_bad_file_answers_400(self) -> None:
+        self.house.conductor.findings = [FINDING]
+        answer = self.plan()
+        self.assertEqual(400, answer.status_code)
+        self.assertEqual(FINDING["remedy"], answer.json["errors"][0]["remedy"])
+
+    def test_a_bad_seed_is_refused(self) -> None:
+        source = {"parameter": "seed"}
+        self.assertEqual(source, self.plan("?seed=x").json["errors"][0]["source"])
+
+
 class TestRead(CampaignCase):
     def setUp(self) -> None:
         super().setUp()

@@ -26,6 +26,22 @@ class TestFaults(unittest.TestCase):
         self.assertEqual(20.0, notice["detected_to_taken_ms"])
         self.assertEqual(2, len(fault["instances"]))
 
+    def test_a_fault_has_all_data_of_an_etsi_alarm(self) -> None:
+        other = "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb"
+        self.row |= {"is_root_cause": False, "correlated_fault_ids": [other]}
+        fault = self.house.get(f"/v1/faults/{self.row['id']}").json["fault"]
+        expected = {
+            "event_type": "equipmentAlarm",
+            "probable_cause": "equipmentMalfunction",
+            "severity": "critical",
+            "is_root_cause": False,
+            "correlated_fault_ids": [other],
+            "observed_at": "1970-01-01T00:01:40.300000Z",
+            "changed_at": "1970-01-01T00:01:40.310000Z",
+            "cleared_at": None,
+        }
+        self.assertEqual(expected, {name: fault[name] for name in expected})
+
     def test_the_list_names_the_slowest_owner(self) -> None:
         self.row["notices"][1]["times"]["T9"] = 100.5
         fault = self.house.get("/v1/faults?state=raised").json["faults"][0]

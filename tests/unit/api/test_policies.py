@@ -32,7 +32,7 @@ MATRIX = {
     **{f"campaigns:{verb}": ADMINS for verb in ("create", *ACTIONS)},
     **{
         f"campaigns:{verb}": OVERSEERS
-        for verb in ("validate", "list", "show", "steps", "journal", "explain")
+        for verb in ("validate", "plan", "list", "show", "steps", "journal", "explain")
     },
     "hosts:list": OVERSEERS,
     "hosts:show": OVERSEERS,

@@ -3,12 +3,16 @@
 import configparser
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from escalator import conf
+from escalator.cmd.doctor import files
+from escalator.domain import doctor
 
 ROOT = pathlib.Path(__file__).parents[3]
+SCRIPTS = ("plugin.sh", "settings", "lib/escalator")
 
 _LIBRARY = r"""
 set -eu
@@ -26,6 +30,12 @@ for name in define_plugin echo_summary git_clone setup_develop pip_install \
     wait_for_service stop_process rabbitmqctl; do
   eval "$name() { record $name \"\$@\"; }"
 done
+NOVA_CONF_DIR=$1/nova NOVA_CONF=$1/nova/nova.conf AODH_CONF=$1/aodh.conf
+CEILOMETER_CONF_DIR=$1/ceilometer
+ENABLED_SERVICES=n-api,aodh-api,ceilometer-anotification
+mkdir "$NOVA_CONF_DIR" "$CEILOMETER_CONF_DIR"
+printf 'sinks:\n    - publishers:\n          - notifier://\n' \
+    > "$CEILOMETER_CONF_DIR/event_pipeline.yaml"
 enable_service() { for s in "$@"; do ENABLED_SERVICES+=${ENABLED_SERVICES:+,}$s; done; }
 is_service_enabled() { [[ ,$ENABLED_SERVICES, == *,$1,* ]]; }
 get_python_exec_prefix() { echo /usr/local/bin; }
@@ -40,7 +50,9 @@ printf '#!/bin/sh\necho escalator-db-manage "$@" >> %s\n' "$LOG" \
     > "$ESCALATOR_BIN_DIR/escalator-db-manage"
 chmod +x "$ESCALATOR_BIN_DIR/escalator-db-manage"
 source "$ESCALATOR_DIR/devstack/settings"
-for phase in "stack install" "stack post-config" "stack extra" unstack clean; do
+configure="stack post-config"
+for phase in "stack install" "$configure" "$configure" "stack extra" unstack clean
+do
   record "== $phase"
   set -- $phase
   source "$ESCALATOR_DIR/devstack/plugin.sh"
@@ -58,7 +70,8 @@ class TestPlugin(unittest.TestCase):
             text=True,
         )
         self.assertEqual(0, done.returncode, done.stderr)
-        self.log = pathlib.Path(folder.name, "log").read_text().splitlines()
+        self.place = pathlib.Path(folder.name)
+        self.log = (self.place / "log").read_text().splitlines()
 
     def asked(self, *words):
         prefix = " ".join(words)
@@ -89,6 +102,35 @@ class TestPlugin(unittest.TestCase):
         mine = {pair for pair in set_here if pair[0] in groups}
         self.assertGreater(len(mine), 5)
         self.assertEqual(set(), mine - known)
+
+    def test_the_neighbours_pass_the_doctor_check(self):
+        """Issue 3, part 8: set up as ``escalator-status doctor check`` wants it."""
+        found = []
+        for name, judge in (
+            ("nova.conf", lambda options: doctor.nova(options, True)),
+            ("aodh.conf", doctor.aodh),
+        ):
+            lines = [line.split(maxsplit=4)[2:] for line in self.asked("iniset", name)]
+            options = {f"{a}.{b}".lower(): text for a, b, text in lines}
+            self.assertTrue(options, name)
+            found += judge(options)
+        pipeline = self.place / "ceilometer" / "event_pipeline.yaml"
+        found += doctor.pipeline(files.mapping_of(pipeline), True)
+        policy = self.place / "nova" / "policy.yaml"
+        found += doctor.nova_policy(files.mapping_of(policy))
+        self.assertEqual([], found)
+        self.assertEqual(1, len(policy.read_text().splitlines()))
+        self.assertEqual(1, pipeline.read_text().count("alarm.all"))
+
+    def test_style(self):
+        paths = [str(ROOT / "devstack" / name) for name in SCRIPTS]
+        done = subprocess.run(
+            [sys.executable, "-m", "bashate.bashate", "--max-line-length=100", *paths],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual("", done.stdout)
+        self.assertEqual(0, done.returncode, done.stderr)
 
     def test_secrets_go_where_they_belong(self):
         """Hosts get escalator.conf; database and signing key are not in it."""

@@ -3,16 +3,9 @@
 import unittest
 
 from escalator.domain import events, silence
-from escalator.monitor import detection, lateness, report
+from escalator.monitor import detection, lateness
 
-
-def failed(*hosts: str, at: float = 10.0) -> report.Judged:
-    failures = tuple(report.Failure(h, at - 0.3, 3, 1, True, False) for h in hosts)
-    return report.Judged(at, failures, ())
-
-
-def returned(*hosts: str, at: float = 20.0) -> report.Judged:
-    return report.Judged(at, (), hosts)
+DOWN = events.FaultType.HOST_DOWN
 
 
 class DetectionTest(unittest.TestCase):
@@ -23,8 +16,33 @@ class DetectionTest(unittest.TestCase):
     def put(self, event: events.Event) -> None:
         self.outbox.append(event)
 
+    def failed(self, *hosts: str, at: float = 10.0) -> None:
+        self.detection.found(
+            detection.Finding(DOWN, host, at - 0.3, at, {}) for host in hosts
+        )
+
+    def returned(self, *hosts: str, at: float = 20.0) -> None:
+        self.detection.over([(DOWN, host) for host in hosts], at)
+
+    def test_only_watched_types_are_raised(self) -> None:
+        """DR-4."""
+        late = lateness.Lateness(0.05)
+        watched = {"link.down"}
+        self.detection = detection.Detection(self, late, watched=watched)
+        self.failed("a")
+        self.assertEqual([], self.outbox)
+        link = events.FaultType.LINK_DOWN
+        self.detection.found([detection.Finding(link, "a", 1.0, 2.0, {})])
+        self.assertEqual(1, len(self.outbox))
+
+    def test_the_faults_of_anothers_hosts_are_left_to_it(self) -> None:
+        self.failed("a", "b")
+        theirs = events.Fault("id-9", "c", DOWN, "critical", {})
+        self.detection.adopt([theirs], lambda fault: fault.host != "b")
+        self.assertEqual({"a", "c"}, self.detection.hosts_down())
+
     def test_a_round_is_one_event(self) -> None:
-        self.detection.judged(failed("a", "b", "c"))
+        self.failed("a", "b", "c")
         (event,) = self.outbox
         assert isinstance(event, events.FaultConfirmed)
         self.assertEqual(["a", "b", "c"], [fault.host for fault in event.faults])
@@ -35,8 +53,8 @@ class DetectionTest(unittest.TestCase):
         self.assertEqual({"a", "b", "c"}, self.detection.hosts_down())
 
     def test_a_clearing_keeps_the_faults_id(self) -> None:
-        self.detection.judged(failed("a", "b"))
-        self.detection.judged(returned("b"))
+        self.failed("a", "b")
+        self.returned("b")
         raised, cleared = self.outbox
         assert isinstance(raised, events.FaultConfirmed)
         assert isinstance(cleared, events.FaultCleared)
@@ -45,14 +63,15 @@ class DetectionTest(unittest.TestCase):
         self.assertEqual({"a"}, self.detection.hosts_down())
 
     def test_a_repeat_is_no_news_and_neither_is_an_unknown_return(self) -> None:
-        self.detection.judged(failed("a"))
-        self.detection.judged(failed("a", at=11.0))
-        self.detection.judged(returned("x"))
+        self.failed("a")
+        self.failed("a", at=11.0)
+        self.returned("x")
         self.assertEqual(1, len(self.outbox))
 
     def test_the_next_episode_gets_a_new_id(self) -> None:
-        for judged in (failed("a"), returned("a"), failed("a", at=30.0)):
-            self.detection.judged(judged)
+        self.failed("a")
+        self.returned("a")
+        self.failed("a", at=30.0)
         first, _, second = self.outbox
         assert isinstance(first, events.FaultConfirmed)
         assert isinstance(second, events.FaultConfirmed)
@@ -63,15 +82,15 @@ class DetectionTest(unittest.TestCase):
         old = events.Fault("id-1", "a", "host.down", "critical", {"T0": 1.0})
         self.detection.adopt([old])
         self.assertEqual({"a"}, self.detection.hosts_down())
-        self.detection.judged(failed("a"))
+        self.failed("a")
         self.assertEqual([], self.outbox)
-        self.detection.judged(returned("a"))
+        self.returned("a")
         (cleared,) = self.outbox
         assert isinstance(cleared, events.FaultCleared)
         self.assertEqual((old,), cleared.faults)
 
     def test_silent_agents_are_faults_of_their_own(self) -> None:
-        self.detection.judged(failed("a"))
+        self.failed("a")
         silent = silence.Silent("a", "0", since=3.0, interval_s=1.0)
         self.detection.agents_silent([silent], at=108.0, offset=100.0)
         _, event = self.outbox

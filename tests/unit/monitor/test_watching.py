@@ -1,6 +1,7 @@
 """The inventory: paged, kept while the conductor is away."""
 
 import unittest
+import uuid
 from typing import Any
 
 import tests  # noqa: F401  (chooses the threading backend)
@@ -9,9 +10,11 @@ from escalator.domain import events
 from escalator.monitor import inventory, watching
 from escalator.objects import base
 
+REST: dict[str, Any] = {"agent_seen_at": None, "campaign_id": None, "nics": {}}
+
 
 def host(name: str, address: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "address": address, "agent_seen_at": None, **more}
+    return {"name": name, "address": address, **REST, **more}
 
 
 class PagedStore:
@@ -43,6 +46,23 @@ class InventoryTest(unittest.TestCase):
             targets = inventory.Inventory(None).read_hosts().targets
         self.assertEqual({"h0", "h1", "h2", "h3", "h4", "y"}, set(targets))
         self.assertIn("x", logged.output[0])
+
+    def test_every_interface_is_a_target_and_the_hosts_own_address_once(self) -> None:
+        nics = {"eth1": "10.1.0.1", "eth2": "10.2.0.1", "bad": ""}
+        rows = [
+            host("a", "10.0.0.1", nics=nics, campaign_id=str(uuid.UUID(int=1))),
+            host("b", "10.1.0.2", nics={"eth1": "10.1.0.2"}),
+        ]
+        base.use_store(PagedStore(host=rows))
+        found = inventory.Inventory(None).read_hosts()
+        wanted = {
+            "a": "10.0.0.1",
+            "a%eth1": "10.1.0.1",
+            "a%eth2": "10.2.0.1",
+            "b%eth1": "10.1.0.2",
+        }
+        self.assertEqual(wanted, found.targets)
+        self.assertEqual({"a"}, found.worked_on)
 
     def test_raised_faults_come_back_as_facts(self) -> None:
         ids = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(4)]
@@ -82,18 +102,31 @@ class Conductor:
 class WatchingTest(unittest.TestCase):
     def setUp(self) -> None:
         self.told: list[Any] = []
+        self.share = 0
         self.conductor = Conductor()
         self.watching = watching.Watching(
             self.conductor,
             1.0,
-            lambda faults: self.told.append([fault.id for fault in faults]),
-            lambda hosts: self.told.append(set(hosts.targets)),
+            self.take,
             lambda: self.told.append("heard"),
+            lambda: self.share,
         )
 
-    def test_old_faults_are_known_before_the_first_host_is_watched(self) -> None:
+    def take(self, hosts: inventory.Hosts, raised: list[events.Fault] | None) -> None:
+        ids = None if raised is None else [fault.id for fault in raised]
+        self.told.append((set(hosts.targets), ids))
+
+    def test_old_faults_are_known_when_the_first_host_is_watched(self) -> None:
         self.watching.refresh()
-        self.assertEqual([["id-1"], "heard", {"a"}], self.told)
+        self.assertEqual(["heard", ({"a"}, ["id-1"])], self.told)
+
+    def test_faults_are_read_again_when_the_hosts_are_shared_anew(self) -> None:
+        self.watching.refresh()
+        self.told.clear()
+        self.share = 1
+        self.watching.refresh()
+        self.watching.refresh()
+        self.assertEqual(["heard", ({"a"}, ["id-1"]), "heard"], self.told)
 
     def test_only_changes_are_told(self) -> None:
         self.watching.refresh()
@@ -101,7 +134,7 @@ class WatchingTest(unittest.TestCase):
         self.watching.refresh()
         self.conductor.hosts = inventory.Hosts({"b": "10.0.0.2"}, frozenset())
         self.watching.refresh()
-        self.assertEqual(["heard", "heard", {"b"}], self.told)
+        self.assertEqual(["heard", "heard", ({"b"}, None)], self.told)
 
     def test_the_last_hosts_stay_while_the_conductor_is_away(self) -> None:
         self.watching.refresh()
@@ -109,6 +142,3 @@ class WatchingTest(unittest.TestCase):
         self.told.clear()
         self.watching.refresh()
         self.assertEqual([], self.told)
-        order = self.watching.order(frozenset({"a"}))
-        self.assertEqual({"a": "10.0.0.1"}, order.targets)
-        self.assertEqual({"a"}, order.down)

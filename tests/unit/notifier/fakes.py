@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from escalator import errors
-from escalator.domain import events, notice
+from escalator.domain import aodh_event, events, notice
 from escalator.drivers import base
 from escalator.objects import base as objects_base
 
@@ -91,6 +91,39 @@ class FakeSink(base.Sink):
 
     def stop(self, timeout_s: float) -> None:
         self.calls.append("stop")
+
+
+class ProjectSink(FakeSink):
+    """Knows its audience itself, as Aodh's does."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        return aodh_event.notices(event)
+
+
+class BrokenSink(FakeSink):
+    """Cannot say whom it tells."""
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        raise RuntimeError("a bug")
+
+
+class WatchingSink(FakeSink):
+    """Remembers what another one had been given when it was asked itself."""
+
+    def __init__(self, other: FakeSink) -> None:
+        super().__init__()
+        self._other = other
+        self.seen: list[int] = []
+
+    def evaluate(
+        self, event: notice.Told, directory: notice.Directory, now: float
+    ) -> Sequence[notice.Notice]:
+        self.seen.append(len(self._other.notices))
+        return ()
 
 
 class FakePublisher:

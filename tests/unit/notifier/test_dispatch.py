@@ -15,7 +15,7 @@ class DispatchTest(unittest.TestCase):
         )
         book = ledger.Ledger()
         reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
-        self.teller = dispatch.Dispatch(lambda: directory, self.sink, book, reporter)
+        self.teller = dispatch.Dispatch(lambda: directory, [self.sink], book, reporter)
 
     def test_tells_owners_and_stamps_the_checkpoints(self) -> None:
         """DR-9: T6 is the receipt, T7 the evaluation."""
@@ -32,6 +32,40 @@ class DispatchTest(unittest.TestCase):
         delivery = fakes.FakeDelivery(fakes.host_down("green"))
         self.teller.take([delivery])
         self.assertEqual(([], 1), (self.sink.notices, delivery.acks))
+
+    def test_a_fact_waits_for_all_sinks_and_they_do_not_for_each_other(self) -> None:
+        silent, other = fakes.FakeSink(), fakes.ProjectSink()
+        book = ledger.Ledger()
+        reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
+        teller = dispatch.Dispatch(notice.Directory, [silent, other], book, reporter)
+        delivery = fakes.FakeDelivery(fakes.host_down("red"))
+        teller.take([delivery])
+        self.assertEqual(([], 1), (silent.notices, len(other.notices)))
+        self.assertEqual(0, delivery.acks)
+        book.settle([other.notices[0].id])
+        self.assertEqual(1, delivery.acks)
+
+    def test_a_sink_that_fails_silences_no_other(self) -> None:
+        book = ledger.Ledger()
+        reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
+        bad, good = fakes.BrokenSink(), fakes.ProjectSink()
+        teller = dispatch.Dispatch(notice.Directory, [bad, good], book, reporter)
+        delivery = fakes.FakeDelivery(fakes.host_down("red"))
+        with self.assertRaises(RuntimeError):
+            teller.take([delivery])
+        self.assertEqual(1, len(good.notices))
+        book.settle([good.notices[0].id])
+        self.assertEqual(0, delivery.acks)
+
+    def test_the_first_sink_has_all_before_the_second_thinks(self) -> None:
+        book = ledger.Ledger()
+        reporter = reporting.Reporter(fakes.FakePublisher(), book.settle)
+        first = fakes.ProjectSink()
+        second = fakes.WatchingSink(first)
+        teller = dispatch.Dispatch(notice.Directory, [first, second], book, reporter)
+        facts = [fakes.FakeDelivery(fakes.host_down("red")) for _ in range(3)]
+        teller.take(facts)
+        self.assertEqual([3, 3, 3], second.seen)
 
     def test_one_bad_fact_does_not_silence_the_others(self) -> None:
         bad = fakes.FakeDelivery(fakes.host_down("red", event_id="no uuid"))

@@ -41,7 +41,7 @@ class SettingsTest(unittest.TestCase):
                 make_conf(signing_key=""),
                 fakes.FakePublisher(),
                 fakes.FakeListener,
-                fakes.FakeSink(),
+                [fakes.FakeSink()],
                 None,
             )
 
@@ -60,7 +60,7 @@ class ServiceTest(unittest.TestCase):
 
     def start(self) -> fakes.FakeListener:
         self.notifier = service.NotifierService(
-            make_conf(), self.publisher, self.listen, self.sink, None
+            make_conf(), self.publisher, self.listen, [self.sink], None
         )
         self.notifier.start()
         self.addCleanup(self.notifier.wait, 0.0)

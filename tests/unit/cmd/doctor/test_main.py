@@ -65,8 +65,8 @@ class LogTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder, "monitor.log")
             log.write_text(
-                "x WARNING host.down detected at 100.500000 on c1, c10\n"
-                "x WARNING host.down detected at 200.250000 on c10, c2\n"
+                "x WARNING host.down detected at 100.500000 on 2 host(s): c1, c10\n"
+                "x WARNING host.down detected at 200.250000 on 2 host(s): c10, c2\n"
             )
             found = records.detected_in_log
             self.assertEqual(100.5, found(log, "c1", 0.0))

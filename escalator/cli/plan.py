@@ -1,0 +1,54 @@
+"""``openstack upgrade campaign plan``: apart, for it draws with matplotlib."""
+
+import argparse
+from typing import Any
+
+from osc_lib.command import command
+
+from escalator.cli import campaign, document, timeline
+from escalator.cli.client import Refused
+from escalator.cli.columns import Structure, Visits
+from escalator.cli.plugin import client_of
+
+
+class Plan(command.ShowOne):
+    """Say what a campaign file would do: order, times, who is out when"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        campaign.add_file_options(parser)
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            metavar="<n>",
+            help="Of the sampled durations: the same seed, the same plan",
+        )
+        parser.add_argument(
+            "--picture",
+            metavar="<file>",
+            help="Draw who is out when: a file that ends in .svg or .png",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        picture = parsed_args.picture and timeline.check(parsed_args.picture)
+        text = document.read(parsed_args.file)
+        params = document.read_params(parsed_args.param)
+        try:
+            client = client_of(self.app)
+            plan = client.plan_campaign(text, params, parsed_args.seed)
+        except Refused as refused:
+            raise document.complain(parsed_args.file, refused) from refused
+        if picture:
+            timeline.draw(plan, picture)
+        cells = {
+            "digest": plan["digest"],
+            "procedures": Structure(plan["summary"]["procedures"]),
+            "visits": Visits(plan["visits"]),
+            "most_out": plan["most_out"],
+            "end_s": Structure(plan["end_s"]),
+            "stuck": Structure(plan["stuck"]),
+            "findings": Structure(plan["findings"]),
+        }
+        return list(cells), list(cells.values())

@@ -1,0 +1,67 @@
+"""How long steps take: as the file expects, or as was learned.  Pure (P-4e)."""
+
+import dataclasses
+import math
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+
+from escalator.domain.plan import Procedure, Step, Target
+
+FEWEST_SAMPLES = 5
+"""Fewer say less than the file does."""
+
+EXPECTED_SIGMA = 0.3
+"""Spread where nothing was learned: p90 is half as long again as expected."""
+
+_MOST_SIGMA = 1.5
+_P90 = 1.2816
+"""Standard deviations from the median to p90 of a normal distribution."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timing:
+    """A lognormal duration.
+
+    :ivar median_s: seconds.
+    :ivar sigma: standard deviation of its logarithm.
+    """
+
+    median_s: float
+    sigma: float
+
+    def sample(self, chance: random.Random) -> float:
+        """Return one duration, seconds."""
+        return self.median_s * chance.lognormvariate(0.0, self.sigma)
+
+
+Learned = Mapping[tuple[str, str], Timing]
+"""(action, role of the host) -> timing."""
+
+
+def fit(samples: Sequence[float]) -> Timing | None:
+    """Return the timing of measured seconds; None if they are too few."""
+    known = sorted(each for each in samples if each > 0.0)
+    if len(known) < FEWEST_SAMPLES:
+        return None
+    median = statistics.median(known)
+    p90 = known[max(math.ceil(0.9 * len(known)), 1) - 1]
+    return Timing(median, min(math.log(p90 / median) / _P90, _MOST_SIGMA))
+
+
+def of_step(step: Step, target: Target, learned: Learned) -> Timing:
+    """Return what was learned of the action on such a host, or the file's word."""
+    known = learned.get((step.action, target.role))
+    return known or Timing(step.expected_s, EXPECTED_SIGMA)
+
+
+def expected_s(procedure: Procedure, target: Target, learned: Learned) -> float:
+    """Return the median of a whole visit, as the sum of its steps' medians."""
+    return sum(of_step(each, target, learned).median_s for each in procedure.steps)
+
+
+def sample_s(
+    procedure: Procedure, target: Target, learned: Learned, chance: random.Random
+) -> float:
+    """Return one duration of a whole visit."""
+    return sum(of_step(s, target, learned).sample(chance) for s in procedure.steps)

@@ -1,0 +1,108 @@
+"""Read what BIRD's BFD sessions know of the targets.
+
+BIRD does the probing (50 ms times 3 is usual); this driver asks its control
+socket for the sessions and takes a session that is up as an answer of its
+address.  A restarted or absent BIRD answers nothing: let it never vote alone.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from escalator.drivers import base
+
+COMMAND: Final = b"show bfd sessions\n"
+LIMIT_S: Final = 0.05
+"""BIRD answers from memory; one that does not is as good as absent."""
+
+PIECE_BYTES: Final = 1 << 16
+
+
+class Bfd(base.Probe):
+    """One question a round for all targets."""
+
+    options = ("bfd_socket",)
+
+    def __init__(
+        self, bfd_socket: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = bfd_socket
+        self._clock = clock
+        self._targets: dict[str, list[str]] = {}
+        self._sock: socket.socket | None = None
+        self._pending: list[base.Reply] = []
+
+    def set_targets(self, targets: Mapping[str, str]) -> None:
+        """Look for these from now on: target -> address of its session.
+
+        :raises ValueError: an address is none; nothing is changed then.
+        """
+        found: dict[str, list[str]] = {}
+        for name, address in targets.items():
+            found.setdefault(str(ipaddress.ip_address(address)), []).append(name)
+        self._targets = found
+        self._pending = []
+
+    def send(self) -> None:
+        """Ask BIRD, and keep its answer for :meth:`receive`."""
+        try:
+            text = self._ask()
+        except OSError:
+            self.close()
+            return
+        now = self._clock()
+        self._pending = [
+            base.Reply(name, now)
+            for address in read_up(text)
+            for name in self._targets.get(address, ())
+        ]
+
+    def receive(self, timeout_s: float) -> list[base.Reply]:
+        """Return those whose session was up, or wait and return none."""
+        if not self._pending and timeout_s > 0:
+            time.sleep(timeout_s)
+        replies, self._pending = self._pending, []
+        return replies
+
+    def close(self) -> None:
+        """Leave BIRD; what was not read is dropped."""
+        self._pending = []
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                self._sock.close()
+            self._sock = None
+
+    def _ask(self) -> str:
+        if self._sock is None:
+            made = self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.settimeout(LIMIT_S)
+            made.connect(self._path)
+            self._read(made)
+        self._sock.sendall(COMMAND)
+        return self._read(self._sock)
+
+    def _read(self, sock: socket.socket) -> str:
+        """Read one reply: its last line has a code and no hyphen after it."""
+        text = b""
+        while True:
+            piece = sock.recv(PIECE_BYTES)
+            if not piece:
+                raise ConnectionError("BIRD closed its control socket")
+            text += piece
+            last = text.rstrip(b"\n").rsplit(b"\n", 1)[-1]
+            if text.endswith(b"\n") and last[:4].isdigit() and last[4:5] != b"-":
+                return text.decode("ascii", "replace")
+
+
+def read_up(text: str) -> list[str]:
+    """Return the addresses whose session is up in ``show bfd sessions``."""
+    found = []
+    for line in text.splitlines():
+        words = line[5:].split() if line[:4].isdigit() else line.split()
+        if len(words) >= 3 and words[2] == "Up":
+            with contextlib.suppress(ValueError):
+                found.append(str(ipaddress.ip_address(words[0])))
+    return found

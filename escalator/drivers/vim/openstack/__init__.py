@@ -1,0 +1,1 @@
+"""The VIM driver ``openstack``: Nova by its REST API and its notifications."""

@@ -1,0 +1,204 @@
+"""Calls to Nova: a deadline, retries where nothing can be done twice, figures."""
+
+import collections
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import tenacity
+from keystoneauth1 import exceptions as refusals
+
+from escalator import errors
+
+LOG = logging.getLogger(__name__)
+
+REMEMBERED = 1000
+ATTEMPTS = 3
+PAGE = 1000
+"""Nova's own limit (``[api] max_limit``); it may be lower, so pages are followed."""
+
+_NEVER_SEEN = (refusals.ConnectFailure,)
+_ANY = (
+    refusals.ConnectFailure,
+    refusals.ConnectTimeout,
+    refusals.HttpServerError,
+    refusals.UnknownConnectionError,
+    refusals.RetriableConnectionFailure,
+    refusals.SSLError,
+)
+
+
+class Adapter(Protocol):
+    """What is asked of ``openstack.connection.Connection.compute``."""
+
+    def request(self, url: str, method: str, **kwargs: Any) -> Any: ...
+
+    def get_endpoint_data(self) -> Any: ...
+
+
+class Figures:
+    """How often each call was made, failed, and how long it took; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._failures: collections.Counter[str] = collections.Counter()
+        self._took: dict[str, collections.deque[float]] = {}
+
+    def add(self, call: str, took_s: float, is_failure: bool) -> None:
+        """Note one attempt."""
+        with self._lock:
+            self._counts[call] += 1
+            self._failures[call] += is_failure
+            known = self._took.setdefault(call, collections.deque(maxlen=REMEMBERED))
+            known.append(took_s)
+
+    def read(self) -> dict[str, dict[str, float]]:
+        """Return call -> count, failures, p50_ms, p99_ms of the latest."""
+        with self._lock:
+            return {
+                call: {
+                    "count": self._counts[call],
+                    "failures": self._failures[call],
+                    "p50_ms": _percentile(took, 0.5),
+                    "p99_ms": _percentile(took, 0.99),
+                }
+                for call, took in self._took.items()
+            }
+
+
+def _percentile(seconds: collections.deque[float], share: float) -> float:
+    ordered = sorted(seconds)
+    at = max(math.ceil(share * len(ordered)), 1) - 1
+    return round(ordered[at] * 1e3, 1)
+
+
+class Calls:
+    """Speaks to Nova for everybody else in this package; thread-safe.
+
+    A token that expired is fetched again by keystoneauth itself.
+
+    :param timeout_s: deadline of one attempt, connection included.
+    """
+
+    def __init__(self, adapter: Adapter, timeout_s: float) -> None:
+        self._adapter = adapter
+        self.timeout_s = timeout_s
+        self.figures = Figures()
+        self._newest: tuple[int, int] | None = None
+
+    def supports(self, microversion: str) -> bool:
+        """Tell whether Nova serves it; asked once.
+
+        :raises VimUnavailable: Nova does not say.
+        """
+        if self._newest is None:
+            found = self._attempt("versions", self._adapter.get_endpoint_data)
+            self._newest = tuple(found.max_microversion or (2, 1))[:2]
+        major, minor = microversion.split(".")
+        return self._newest >= (int(major), int(minor))
+
+    def read(self, name: str, path: str, microversion: str = "2.1") -> Any:
+        """GET, and return the JSON.
+
+        :raises VimUnavailable: no answer in time, after retries.
+        :raises NotFound: there is no such thing.
+        """
+        retry = tenacity.retry_if_exception_type(errors.VimUnavailable)
+        return self._repeat(retry)(self._call, name, "GET", path, None, microversion)
+
+    def pages(
+        self, name: str, path: str, key: str, microversion: str
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every member of a collection, page by page."""
+        joint = "&" if "?" in path else "?"
+        marker = ""
+        while True:
+            query = f"{path}{joint}limit={PAGE}{marker}"
+            found = self.read(name, query, microversion)[key]
+            yield from found
+            if not found:
+                return
+            marker = f"&marker={found[-1]['id']}"
+
+    def send(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        microversion: str = "2.1",
+        is_repeatable: bool = True,
+    ) -> Any:
+        """Change something; returns the JSON, None without any.
+
+        :param is_repeatable: False: tried again only if Nova cannot have seen it.
+        :raises VimUnavailable: no answer in time, or an error of Nova's own.
+        :raises NotFound: there is no such thing.
+        :raises ActionFailed: Nova refuses.
+        """
+        retry: Any = tenacity.retry_if_exception_type(errors.VimUnavailable)
+        if not is_repeatable:
+            retry = tenacity.retry_if_exception(_was_never_seen)
+        return self._repeat(retry)(self._call, name, method, path, body, microversion)
+
+    def _repeat(self, retry: Any) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=retry,
+            stop=tenacity.stop_after_attempt(ATTEMPTS)
+            | tenacity.stop_after_delay(self.timeout_s),
+            wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
+            reraise=True,
+        )
+
+    def _call(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        microversion: str,
+    ) -> Any:
+        answer = self._attempt(
+            name,
+            self._adapter.request,
+            path,
+            method,
+            json=body,
+            microversion=microversion,
+            timeout=self.timeout_s,
+            raise_exc=True,
+        )
+        return answer.json() if answer.content else None
+
+    def _attempt(self, name: str, call: Any, *arguments: Any, **more: Any) -> Any:
+        began = time.monotonic()
+        is_failure = True
+        try:
+            found = call(*arguments, **more)
+            is_failure = False
+        except _ANY as error:
+            raise errors.VimUnavailable(
+                call=name, timeout_s=self.timeout_s, reason=str(error)
+            ) from error
+        except refusals.NotFound as error:
+            raise errors.NotFound(kind=name, id=str(error)) from error
+        except refusals.HTTPClientError as error:
+            raise errors.ActionFailed(
+                action=name, reason=str(error), status=error.http_status
+            ) from error
+        except refusals.ClientException as error:
+            # Keystone is away, or does not know us (any more).
+            raise errors.VimUnavailable(
+                call=name, timeout_s=self.timeout_s, reason=str(error)
+            ) from error
+        finally:
+            self.figures.add(name, time.monotonic() - began, is_failure)
+        return found
+
+
+def _was_never_seen(error: BaseException) -> bool:
+    return isinstance(error.__cause__, _NEVER_SEEN)

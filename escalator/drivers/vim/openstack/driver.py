@@ -1,0 +1,149 @@
+"""The driver itself: answers from memory, orders to Nova."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from escalator import errors
+from escalator.drivers import base
+from escalator.drivers.vim.openstack import calls as nova
+from escalator.drivers.vim.openstack import (
+    following,
+    model,
+    moving,
+    services,
+    snapshot,
+    states,
+)
+
+_EVACUATIONS = "2.59"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """:ivar source: where news come from, and how often everything is read.
+
+    :ivar resets_states: set the instances of a dead host to error.
+    :ivar reset_delay_s: begin so long after the host's death.
+    """
+
+    source: following.Source = dataclasses.field(default_factory=following.Source)
+    resets_states: bool = True
+    resets_at_once: int = 4
+    reset_delay_s: float = 1.0
+    limits: moving.Limits = dataclasses.field(default_factory=moving.Limits)
+
+
+class Openstack(base.Vim):
+    """Nova as the VIM; made after a fork, follows it from the first question on.
+
+    :param adapter: a compute adapter with an administrator's credentials.
+    :param timeout_s: deadline of one attempt of one call.
+    """
+
+    def __init__(
+        self, adapter: nova.Adapter, timeout_s: float, options: Options
+    ) -> None:
+        self.calls = nova.Calls(adapter, timeout_s)
+        self._services = services.Services(self.calls)
+        reader = snapshot.Reader(self.calls, self._services)
+        self._model = model.Model()
+        self._states: states.States | None = None
+        if options.resets_states:
+            self._states = states.States(
+                self.calls,
+                options.resets_at_once,
+                options.reset_delay_s,
+                self._model.change_server,
+            )
+        self._moving = moving.Moving(self.calls, reader, options.limits)
+        self._following = following.Following(
+            self._model, reader, self._states, options.source, self.calls.figures
+        )
+
+    def list_hosts(self) -> list[base.VimHost]:
+        """Return every host with a nova-compute service, by name."""
+        self._following.begin()
+        return self._model.hosts()
+
+    def list_instances(self) -> list[base.VimInstance]:
+        """Return every instance that is on one of them, by id."""
+        self._following.begin()
+        return self._model.instances()
+
+    def read_changes(self) -> int:
+        """Return the number of the latest change; no call to Nova."""
+        self._following.begin()
+        return self._model.changes
+
+    def set_scheduling(self, host: str, is_enabled: bool, reason: str) -> None:
+        """Enable or disable ``host`` for new instances (O-0d).
+
+        :raises NotFound: it has no nova-compute service.
+        """
+        self._services.set_scheduling(host, is_enabled, reason)
+        self._model.change_host(host, is_enabled=is_enabled)
+
+    def drain(self, host: str) -> dict[str, str]:
+        """Move every instance off ``host`` (O-0c).
+
+        :raises ActionFailed: one did not move; those moved stay moved.
+        """
+        if any(e.name == host and e.is_forced_down for e in self._model.hosts()):
+            raise errors.ActionFailed(
+                action="drain", reason=f"{host} is down; nothing can be migrated"
+            )
+        try:
+            return self._moving.drain(host)
+        finally:
+            self._following.refresh()
+
+    def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
+        """Force hosts down, or undo it; instances' states follow (DR-5, DR-10).
+
+        Returns when Nova shows the hosts as such.
+
+        :raises NotFound: a host is unknown; the others are marked.
+        :raises VimUnavailable: one is still to be marked.
+        """
+        if not is_down:
+            self._check_evacuations(hosts)
+        try:
+            self._services.force_down(hosts, is_down)
+        finally:
+            self._set_states(hosts, is_down)
+        for host in hosts:
+            self._model.change_host(host, is_forced_down=is_down)
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        self._following.stop()
+
+    def _set_states(self, hosts: Sequence[str], is_down: bool) -> None:
+        if self._states is None:
+            return
+        for host in hosts:
+            if is_down:
+                self._states.put_to_error(self._model.servers(host))
+            else:
+                self._states.restore(self._model.servers(host))
+
+    def _check_evacuations(self, hosts: Sequence[str]) -> None:
+        """Refuse to undo while a host still believes it has what was evacuated.
+
+        nova-compute deletes it when it starts; Nova itself answers 400 until then.
+
+        :raises VimUnavailable: ask again later.
+        """
+        if not self.calls.supports(_EVACUATIONS):
+            return
+        for host in hosts:
+            path = f"/os-migrations?migration_type=evacuation&source_compute={host}"
+            found = self.calls.read("list_migrations", path, _EVACUATIONS)
+            done = [e for e in found["migrations"] if e["status"] == "done"]
+            if done:
+                raise errors.VimUnavailable(
+                    call="force_up",
+                    timeout_s=0,
+                    reason=f"{len(done)} instances were evacuated from {host}; its"
+                    " nova-compute has to start first",
+                )

@@ -1,0 +1,160 @@
+"""What Nova says of hosts and instances, in memory.  Thread-safe.
+
+Snapshots are the truth; notifications run ahead of them.  A notification that
+came while a snapshot was read is applied on top of it; one that is older than
+the snapshot changes nothing.
+"""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from escalator.drivers import base
+
+SKEW_S = 2.0
+"""How far clocks of the controllers may be apart."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Server:
+    """An instance.
+
+    :ivar state: lower case, as Nova's API or ``vm_state`` has it.
+    :ivar state_before: what we put to error, see ``states.MARK``.
+    """
+
+    id: str
+    name: str
+    project_id: str
+    host: str
+    state: str
+    state_before: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class News:
+    """A notification of one instance.
+
+    :ivar server: None: it is gone, or is on no host any more.
+    :ivar sent_at: epoch seconds by the sender's clock.
+    """
+
+    instance_id: str
+    server: Server | None
+    sent_at: float
+
+
+class Model:
+    """:ivar changes: grows with every change that a reader could see."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.changes = 0
+        self.is_known = False
+        self._hosts: dict[str, base.VimHost] = {}
+        self._servers: dict[str, Server] = {}
+        self._groups: Mapping[str, str] = {}
+        self._heard: dict[str, tuple[float, News]] = {}
+        self._snapshot_at = 0.0
+
+    def take_snapshot(
+        self,
+        hosts: Iterable[base.VimHost],
+        servers: Iterable[Server],
+        groups: Mapping[str, str],
+        began_at: float,
+    ) -> None:
+        """Replace everything.
+
+        :param groups: instance id -> anti-affinity group.
+        :param began_at: epoch seconds when the reading began.
+        """
+        fresh_hosts = {each.name: each for each in hosts}
+        fresh = {each.id: each for each in servers}
+        with self._lock:
+            later = {i: h for i, h in self._heard.items() if h[0] >= began_at}
+            for _, news in later.values():
+                _apply(fresh, news)
+            self._heard = later
+            self._snapshot_at = began_at
+            before = (self._hosts, self._servers, self._groups)
+            after = (fresh_hosts, fresh, groups)
+            if before != after or not self.is_known:
+                self.changes += 1
+            self._hosts, self._servers, self._groups = after
+            self.is_known = True
+
+    def hear(self, news: News) -> None:
+        """Apply a notification, unless something newer is known."""
+        with self._lock:
+            known = self._heard.get(news.instance_id)
+            if known is not None and known[1].sent_at > news.sent_at:
+                return
+            if news.sent_at < self._snapshot_at - SKEW_S:
+                return
+            self._heard[news.instance_id] = (time.time(), news)
+            if _apply(self._servers, news):
+                self.changes += 1
+
+    def change_host(self, name: str, **values: Any) -> None:
+        """Apply what a notification, or an answer to us, says of a host."""
+        with self._lock:
+            known = self._hosts.get(name)
+            if known is not None:
+                changed = dataclasses.replace(known, **values)
+                self.changes += changed != known
+                self._hosts = {**self._hosts, name: changed}
+
+    def change_server(self, instance_id: str, **values: Any) -> None:
+        """Apply what an answer to us says of an instance."""
+        with self._lock:
+            known = self._servers.get(instance_id)
+            if known is not None:
+                changed = dataclasses.replace(known, **values)
+                self.changes += changed != known
+                self._servers[instance_id] = changed
+
+    def hosts(self) -> list[base.VimHost]:
+        """Return every host by name."""
+        with self._lock:
+            return [self._hosts[name] for name in sorted(self._hosts)]
+
+    def servers(self, host: str | None = None) -> list[Server]:
+        """Return instances, of one host or of all."""
+        with self._lock:
+            return [
+                each
+                for each in self._servers.values()
+                if host is None or each.host == host
+            ]
+
+    def instances(self) -> list[base.VimInstance]:
+        """Return every instance that is on a host, by id."""
+        with self._lock:
+            return [
+                base.VimInstance(
+                    each.id,
+                    each.name,
+                    each.project_id,
+                    each.host,
+                    each.state,
+                    self._groups.get(each.id, ""),
+                )
+                for each in sorted(self._servers.values(), key=lambda one: one.id)
+                if each.host in self._hosts
+            ]
+
+
+def _apply(servers: dict[str, Server], news: News) -> bool:
+    """Change ``servers``; tells whether anything is different."""
+    before = servers.get(news.instance_id)
+    if news.server is None:
+        servers.pop(news.instance_id, None)
+        return before is not None
+    after = news.server
+    if before is not None:
+        after = dataclasses.replace(after, state_before=before.state_before)
+    servers[news.instance_id] = after
+    return before != after

@@ -1,0 +1,116 @@
+"""Reads everything from Nova: hosts, instances, anti-affinity groups."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from escalator.drivers import base
+from escalator.drivers.vim.openstack import calls as nova
+from escalator.drivers.vim.openstack import model, services, states
+
+RACK = "rack"
+"""Key of an aggregate's metadata that names the rack of its hosts."""
+
+GROUPS = "2.64"
+"""From here on a server group has one policy; before, a list of them."""
+
+_APART = ("anti-affinity", "soft-anti-affinity")
+_PAGE = 1000
+
+
+class Reader:
+    """One reading is some calls to Nova, pages of instances the most of it."""
+
+    def __init__(self, calls: nova.Calls, known: services.Services) -> None:
+        self._calls = calls
+        self._services = known
+
+    def hosts(self) -> list[base.VimHost]:
+        """Return every host with a nova-compute service.
+
+        :raises VimUnavailable: Nova does not answer.
+        """
+        addresses = self._addresses()
+        tags: dict[str, list[str]] = {}
+        racks: dict[str, str] = {}
+        for aggregate in self._calls.read("list_aggregates", "/os-aggregates")[
+            "aggregates"
+        ]:
+            rack = (aggregate.get("metadata") or {}).get(RACK, "")
+            for host in aggregate.get("hosts") or ():
+                tags.setdefault(host, []).append(str(aggregate["name"]))
+                if rack:
+                    racks[host] = str(rack)
+        return [
+            base.VimHost(
+                name=each["host"],
+                address=addresses.get(each["host"], ""),
+                role="compute",
+                rack=racks.get(each["host"], ""),
+                availability_zone=each.get("zone") or "",
+                is_enabled=each["status"] == "enabled",
+                is_forced_down=bool(each.get("forced_down")),
+                tags=tuple(sorted(tags.get(each["host"], ()))),
+            )
+            for each in self._services.read()
+        ]
+
+    def servers(self, host: str | None = None) -> list[model.Server]:
+        """Return every instance of every project, or of one host.
+
+        :raises VimUnavailable: Nova does not answer.
+        """
+        path = "/servers/detail?all_tenants=1"
+        if host is not None:
+            path += f"&host={host}"
+        found = self._calls.pages("list_servers", path, "servers", "2.1")
+        return [server_of(each) for each in found]
+
+    def groups(self) -> dict[str, str]:
+        """Return instance id -> the anti-affinity group it is in."""
+        version = GROUPS if self._calls.supports(GROUPS) else "2.1"
+        found: dict[str, str] = {}
+        for each in self._group_pages(version):
+            policies = [each["policy"]] if "policy" in each else each["policies"]
+            if any(policy in _APART for policy in policies):
+                found.update(dict.fromkeys(each["members"], str(each["id"])))
+        return found
+
+    def _group_pages(self, version: str) -> Iterator[Mapping[str, Any]]:
+        offset = 0
+        while True:
+            path = f"/os-server-groups?all_projects=True&limit={_PAGE}&offset={offset}"
+            page = self._calls.read("list_server_groups", path, version)[
+                "server_groups"
+            ]
+            yield from page
+            offset += len(page)
+            if not page:
+                return
+
+    def _addresses(self) -> dict[str, str]:
+        """Return host -> the address its hypervisor reports."""
+        version = services.BY_ID if self._calls.supports(services.BY_ID) else "2.1"
+        path = "/os-hypervisors/detail"
+        if self._calls.supports(services.BY_ID):
+            found = list(
+                self._calls.pages("list_hypervisors", path, "hypervisors", version)
+            )
+        else:
+            found = self._calls.read("list_hypervisors", path, version)["hypervisors"]
+        return {
+            each["service"]["host"]: each.get("host_ip") or ""
+            for each in found
+            if each.get("service")
+        }
+
+
+def server_of(row: Mapping[str, Any]) -> model.Server:
+    """Return an instance as the servers API has it."""
+    return model.Server(
+        id=row["id"],
+        name=row.get("name") or "",
+        project_id=row["tenant_id"],
+        host=row.get("OS-EXT-SRV-ATTR:host") or "",
+        state=row.get("OS-EXT-STS:vm_state") or row["status"].lower(),
+        state_before=(row.get("metadata") or {}).get(states.MARK, ""),
+    )

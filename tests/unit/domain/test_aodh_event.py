@@ -1,0 +1,183 @@
+"""What Aodh is told."""
+
+import json
+import unittest
+import uuid
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from escalator.domain import aodh_event, events, notice
+
+TIMES = {"T0": 1.0, "T1": 2.0, "T4": 3.0}
+
+
+def impact(host: str = "node", *owned: str, **fault: Any) -> events.Impact:
+    """Return the impact of a host that has one instance of each of ``owned``."""
+    values = {"fault_type": "host.down", "severity": "critical", **fault}
+    made = events.Fault(id=str(uuid.uuid4()), host=host, times=dict(TIMES), **values)
+    instances = tuple(
+        events.AffectedInstance(f"{host}-{at}", project_id, "name")
+        for at, project_id in enumerate(owned)
+    )
+    return events.Impact(made, instances, True, dict(TIMES))
+
+
+def down(*impacts: events.Impact) -> events.HostMarkedDown:
+    return events.HostMarkedDown(str(uuid.uuid4()), impacts)
+
+
+def told(found: tuple[notice.Notice, ...]) -> list[dict[str, Any]]:
+    return [each for item in found for each in item.body["events"]]
+
+
+def traits(event: dict[str, Any]) -> dict[str, str]:
+    return {name: value for name, _, value in event["traits"]}
+
+
+class HostTest(unittest.TestCase):
+    def test_the_host_comes_first_with_all_data_of_an_etsi_alarm(self) -> None:
+        found = impact("node", "red", "blue", "red")
+        red = aodh_event.notices(down(found))[0]
+        first = red.body["events"][0]
+        self.assertEqual("escalator.host.down", first["event_type"])
+        self.assertEqual("1970-01-01T00:00:03", first["generated"])
+        expected = {
+            "project_id": "red",
+            "tenant_id": "red",
+            "fault_id": found.fault.id,
+            "fault_type": "host.down",
+            "host_ref": notice.host_ref("node", "red"),
+            "instance_ids": "node-0,node-2",
+            "instance_count": "2",
+            "is_marked_down": "true",
+            "state": "raised",
+            "severity": "critical",
+            "perceived_severity": "critical",
+            "event_type": "equipmentAlarm",
+            "probable_cause": "equipmentMalfunction",
+            "is_root_cause": "true",
+            "correlated_fault_ids": "",
+            "raised_at": "1970-01-01T00:00:01",
+            "observed_at": "1970-01-01T00:00:02",
+            "detected_at": "1970-01-01T00:00:02",
+            "changed_at": "1970-01-01T00:00:03",
+            "cleared_at": "",
+        }
+        self.assertEqual(expected, traits(first))
+
+    def test_instances_are_told_as_nova_and_ceilometer_would(self) -> None:
+        """DR-6: the query of Doctor's alarm matches."""
+        host, instance = told(aodh_event.notices(down(impact("node", "red"))))
+        self.assertEqual("compute.instance.update", instance["event_type"])
+        found = traits(instance)
+        self.assertEqual(
+            ("error", "node-0", "node-0", "red", "red"),
+            tuple(
+                found[name]
+                for name in (
+                    "state",
+                    "instance_id",
+                    "resource_id",
+                    "tenant_id",
+                    "project_id",
+                )
+            ),
+        )
+        self.assertEqual(traits(host)["fault_id"], found["fault_id"])
+
+    def test_the_end_fires_no_error_alarm(self) -> None:
+        """DR-10."""
+        event = events.HostMarkedUp(str(uuid.uuid4()), (impact("node", "red"),), 9.0)
+        host, instance = told(aodh_event.notices(event))
+        self.assertEqual("escalator.host.cleared", host["event_type"])
+        found = traits(host)
+        self.assertEqual(
+            ("cleared", "cleared", "1970-01-01T00:00:09", "1970-01-01T00:00:09"),
+            (
+                found["state"],
+                found["perceived_severity"],
+                found["cleared_at"],
+                found["changed_at"],
+            ),
+        )
+        self.assertEqual("active", traits(instance)["state"])
+        self.assertEqual("error", traits(instance)["old_state"])
+
+    def test_instances_may_be_left_to_nova(self) -> None:
+        found = told(aodh_event.notices(down(impact("node", "red")), False))
+        self.assertEqual(["escalator.host.down"], [e["event_type"] for e in found])
+
+    def test_a_repeat_has_the_same_ids(self) -> None:
+        event = down(impact("node", "red", "blue"), impact("other", "red"))
+        self.assertEqual(aodh_event.notices(event), aodh_event.notices(event))
+
+    @hypothesis.given(
+        st.lists(
+            st.lists(st.sampled_from(["red", "blue", "green"]), max_size=40), max_size=4
+        )
+    )
+    def test_small_messages_and_no_word_of_other_projects(
+        self, hosts: list[list[str]]
+    ) -> None:
+        """DR-7: every instance is told once, to its owner alone."""
+        event = down(*(impact(f"h{at}", *owned) for at, owned in enumerate(hosts)))
+        owner = {
+            each.id: each.project_id
+            for item in event.impacts
+            for each in item.instances
+        }
+        heard = []
+        found = aodh_event.notices(event)
+        for item in found:
+            self.assertLessEqual(len(item.body["events"]), 10)
+            for each in item.body["events"]:
+                mine = traits(each)
+                self.assertEqual(item.project_id, mine["project_id"])
+                if "instance_id" in mine:
+                    heard.append(mine["instance_id"])
+                for id in filter(None, mine.get("instance_ids", "").split(",")):
+                    self.assertEqual(item.project_id, owner[id])
+        for id in heard:
+            self.assertEqual(1, heard.count(id))
+        self.assertEqual(set(owner), set(heard))
+        self.assertEqual(len(found), len({item.id for item in found}))
+
+
+class CampaignTest(unittest.TestCase):
+    def test_only_the_campaigns_owner_hears(self) -> None:
+        event = events.CampaignChanged(
+            str(uuid.uuid4()), "c", "n", "red", "running", "paused", "why", ("a",), 5.0
+        )
+        (item,) = aodh_event.notices(event)
+        (only,) = item.body["events"]
+        found = traits(only)
+        self.assertEqual("escalator.campaign.paused", only["event_type"])
+        self.assertEqual(("red", "red"), (item.project_id, found["project_id"]))
+        self.assertEqual(notice.host_ref("a", "red"), found["host_refs"])
+
+
+class BadInputTest(unittest.TestCase):
+    @hypothesis.given(st.text(alphabet=st.characters()), st.text())
+    def test_any_text_makes_a_message_that_can_be_read(
+        self, name: str, severity: str
+    ) -> None:
+        item = events.AffectedInstance("i", "red", name)
+        found = events.Impact(
+            events.Fault("f", name, severity, severity, {}), (item,), False, {}
+        )
+        (made,) = aodh_event.notices(down(found))
+        letter = json.loads(aodh_event.encode(made.id, made.body, 1.0))
+        message = json.loads(letter["oslo.message"])
+        self.assertEqual("SAMPLE", message["priority"])
+        for each in message["payload"]:
+            for _, kind, value in each["traits"]:
+                self.assertEqual((1, str), (kind, type(value)))
+                value.encode()
+
+    def test_no_time_at_all_is_no_error(self) -> None:
+        bare = events.Fault("f", "h", "host.down", "critical", {})
+        mine = (events.AffectedInstance("i", "red"),)
+        (item,) = aodh_event.notices(down(events.Impact(bare, mine, True, {})))
+        self.assertEqual("", traits(item.body["events"][0])["raised_at"])

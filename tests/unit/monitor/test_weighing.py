@@ -1,0 +1,139 @@
+"""What is told at once, what is weighed first, and what is never told."""
+
+import threading
+import time
+import unittest
+from collections.abc import Sequence
+
+from escalator.domain import events, panel
+from escalator.monitor import detection, lateness, report, weighing
+
+SETTLE_S = 0.1
+A1, A2 = "a%eth1", "a%eth2"
+
+
+def failure(name: str, is_storm: bool = False) -> report.Failure:
+    return report.Failure(name, time.time(), 3, 1, True, is_storm)
+
+
+class Peers:
+    """A doubt whose answer the test sets."""
+
+    def __init__(self) -> None:
+        self.believed: set[str] = set()
+        self.asked: list[list[str]] = []
+        self.is_calm = False
+
+    def believe(self, hosts: Sequence[str]) -> frozenset[str]:
+        self.asked.append(sorted(hosts))
+        return frozenset(hosts) & self.believed
+
+    def calm(self) -> None:
+        self.is_calm = True
+
+
+class WeighingTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.events: list[events.Event] = []
+        self.changed = threading.Condition()
+        self.detection = detection.Detection(self, lateness.Lateness(0.05))
+        self.peers = Peers()
+        self.others: set[str] = set()
+        jury = panel.Panel(["icmp"])
+        self.weighing = weighing.Weighing(
+            jury,
+            self.detection,
+            SETTLE_S,
+            self.peers,
+            is_mine=lambda host: host not in self.others,
+        )
+        self.weighing.watch([A1, A2, "b", "c"])
+        self.weighing.start()
+        self.addCleanup(self.weighing.stop)
+
+    def put(self, event: events.Event) -> None:
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+
+    def tell(
+        self, failed: Sequence[report.Failure] = (), returned: Sequence[str] = ()
+    ) -> None:
+        judged = report.Judged(time.time(), tuple(failed), tuple(returned))
+        self.weighing.outlet("icmp").judged(judged)
+
+    def told(self, count: int, timeout_s: float = 3.0) -> list[tuple[str, str, str]]:
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.events) >= count, timeout_s)
+            return [
+                (type(event).__name__[5:], fault.fault_type.value, fault.host)
+                for event in self.events
+                if isinstance(event, events.FaultConfirmed | events.FaultCleared)
+                for fault in event.faults
+            ]
+
+    def test_a_dead_host_is_told_before_the_call_returns(self) -> None:
+        self.tell([failure(A1), failure(A2), failure("b")])
+        self.assertEqual(1, len(self.events))
+        wanted = [("Confirmed", "host.down", host) for host in "ab"]
+        self.assertEqual(wanted, self.told(0))
+
+    def test_interfaces_that_die_a_round_apart_are_one_dead_host(self) -> None:
+        self.tell([failure(A2)])
+        self.tell([failure(A1)])
+        time.sleep(2 * SETTLE_S)
+        self.assertEqual([("Confirmed", "host.down", "a")], self.told(1))
+
+    def test_a_lost_link_is_told_once_settled_and_its_end_at_once(self) -> None:
+        self.tell([failure(A2)])
+        self.assertEqual([], self.told(0))
+        self.assertEqual([("Confirmed", "link.down", "a")], self.told(1))
+        self.tell(returned=[A2])
+        self.assertEqual(("Cleared", "link.down", "a"), self.told(0)[-1])
+
+    def test_a_link_that_is_lost_for_a_blink_is_no_fault(self) -> None:
+        self.tell([failure(A2)])
+        self.tell(returned=[A2])
+        self.assertEqual([], self.told(1, 2 * SETTLE_S))
+
+    def test_a_host_that_comes_back_by_half_stays_down_meanwhile(self) -> None:
+        """The new fault is told before the old one's end: it is never up."""
+        self.tell([failure(A1), failure(A2)])
+        self.tell(returned=[A1])
+        wanted = [
+            ("Confirmed", "host.down", "a"),
+            ("Confirmed", "link.down", "a"),
+            ("Cleared", "host.down", "a"),
+        ]
+        self.assertEqual(wanted, self.told(3))
+        self.tell(returned=[A2])
+        self.assertEqual(("Cleared", "link.down", "a"), self.told(4)[-1])
+
+    def test_a_storm_is_told_only_as_far_as_it_is_believed(self) -> None:
+        self.peers.believed = {"b"}
+        self.tell([failure(name, is_storm=True) for name in (A1, A2, "b", "c")])
+        self.assertEqual([("Confirmed", "host.down", "b")], self.told(1))
+        self.assertEqual(["a", "b", "c"], self.peers.asked[0])
+        self.tell(returned=[A1, A2, "c"])
+        self.assertTrue(self.peers.is_calm)
+        self.assertEqual(1, len(self.told(2, weighing.AGAIN_S + 0.2)))
+
+    def test_doubt_is_asked_again_and_covers_who_fails_meanwhile(self) -> None:
+        self.tell([failure(A1, True), failure(A2, True)])
+        self.tell([failure("b")])
+        self.assertEqual([], self.told(1, 0.2))
+        self.peers.believed = {"a", "b"}
+        wanted = {("Confirmed", "host.down", host) for host in "ab"}
+        self.told(1)
+        self.assertEqual(wanted, set(self.told(2, 0.5)))
+
+    def test_anothers_hosts_are_known_but_not_told_until_taken_over(self) -> None:
+        self.others = {"b", "c"}
+        self.tell([failure("b"), failure("c")])
+        self.assertEqual([], self.told(0))
+        self.assertEqual({"a": False, "b": True}, self.weighing.look(["a", "b", "x"]))
+        known = events.Fault("1", "c", "host.down", "critical", {})
+        self.others = set()
+        self.detection.adopt([known])
+        self.weighing.compare(["b", "c"])
+        self.assertEqual([("Confirmed", "host.down", "b")], self.told(0))
