@@ -1,0 +1,120 @@
+"""The driver ``openstack`` on a real Nova (DR-2, DR-5, DR-10, O-0c, O-0d)."""
+
+import os
+import time
+
+from escalator import errors
+from escalator.bus import transport
+from escalator.cmd.doctor import scene
+from escalator.drivers.vim.openstack import driver, following, moving, session
+from tests.cloud import base
+from tests.fixtures import bus
+
+LIMIT_S = 30.0
+
+
+class TestOpenstack(base.CloudTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        source = following.Source(
+            transport.kombu_urls(bus.make_conf(), cls.transport_url())[0],
+            interval_s=3600.0,
+        )
+        options = driver.Options(
+            source, reset_delay_s=0.0, limits=moving.Limits(("live",), 2, 120.0)
+        )
+        compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]))
+        cls.vim = driver.Openstack(compute, 10.0, options)
+        cls.addClassCleanup(cls.vim.stop)
+        cls.host = sorted(each.name for each in cls.vim.list_hosts())[0]
+        cls.scene = scene.Scene(
+            cls.connection,
+            scene.Wanted(
+                2,
+                1,
+                base.setting("image", "cirros"),
+                base.setting("flavor", "m1.tiny"),
+                base.setting("network", "none"),
+                cls.host,
+            ),
+        )
+        cls.addClassCleanup(cls.scene.clear)
+        cls.scene.set_up()
+        cls.owner = cls.scene.owners[0]
+
+    def setUp(self):
+        self.addCleanup(self.vim.mark_down, [self.host], False)
+        self.addCleanup(self.vim.set_scheduling, self.host, True, "")
+
+    def eventually(self, check):
+        end = time.monotonic() + LIMIT_S
+        while not check():
+            self.assertLess(time.monotonic(), end, self.vim.list_instances())
+            time.sleep(0.1)
+
+    def places(self):
+        """Return instance id -> host, of ours, as the driver has it in memory."""
+        found = {each.id: each.host for each in self.vim.list_instances()}
+        return {i: found[i] for i in self.owner.instance_ids if i in found}
+
+    def statuses(self):
+        return {
+            self.connection.compute.get_server(i).status
+            for i in self.owner.instance_ids
+        }
+
+    def test_a_boot_is_heard_without_a_snapshot(self):
+        """The map is kept live by notifications: no snapshot in an hour."""
+        self.eventually(lambda: len(self.places()) == 2)
+        self.assertEqual({self.host}, set(self.places().values()))
+        groups = {each.project_id for each in self.vim.list_instances()}
+        self.assertIn(self.owner.project.id, groups)
+
+    def test_down_and_back(self):
+        self.eventually(lambda: len(self.places()) == 2)
+        instance_id = self.owner.instance_ids[0]
+        self.vim.mark_down([self.host], True)
+        self.assertEqual("DOWN", self.owner.host_status(instance_id))
+        self.eventually(lambda: self.statuses() == {"ERROR"})
+        with self.assertRaisesRegex(errors.ActionFailed, "is down"):
+            self.vim.drain(self.host)
+        self.vim.mark_down([self.host], False)
+        self.assertEqual("UP", self.owner.host_status(instance_id))
+        self.eventually(lambda: self.statuses() == {"ACTIVE"})
+
+    def test_disabled_with_a_reason(self):
+        self.vim.set_scheduling(self.host, False, "campaign 42")
+        (service,) = self.connection.compute.services(
+            binary="nova-compute", host=self.host
+        )
+        self.assertEqual(
+            ("disabled", "campaign 42"), (service.status, service.disabled_reason)
+        )
+        found = {each.name: each.is_enabled for each in self.vim.list_hosts()}
+        self.assertFalse(found[self.host])
+
+    def test_drained_live_and_cold(self):
+        self.eventually(lambda: len(self.places()) == 2)
+        first = next(iter(set(self.places().values())))
+        stopped = self.owner.instance_ids[0]
+        self.connection.compute.stop_server(stopped)
+        self.eventually(
+            lambda: self.connection.compute.get_server(stopped).status == "SHUTOFF"
+        )
+        self.vim.set_scheduling(first, False, "drain")
+        self.addCleanup(self.vim.set_scheduling, first, True, "")
+        moved = self.vim.drain(first)
+        self.assertEqual(self.places(), moved)
+        self.assertNotIn(first, moved.values())
+        self.assertEqual({}, self.vim.drain(first), "once more changes nothing")
+        self.connection.compute.start_server(stopped)
+        self.eventually(lambda: self.statuses() == {"ACTIVE"})
+
+    def test_a_host_that_nova_does_not_know(self):
+        with self.assertRaises(errors.NotFound):
+            self.vim.mark_down(["nowhere", self.host], True)
+        (service,) = self.connection.compute.services(
+            binary="nova-compute", host=self.host
+        )
+        self.assertTrue(service.is_forced_down, "the others are marked")
