@@ -23,7 +23,9 @@ def make(conf: Any) -> base.Vim:
         made: base.Vim = kind(conf.vim.simulated_path, conf.vim.simulated_inventory)
         return made
     openstack: base.Vim = kind(
-        session.Compute(_connect(conf)), conf.vim.timeout_s, _options(conf)
+        session.Compute(_connect(conf), conf.vim.timeout_s),
+        conf.vim.timeout_s,
+        _options(conf),
     )
     return openstack
 

@@ -24,7 +24,7 @@ class TestOpenstack(base.CloudTestCase):
         options = driver.Options(
             source, reset_delay_s=0.0, limits=moving.Limits(("live",), 2, 120.0)
         )
-        compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]))
+        compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]), 10.0)
         cls.vim = driver.Openstack(compute, 10.0, options)
         cls.addClassCleanup(cls.vim.stop)
         cls.host = sorted(each.name for each in cls.vim.list_hosts())[0]

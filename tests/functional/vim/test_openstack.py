@@ -26,7 +26,7 @@ class Case(unittest.TestCase):
         source = following.Source(interval_s=interval_s)
         values = {"source": source, "reset_delay_s": 0.0, **options}
         vim = driver.Openstack(
-            self.nova.compute(), self.timeout_s, driver.Options(**values)
+            self.nova.compute(self.timeout_s), self.timeout_s, driver.Options(**values)
         )
         self.addCleanup(vim.stop)
         return vim
@@ -150,9 +150,11 @@ class MarkingTest(Case):
     def test_no_undo_before_evacuated_instances_are_cleaned_up(self):
         self.vim.mark_down(["c1"], True)
         self.nova.migrations.append({"source_compute": "c1", "status": "done"})
-        with self.assertRaisesRegex(errors.VimUnavailable, "nova-compute has to start"):
-            self.vim.mark_down(["c1"], False)
+        self.vim.mark_down(["c2"], True)
+        with self.assertRaisesRegex(errors.ActionFailed, "nova-compute has to start"):
+            self.vim.mark_down(["c1", "c2"], False)
         self.assertTrue(self.nova.services["c1"]["forced_down"])
+        self.assertFalse(self.nova.services["c2"]["forced_down"], "held up by c1")
         self.nova.migrations[0]["status"] = "completed"
         self.vim.mark_down(["c1"], False)
         self.assertFalse(self.nova.services["c1"]["forced_down"])
@@ -240,6 +242,44 @@ class SlowNovaTest(Case):
         self.nova.trouble.clear()
         self.assertTrue(settled.wait(20))
         self.assertTrue(self.nova.services["c1"]["forced_down"])
+
+    def test_a_keystone_that_hangs_when_the_token_expires(self):
+        self.vim.list_hosts()
+        self.nova.trouble["login"] = 5.0
+        self.nova.logins += 1
+        marks = marking.Marking(self.vim, timeout_s=0.1)
+        self.addCleanup(marks.stop)
+        began = time.monotonic()
+        self.assertEqual(frozenset(), marks.mark(["c1"], True))
+        self.assertLess(time.monotonic() - began, 0.8)
+        self.nova.trouble.clear()
+        self.eventually(lambda: self.nova.services["c1"]["forced_down"])
+
+
+class StartTest(Case):
+    def test_a_nova_that_cannot_be_discovered_is_not_taken_for_an_old_one(self):
+        self.nova.trouble["versions"] = [503] * 50
+        with self.assertRaises(errors.VimUnavailable):
+            self.vim.list_hosts()
+        self.nova.trouble.clear()
+        self.eventually(self.supports_ids)
+
+    def supports_ids(self):
+        try:
+            return self.vim.calls.supports("2.90")
+        except errors.VimUnavailable:
+            return False
+
+
+class DrainTest(Case):
+    def test_an_unknown_host_is_not_taken_for_an_empty_one(self):
+        with self.assertRaises(errors.NotFound):
+            self.vim.drain("nowhere")
+
+    def test_an_instance_that_is_deleted_meanwhile_fails_nothing(self):
+        instance_id = self.nova.add_server("c1")
+        self.nova.trouble[f"POST /servers/{instance_id}"] = [404]
+        self.assertEqual({}, self.vim.drain("c1"))
 
 
 class OldNovaTest(Case):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import tenacity
 from keystoneauth1 import exceptions as refusals
+from openstack import exceptions as sdk_errors
 
 from escalator import errors
 
@@ -28,7 +29,11 @@ _ANY = (
     refusals.UnknownConnectionError,
     refusals.RetriableConnectionFailure,
     refusals.SSLError,
+    refusals.RequestTimeout,
+    refusals.Unauthorized,
+    sdk_errors.SDKException,
 )
+_TOO_MANY_REQUESTS = 429
 
 
 class Adapter(Protocol):
@@ -97,7 +102,14 @@ class Calls:
         """
         if self._newest is None:
             found = self._attempt("versions", self._adapter.get_endpoint_data)
-            self._newest = tuple(found.max_microversion or (2, 1))[:2]
+            if found is None or found.max_microversion is None:
+                # keystoneauth falls back to the catalog when discovery fails.
+                raise errors.VimUnavailable(
+                    call="versions",
+                    timeout_s=self.timeout_s,
+                    reason="Nova does not say which microversions it has",
+                )
+            self._newest = tuple(found.max_microversion)[:2]
         major, minor = microversion.split(".")
         return self._newest >= (int(major), int(minor))
 
@@ -187,6 +199,10 @@ class Calls:
         except refusals.NotFound as error:
             raise errors.NotFound(kind=name, id=str(error)) from error
         except refusals.HTTPClientError as error:
+            if error.http_status == _TOO_MANY_REQUESTS:
+                raise errors.VimUnavailable(
+                    call=name, timeout_s=self.timeout_s, reason=str(error)
+                ) from error
             raise errors.ActionFailed(
                 action=name, reason=str(error), status=error.http_status
             ) from error

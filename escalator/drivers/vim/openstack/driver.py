@@ -87,8 +87,12 @@ class Openstack(base.Vim):
         """Move every instance off ``host`` (O-0c).
 
         :raises ActionFailed: one did not move; those moved stay moved.
+        :raises NotFound: Nova has no such host.
         """
-        if any(e.name == host and e.is_forced_down for e in self._model.hosts()):
+        known = {each.name: each for each in self.list_hosts()}
+        if host not in known:
+            raise errors.NotFound(kind="host", id=host)
+        if known[host].is_forced_down:
             raise errors.ActionFailed(
                 action="drain", reason=f"{host} is down; nothing can be migrated"
             )
@@ -104,15 +108,25 @@ class Openstack(base.Vim):
 
         :raises NotFound: a host is unknown; the others are marked.
         :raises VimUnavailable: one is still to be marked.
+        :raises ActionFailed: one cannot be marked yet; the others are marked.
         """
-        if not is_down:
-            self._check_evacuations(hosts)
+        evacuated = {} if is_down else self._find_evacuated(hosts)
+        ready = [host for host in hosts if host not in evacuated]
         try:
-            self._services.force_down(hosts, is_down)
+            self._services.force_down(ready, is_down)
         finally:
-            self._set_states(hosts, is_down)
-        for host in hosts:
+            self._set_states(ready, is_down)
+        for host in ready:
             self._model.change_host(host, is_forced_down=is_down)
+        if evacuated:
+            raise errors.ActionFailed(
+                action="force_up",
+                reason="; ".join(
+                    f"{count} instances were evacuated from {host}: its nova-compute"
+                    " has to start first"
+                    for host, count in sorted(evacuated.items())
+                ),
+            )
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -127,23 +141,20 @@ class Openstack(base.Vim):
             else:
                 self._states.restore(self._model.servers(host))
 
-    def _check_evacuations(self, hosts: Sequence[str]) -> None:
-        """Refuse to undo while a host still believes it has what was evacuated.
+    def _find_evacuated(self, hosts: Sequence[str]) -> dict[str, int]:
+        """Return host -> instances it still believes to have, but were evacuated.
 
-        nova-compute deletes it when it starts; Nova itself answers 400 until then.
+        nova-compute deletes them when it starts; Nova refuses the undo until then.
 
-        :raises VimUnavailable: ask again later.
+        :raises VimUnavailable: Nova does not answer.
         """
         if not self.calls.supports(_EVACUATIONS):
-            return
+            return {}
+        found = {}
         for host in hosts:
             path = f"/os-migrations?migration_type=evacuation&source_compute={host}"
-            found = self.calls.read("list_migrations", path, _EVACUATIONS)
-            done = [e for e in found["migrations"] if e["status"] == "done"]
-            if done:
-                raise errors.VimUnavailable(
-                    call="force_up",
-                    timeout_s=0,
-                    reason=f"{len(done)} instances were evacuated from {host}; its"
-                    " nova-compute has to start first",
-                )
+            rows = self.calls.read("list_migrations", path, _EVACUATIONS)["migrations"]
+            count = sum(each["status"] == "done" for each in rows)
+            if count:
+                found[host] = count
+        return found

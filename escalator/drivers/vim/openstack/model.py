@@ -57,6 +57,8 @@ class Model:
         self._servers: dict[str, Server] = {}
         self._groups: Mapping[str, str] = {}
         self._heard: dict[str, tuple[float, News]] = {}
+        self._host_news: dict[str, list[tuple[float, dict[str, Any]]]] = {}
+        self._server_news: dict[str, list[tuple[float, dict[str, Any]]]] = {}
         self._snapshot_at = 0.0
 
     def take_snapshot(
@@ -78,6 +80,8 @@ class Model:
             for _, news in later.values():
                 _apply(fresh, news)
             self._heard = later
+            _replay(fresh_hosts, self._host_news, began_at)
+            _replay(fresh, self._server_news, began_at)
             self._snapshot_at = began_at
             before = (self._hosts, self._servers, self._groups)
             after = (fresh_hosts, fresh, groups)
@@ -101,6 +105,7 @@ class Model:
     def change_host(self, name: str, **values: Any) -> None:
         """Apply what a notification, or an answer to us, says of a host."""
         with self._lock:
+            _note(self._host_news, name, values)
             known = self._hosts.get(name)
             if known is not None:
                 changed = dataclasses.replace(known, **values)
@@ -110,6 +115,7 @@ class Model:
     def change_server(self, instance_id: str, **values: Any) -> None:
         """Apply what an answer to us says of an instance."""
         with self._lock:
+            _note(self._server_news, instance_id, values)
             known = self._servers.get(instance_id)
             if known is not None:
                 changed = dataclasses.replace(known, **values)
@@ -145,6 +151,29 @@ class Model:
                 for each in sorted(self._servers.values(), key=lambda one: one.id)
                 if each.host in self._hosts
             ]
+
+
+def _note(
+    news: dict[str, list[tuple[float, dict[str, Any]]]],
+    key: str,
+    values: dict[str, Any],
+) -> None:
+    news.setdefault(key, []).append((time.time(), values))
+
+
+def _replay(
+    fresh: dict[str, Any],
+    news: dict[str, list[tuple[float, dict[str, Any]]]],
+    began_at: float,
+) -> None:
+    """Apply to a snapshot what became known while it was read; drop the rest."""
+    for key in list(news):
+        news[key] = [each for each in news[key] if each[0] >= began_at]
+        for _, values in news[key]:
+            if key in fresh:
+                fresh[key] = dataclasses.replace(fresh[key], **values)
+        if not news[key]:
+            del news[key]
 
 
 def _apply(servers: dict[str, Server], news: News) -> bool:

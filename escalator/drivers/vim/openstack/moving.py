@@ -59,6 +59,8 @@ class Moving:
             for future in concurrent.futures.as_completed(waiting):
                 try:
                     moved[waiting[future].id] = future.result()
+                except errors.NotFound:
+                    LOG.info("Instance %s was deleted meanwhile", waiting[future].id)
                 except errors.EscalatorError as error:
                     failures.append(error)
         for failure in failures:

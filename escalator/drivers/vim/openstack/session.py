@@ -13,10 +13,15 @@ Connect = Callable[[], openstack.connection.Connection]
 
 
 class Compute:
-    """Nova's adapter; nothing is sent before the first call (nor before a fork)."""
+    """Nova's adapter; nothing is sent before the first call (nor before a fork).
 
-    def __init__(self, connect: Connect) -> None:
+    :param timeout_s: deadline of what keystoneauth sends by itself: for tokens
+        and versions.
+    """
+
+    def __init__(self, connect: Connect, timeout_s: float) -> None:
         self._connect = connect
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._adapter: Any = None
 
@@ -31,7 +36,9 @@ class Compute:
     def _get(self) -> Any:
         with self._lock:
             if self._adapter is None:
-                self._adapter = self._connect().compute
+                connection = self._connect()
+                connection.session.timeout = self._timeout_s
+                self._adapter = connection.compute
             return self._adapter
 
 
