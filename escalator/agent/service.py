@@ -9,12 +9,14 @@ from escalator.agent import (
     deeds,
     endpoint,
     facts,
+    progress,
     reporting,
     runner,
     state,
     ticker,
 )
-from escalator.drivers import dpkg, loader
+from escalator.domain import commands
+from escalator.drivers import dpkg, grants, loader
 
 TOPICS = {"node": "agent", "vim": "agent.vim"}
 """Topic by capability."""
@@ -53,17 +55,29 @@ class AgentService:
         self._reporter = reporting.Reporter(
             publisher, self._state.ledger, is_cut_off=is_cut_off
         )
+        board = progress.Board()
+        worker = deeds.Deeds(
+            loader.load_classes(options.action_namespace),
+            loader.load_classes(options.checkpoint_namespace),
+            {
+                "jobs": self._state.jobs,
+                "keep": self._state.kept,
+                "progress": board.tell,
+                **resources,
+            },
+        )
+
+        def can_resume(order: commands.RunStep) -> bool:
+            return self._state.jobs.can_resume(order) or worker.can_resume(order)
+
         self._steps = runner.Runner(
             accounts.Teller(host, name, time.time),
             self._state.ledger,
-            deeds.Deeds(
-                loader.load_classes(options.action_namespace),
-                loader.load_classes(options.checkpoint_namespace),
-                {"jobs": self._state.jobs, **resources},
-            ),
+            worker,
             self._reporter,
-            self._state.jobs.can_resume,
+            can_resume,
             options.max_parallel_steps,
+            board,
         )
         capabilities = tuple(options.capabilities)
         served = [endpoint.Endpoint(self._steps, is_cut_off)]
@@ -109,6 +123,15 @@ class AgentService:
             thread.wait(timeout_s)
         self._state.close()
         return is_idle
+
+
+def grants_of(options: Any) -> grants.Grants:
+    """Return what section ``[agent]`` lets actions do."""
+    return grants.Grants(
+        services=options.services,
+        templates=options.template_path,
+        writable=tuple(options.writable_paths),
+    )
 
 
 def _packages(names: Sequence[str], host: str, fleet: Any) -> facts.PackageFacts:

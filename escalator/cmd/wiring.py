@@ -132,7 +132,11 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
     found: dict[str, reading.ActionFacts] = {}
     for name, kind in loader.load_classes(conf.agent.action_namespace).items():
         found[name] = reading.ActionFacts(
-            kind.executor, kind.is_mutating, kind.params_schema
+            kind.executor,
+            kind.is_mutating,
+            kind.params_schema,
+            idempotence=kind.idempotence,
+            undo=kind.undo,
         )
     for name, kind in loader.load_classes(conf.agent.checkpoint_namespace).items():
         found[name] = reading.ActionFacts(
@@ -312,7 +316,7 @@ def agent(
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
     beats = heartbeat.BeatSender(conf)
-    resources: dict[str, Any] = {}
+    resources: dict[str, Any] = {"grants": agent_service.grants_of(conf.agent)}
     if conf.agent.action_namespace.endswith(".simulated"):
         resources["fleet"] = fleet.fleet()
     if vim is not None or "vim" in conf.agent.capabilities:

@@ -27,7 +27,11 @@ def command_for(
     params = step.params
     if undone is not None:
         params = step.undo[0].params
-        undo = {"result": undone["result"] or {}, "checkpoint": dict(checkpoints)}
+        undo = {
+            "step_id": undone["id"],
+            "result": undone["result"] or {},
+            "checkpoint": dict(checkpoints),
+        }
     return commands.RunStep(
         step_id=row["id"],
         campaign_id=row["campaign_id"],

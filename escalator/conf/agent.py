@@ -59,6 +59,23 @@ OPTS = [
         default=[],
         help="Packages whose installed version is told in the heartbeat's facts.",
     ),
+    cfg.ListOpt(
+        "writable_paths",
+        default=[],
+        help="Directories below which file.render and rpc_pin.set may write. Empty: "
+        "nowhere.",
+    ),
+    cfg.StrOpt(
+        "template_path",
+        default="",
+        help="Directory of the templates that file.render may name.",
+    ),
+    cfg.StrOpt(
+        "services",
+        default="",
+        help="YAML file of the services that run without systemd: name: argv, "
+        "pid_file, and if wanted user, stop_timeout, settle (seconds).",
+    ),
 ]
 
 

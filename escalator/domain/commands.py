@@ -14,8 +14,8 @@ class RunStep:
     :ivar intent: ``run`` or ``revert``.
     :ivar is_resumed: an earlier attempt may have acted: detect before acting
         if ``idempotence`` is ``probe``.
-    :ivar undo: for reverts, ``{"result": ..., "checkpoint": ...}`` of the
-        step that is undone, else empty.
+    :ivar undo: for reverts, ``{"step_id": ..., "result": ..., "checkpoint": ...}``
+        of the step that is undone, else empty.
     :ivar deadline_at: epoch seconds of the database's clock.
     """
 
