@@ -129,6 +129,9 @@ def grants_of(options: Any) -> grants.Grants:
     """Return what section ``[agent]`` lets actions do."""
     return grants.Grants(
         services=options.services,
+        commands=options.allowed_commands,
+        reboot=tuple(options.reboot_command),
+        boot_id=options.boot_id_path,
         templates=options.template_path,
         writable=tuple(options.writable_paths),
     )

@@ -76,6 +76,23 @@ OPTS = [
         help="YAML file of the services that run without systemd: name: argv, "
         "pid_file, and if wanted user, stop_timeout, settle (seconds).",
     ),
+    cfg.StrOpt(
+        "allowed_commands",
+        default="",
+        help="YAML file of the commands that command.run may run: name: argv, "
+        "idempotence, and if wanted arguments, timeout (seconds), check, undo, "
+        "exit_codes.",
+    ),
+    cfg.ListOpt(
+        "reboot_command",
+        default=["systemctl", "reboot"],
+        help="Program and arguments by which host.reboot asks the system to reboot.",
+    ),
+    cfg.StrOpt(
+        "boot_id_path",
+        default="/proc/sys/kernel/random/boot_id",
+        help="File whose content differs after every boot.",
+    ),
 ]
 
 
