@@ -130,6 +130,7 @@ def grants_of(options: Any) -> grants.Grants:
     return grants.Grants(
         services=options.services,
         commands=options.allowed_commands,
+        databases=options.database_profiles,
         reboot=tuple(options.reboot_command),
         boot_id=options.boot_id_path,
         templates=options.template_path,

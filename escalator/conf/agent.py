@@ -83,6 +83,12 @@ OPTS = [
         "idempotence, and if wanted arguments, timeout (seconds), check, undo, "
         "exit_codes.",
     ),
+    cfg.StrOpt(
+        "database_profiles",
+        default="",
+        help="YAML file of the profiles of database.*: name: expand, migrate, "
+        "contract, verify, each with argv, and if wanted check and exit_codes.",
+    ),
     cfg.ListOpt(
         "reboot_command",
         default=["systemctl", "reboot"],

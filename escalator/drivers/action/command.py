@@ -8,10 +8,9 @@ import jsonschema
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants
+from escalator.drivers import base, grants, programs
 
 KIND = "allowed_commands"
-OUTPUT_LIMIT = 2000
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 SCHEMA: Mapping[str, Any] = {
@@ -23,8 +22,6 @@ SCHEMA: Mapping[str, Any] = {
     "required": ["command"],
     "additionalProperties": False,
 }
-
-_CODES: Mapping[str, Any] = {"type": "array", "items": {"type": "integer"}}
 
 ENTRY_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -38,11 +35,7 @@ ENTRY_SCHEMA: Mapping[str, Any] = {
         "idempotence": {"enum": ["natural", "keyed", "probe", "never"]},
         "check": grants.ARGV,
         "undo": {"type": "string", "pattern": grants.NAME},
-        "exit_codes": {
-            "type": "object",
-            "properties": {"done": _CODES, "transient": _CODES},
-            "additionalProperties": False,
-        },
+        "exit_codes": programs.CODES_SCHEMA,
     },
     "required": ["argv", "idempotence"],
     "if": {"properties": {"idempotence": {"const": "probe"}}},
@@ -102,16 +95,8 @@ class _CommandAction(base.Action):
     ) -> None:
         timeout_s = min(entry.get("timeout", order.timeout_s), order.timeout_s)
         argv = fill(name, entry, entry["argv"], order.params.get("arguments", {}))
-        result = self._jobs.run(order, "command", argv, timeout_s)
         codes = entry.get("exit_codes", {})
-        if result.returncode in codes.get("done", (0,)):
-            return
-        is_transient = result.returncode in codes.get("transient", ())
-        raise errors.ActionFailed(
-            action=name,
-            reason=f"exit status {result.returncode}: {result.output[-OUTPUT_LIMIT:]}",
-            failure_class="transient" if is_transient else "permanent",
-        )
+        programs.call(self._jobs, order, "command", argv, timeout_s, codes)
 
     def _is_reached(
         self, order: commands.RunStep, entry: Mapping[str, Any], job: str
