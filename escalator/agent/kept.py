@@ -47,6 +47,12 @@ class Kept:
             return content
         return None
 
+    def directory(self, step_id: str, name: str) -> str:
+        """Return a directory of the step's own; make it if there is none."""
+        path = self._path(step_id, name)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        return path
+
     def forget_all_but(self, step_ids: Collection[str]) -> None:
         """Remove the records of all other steps."""
         for step_id in os.listdir(self.root):

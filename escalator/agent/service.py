@@ -134,6 +134,7 @@ def grants_of(options: Any) -> grants.Grants:
         reboot=tuple(options.reboot_command),
         boot_id=options.boot_id_path,
         templates=options.template_path,
+        playbooks=options.playbook_path,
         writable=tuple(options.writable_paths),
     )
 

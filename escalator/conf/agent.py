@@ -89,6 +89,11 @@ OPTS = [
         help="YAML file of the profiles of database.*: name: expand, migrate, "
         "contract, verify, each with argv, and if wanted check and exit_codes.",
     ),
+    cfg.StrOpt(
+        "playbook_path",
+        default="",
+        help="Directory of the playbooks that playbook.run may run.",
+    ),
     cfg.ListOpt(
         "reboot_command",
         default=["systemctl", "reboot"],

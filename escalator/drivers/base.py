@@ -48,6 +48,9 @@ class Keep(Protocol):
     def find(self, step_id: str, name: str) -> dict[str, Any] | None:
         """Return the record, or None."""
 
+    def directory(self, step_id: str, name: str) -> str:
+        """Return a directory that goes when the step is forgotten."""
+
 
 Progress = Callable[[str, dict[str, Any]], None]
 """Told (step id, ``{"done": 3, "total": 10, "unit": "batches"}``) by a long action;
