@@ -47,9 +47,12 @@ class Deeds:
 
     def can_resume(self, order: commands.RunStep) -> bool:
         """Ask the action whether an attempt that was cut off may go on."""
-        if order.kind == "checkpoint" or order.action not in self._actions:
+        made = self._actions.get(order.action)
+        if order.kind == "checkpoint" or made is None:
             return False
-        return self._action(order).can_resume(order)
+        if made.executor != order.executor:
+            return False
+        return bool(made(self._resources).can_resume(order))
 
     def _act(self, action: base.Action, order: commands.RunStep) -> dict[str, Any]:
         _check_params(order, action)

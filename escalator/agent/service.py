@@ -16,7 +16,7 @@ from escalator.agent import (
     ticker,
 )
 from escalator.domain import commands
-from escalator.drivers import dpkg, grants, loader
+from escalator.drivers import dpkg, loader
 
 TOPICS = {"node": "agent", "vim": "agent.vim"}
 """Topic by capability."""
@@ -123,20 +123,6 @@ class AgentService:
             thread.wait(timeout_s)
         self._state.close()
         return is_idle
-
-
-def grants_of(options: Any) -> grants.Grants:
-    """Return what section ``[agent]`` lets actions do."""
-    return grants.Grants(
-        services=options.services,
-        commands=options.allowed_commands,
-        databases=options.database_profiles,
-        reboot=tuple(options.reboot_command),
-        boot_id=options.boot_id_path,
-        templates=options.template_path,
-        playbooks=options.playbook_path,
-        writable=tuple(options.writable_paths),
-    )
 
 
 def _packages(names: Sequence[str], host: str, fleet: Any) -> facts.PackageFacts:

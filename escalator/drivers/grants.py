@@ -92,6 +92,15 @@ def declared(
     return entry
 
 
+def check(path: str, kind: str, schema: Mapping[str, Any]) -> None:
+    """Look at every entry of a file of declarations; an empty path is fine.
+
+    :raises ActionFailed: as :func:`declared`.
+    """
+    for name in load(path, kind) if path else ():
+        declared(path, name, kind, schema)
+
+
 def load(path: str, kind: str) -> Mapping[str, Any]:
     """Return the mapping that a file holds.
 

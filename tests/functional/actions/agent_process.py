@@ -11,7 +11,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from escalator.agent import service
+from escalator.agent import permits, service
 from escalator.conf import agent as agent_options
 from escalator.domain import commands, events
 from escalator.objects import order as order_objects
@@ -68,7 +68,7 @@ def main(path: str) -> None:
         Stdout(),
         NoBeats(),
         serve,
-        {"grants": service.grants_of(conf.agent)},
+        {"grants": permits.of(conf.agent)},
         context=None,
         progress_interval_s=0.1,
     )
