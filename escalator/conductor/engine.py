@@ -194,8 +194,9 @@ class Carrier:
             found = work.checkpoints_of(self.connection, [slot.id])
             checkpoints = found.get(slot.id, {})
         procedure = self.plan.procedure(slot.procedure)
+        rerun = slot.compensations
         self.batch.cast(
-            orders.command_for(row, procedure, undone, checkpoints, is_resumed)
+            orders.command_for(row, procedure, undone, checkpoints, is_resumed, rerun)
         )
 
     def begin_undo(
@@ -268,14 +269,15 @@ class Carrier:
                 self.batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
             self.batch.steps.setdefault(step.id, {})["retries"] = 0
             first = first or row
-        self.batch.slots.setdefault(slot.id, {})["compensations"] = (
-            slot.compensations + 1
+        slot = dataclasses.replace(
+            slot, state=states.SlotState.UNDONE, compensations=slot.compensations + 1
         )
+        self.batch.slots.setdefault(slot.id, {})["compensations"] = slot.compensations
         self.batch.move_slot(
-            dataclasses.replace(slot, state=states.SlotState.UNDONE),
+            slot,
             states.SlotState.ACTIVE,
             campaign_id,
-            f"run again after compensation {slot.compensations + 1}",
+            f"run again after compensation {slot.compensations}",
         )
         if first is not None:
             self._move(

@@ -14,12 +14,14 @@ def command_for(
     undone: Row | None,
     checkpoints: Mapping[str, Any],
     is_resumed: bool,
+    rerun: int,
 ) -> commands.RunStep:
     """Return the order for one attempt.
 
     :param row: the step as claimed, fence already raised.
     :param undone: for a revert, the row of the step that it undoes.
     :param checkpoints: checkpoint id -> content, of the same slot.
+    :param rerun: how often the slot was undone and begun anew.
     """
     name = row["name"]
     step = next(each for each in procedure.steps if each.id == name)
@@ -28,7 +30,7 @@ def command_for(
     if undone is not None:
         params = step.undo[0].params
         undo = {
-            "step_id": undone["id"],
+            "record": commands.record_of(undone["id"], rerun),
             "result": undone["result"] or {},
             "checkpoint": dict(checkpoints),
         }
@@ -48,6 +50,7 @@ def command_for(
         timeout_s=row["timeout_s"],
         deadline_at=row["hard_at"],
         undo=undo,
+        rerun=rerun,
     )
 
 

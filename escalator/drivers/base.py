@@ -38,18 +38,21 @@ class JobResult:
 
 
 class Keep(Protocol):
-    """Remembers on the node what a step found there (``agent.kept``)."""
+    """Remembers on the node what a step found there (``agent.kept``).
+
+    ``record`` is ``RunStep.record``: one for all attempts.
+    """
 
     def once(
-        self, step_id: str, name: str, make: Callable[[], dict[str, Any]]
+        self, record: str, name: str, make: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return the record of (step, name); make it durably if there is none."""
+        """Return the record of (record, name); make it durably if there is none."""
 
-    def find(self, step_id: str, name: str) -> dict[str, Any] | None:
+    def find(self, record: str, name: str) -> dict[str, Any] | None:
         """Return the record, or None."""
 
-    def directory(self, step_id: str, name: str) -> str:
-        """Return a directory that goes when the step is forgotten."""
+    def directory(self, record: str, name: str) -> str:
+        """Return a directory that goes when its step is forgotten."""
 
 
 Progress = Callable[[str, dict[str, Any]], None]
@@ -111,8 +114,8 @@ def previous(order: commands.RunStep, keep: Keep) -> dict[str, Any]:
     :raises ActionFailed: class ``permanent``: nothing was recorded.
     """
     found: dict[str, Any] | None = order.undo.get("result", {}).get("previous")
-    if found is None and order.undo.get("step_id"):
-        found = keep.find(order.undo["step_id"], "before")
+    if found is None and order.undo.get("record"):
+        found = keep.find(order.undo["record"], "before")
     if found is None:
         raise errors.ActionFailed(
             action=order.action, reason="no earlier state was recorded"

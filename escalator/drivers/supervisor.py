@@ -22,6 +22,8 @@ SYSTEMD_MARK = "/run/systemd/system"
 
 ASK_S = 10.0
 POLL_S = 0.05
+SLACK_S = 5.0
+"""How far the clock may have been set since a pid file was written."""
 
 SERVICE_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -151,17 +153,27 @@ class PidFile(Supervisor):
         self.settle_s = entry.get("settle", Supervisor.settle_s)
 
     def state(self) -> State:
-        """Ask the kernel about the process of the pid file."""
+        """Ask the kernel about the process of the pid file.
+
+        A process that started after the file was written is another one, which
+        got the number later, maybe in a later boot.
+        """
         with contextlib.suppress(OSError, ValueError):
             with open(self._entry["pid_file"], encoding="ascii") as source:
                 pid = int(source.read())
-            if started := start_time(pid):
+                written_at = os.fstat(source.fileno()).st_mtime
+            started = start_time(pid)
+            if started and _as_epoch(started) <= written_at + SLACK_S:
                 return State(True, f"{pid}/{started}")
         return State(False)
 
     def act(self, order: commands.RunStep, verb: str) -> None:
         """Call ``start-stop-daemon``."""
-        if verb in ("stop", "restart"):
+        if not self.state().is_active:
+            # Never signal whoever has the number of a stale file now.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._entry["pid_file"])
+        elif verb in ("stop", "restart"):
             retry = f"TERM/{self._entry.get('stop_timeout', 10)}/KILL/5"
             argv = ["--stop", "--oknodo", "--remove-pidfile", "--retry", retry]
             self._daemon(order, "stop", argv)
@@ -177,6 +189,8 @@ class PidFile(Supervisor):
 
     def hang_up(self, order: commands.RunStep) -> None:
         """Signal the process of the pid file."""
+        if not self.state().is_active:
+            raise errors.ActionFailed(f"{self.name} is not running")
         self._daemon(order, "hang-up", ["--stop", "--signal", "HUP"])
 
     def _daemon(self, order: commands.RunStep, name: str, argv: Sequence[str]) -> None:
@@ -195,6 +209,12 @@ def start_time(pid: int) -> int:
     except OSError:
         return 0
     return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def _as_epoch(ticks: int) -> float:
+    """Return ticks since boot as epoch seconds."""
+    booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted_at + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def of(resources: Mapping[str, Any], name: str) -> Supervisor:

@@ -65,15 +65,15 @@ class _CommandAction(base.Action):
         self._call(order, name, entry)
         if "check" in entry and not self._is_reached(order, entry, "after"):
             raise errors.ActionFailed(action=name, reason="its check still says no")
-        return self._keep.once(order.step_id, "done", lambda: _result(name, True))
+        return self._keep.once(order.record, "done", lambda: _result(name, True))
 
     def _find(
         self, order: commands.RunStep, name: str, entry: Mapping[str, Any], job: str
     ) -> dict[str, Any] | None:
         """Return the result if this step did it, or the check says so."""
-        done = self._keep.find(order.step_id, "done")
+        done = self._keep.find(order.record, "done")
         if done is None and "check" in entry and self._is_reached(order, entry, job):
-            began = self._keep.find(order.step_id, "began")
+            began = self._keep.find(order.record, "began")
             return _result(name, began is not None)
         return done
 
@@ -82,7 +82,7 @@ class _CommandAction(base.Action):
     ) -> None:
         """Refuse to repeat what may never be repeated."""
         mine = {"attempt": order.attempt}
-        began = self._keep.once(order.step_id, "began", lambda: mine)
+        began = self._keep.once(order.record, "began", lambda: mine)
         if entry["idempotence"] == "never" and began != mine:
             raise errors.ActionFailed(
                 action=name,

@@ -81,7 +81,7 @@ class _PhaseAction(base.Action):
             raise errors.ActionFailed(
                 action=order.action, reason="its check still finds work to do"
             )
-        return self._keep.once(order.step_id, "done", lambda: result)
+        return self._keep.once(order.record, "done", lambda: result)
 
     def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
         """Return the result if this step did it, or the check says so."""
@@ -94,7 +94,7 @@ class _PhaseAction(base.Action):
         return self._result(order, True)
 
     def _find(self, order: commands.RunStep, job: str) -> dict[str, Any] | None:
-        done = self._keep.find(order.step_id, "done")
+        done = self._keep.find(order.record, "done")
         if done is None and self._is_reached(order, self.phase, job):
             return self._result(order, False)
         return done

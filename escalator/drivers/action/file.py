@@ -59,12 +59,12 @@ class Render(base.Action):
         """Return the result if content, mode and owner are as ordered."""
         path = self._grants.check_writable(order.params["path"])
         found = files.snapshot(path)
-        before = self._keep.find(order.step_id, "before") or found
+        before = self._keep.find(order.record, "before") or found
         wanted = self._wanted(order, before)
         return _result(order, before, wanted) if found == wanted else None
 
     def _before(self, order: commands.RunStep, path: str) -> dict[str, Any]:
-        return self._keep.once(order.step_id, "before", lambda: files.snapshot(path))
+        return self._keep.once(order.record, "before", lambda: files.snapshot(path))
 
     def _wanted(
         self, order: commands.RunStep, before: Mapping[str, Any]

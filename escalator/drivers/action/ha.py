@@ -52,7 +52,7 @@ class _AddressAction(base.Action):
         """
         if not _is_running(order):
             return self._skipped(order)
-        before = self._keep.once(order.step_id, "before", lambda: self._read(order))
+        before = self._keep.once(order.record, "before", lambda: self._read(order))
         value, is_wanted = self._goal(order)
         path = self._path(order)
         found = files.snapshot(path)
@@ -71,7 +71,7 @@ class _AddressAction(base.Action):
         found, (value, is_wanted) = self._read(order), self._goal(order)
         if found["value"] != value or is_wanted not in (None, found["is_here"]):
             return None
-        return self._result(order, self._keep.find(order.step_id, "before") or found)
+        return self._result(order, self._keep.find(order.record, "before") or found)
 
     def _goal(self, order: commands.RunStep) -> tuple[str, bool | None]:
         """Return the file's value, and where the address is to be; None: anywhere."""

@@ -40,7 +40,7 @@ class Reboot(base.Action):
             boot's id stayed the same.
         """
         end = time.monotonic() + order.timeout_s
-        before = self._keep.once(order.step_id, "before", self._read)
+        before = self._keep.once(order.record, "before", self._read)
         if self._read() == before:
             self._ask(order)
         while self._read() == before:
@@ -55,12 +55,12 @@ class Reboot(base.Action):
 
     def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
         """Return the result if the host was booted since the step began."""
-        before, now = self._keep.find(order.step_id, "before"), self._read()
+        before, now = self._keep.find(order.record, "before"), self._read()
         return None if before in (None, now) else {"previous": before, **now}
 
     def can_resume(self, order: commands.RunStep) -> bool:
         """Return True: what ``run`` did shows in the kept id and the system's."""
-        return self._keep.find(order.step_id, "before") is not None
+        return self._keep.find(order.record, "before") is not None
 
     def _ask(self, order: commands.RunStep) -> None:
         timeout_s = min(ASK_S, order.timeout_s)

@@ -59,11 +59,11 @@ class Run(base.Action):
         :raises ActionFailed: ``permanent``: a task failed, or there is no such
             playbook or no runner; ``transient``: a host was unreachable.
         """
-        done = self._keep.find(order.step_id, "done")
+        done = self._keep.find(order.record, "done")
         if done is not None:
             return done
         name, runner = self._name(order), _runner()
-        place = self._keep.directory(order.step_id, f"playbook-{order.attempt}")
+        place = self._keep.directory(order.record, f"playbook-{order.attempt}")
         _prepare(place, order.params.get("variables", {}))
         events = Events(place)
         with _told(events, lambda progress: self._tell(order.step_id, progress)):
@@ -74,11 +74,11 @@ class Run(base.Action):
         if result.returncode != 0:
             raise _failed(name, result, events)
         made = {"playbook": name, **events.stats}
-        return self._keep.once(order.step_id, "done", lambda: made)
+        return self._keep.once(order.record, "done", lambda: made)
 
     def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
         """Return the result if this step ran it to its end."""
-        return self._keep.find(order.step_id, "done")
+        return self._keep.find(order.record, "done")
 
     def _name(self, order: commands.RunStep) -> str:
         name, root = order.params.get(self.key), self._grants.playbooks

@@ -37,7 +37,7 @@ class _PinAction(base.Action):
         self, order: commands.RunStep, wanted: list[str], keep_section: bool = True
     ) -> dict[str, Any]:
         """Change the file, then tell the service; return what was there."""
-        before = self._keep.once(order.step_id, "before", lambda: self._read(order))
+        before = self._keep.once(order.record, "before", lambda: self._read(order))
         path = self._path(order)
         found = files.snapshot(path)
         text = files.content_of(found).decode()
@@ -48,7 +48,7 @@ class _PinAction(base.Action):
             unit = supervisor.of(self._resources, order.params["service"])
             unit.hang_up(order)
             unit.await_state(True, order.timeout_s)
-            self._keep.once(order.step_id, "signalled", dict)
+            self._keep.once(order.record, "signalled", dict)
         return before
 
     def _must_signal(
@@ -56,14 +56,14 @@ class _PinAction(base.Action):
     ) -> bool:
         """Say whether the service may not have read what is in the file."""
         is_changed = ini.value_of(before["lines"]) != ini.value_of(wanted)
-        is_told = self._keep.find(order.step_id, "signalled") is not None
+        is_told = self._keep.find(order.record, "signalled") is not None
         return "service" in order.params and is_changed and not is_told
 
     def _is_reached(self, order: commands.RunStep, wanted: list[str]) -> bool:
         found = self._read(order)
         if ini.value_of(found["lines"]) != ini.value_of(wanted):
             return False
-        before = self._keep.find(order.step_id, "before") or found
+        before = self._keep.find(order.record, "before") or found
         return not self._must_signal(order, before, wanted)
 
     def _read(self, order: commands.RunStep) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Set(_PinAction):
         """Return the result if the file says so and the service was told."""
         if not self._is_reached(order, _wanted(order)):
             return None
-        before = self._keep.find(order.step_id, "before") or self._read(order)
+        before = self._keep.find(order.record, "before") or self._read(order)
         return {"value": order.params["value"], "previous": before}
 
 

@@ -36,7 +36,7 @@ class _ServiceAction(base.Action):
         """
         unit = self._unit(order)
         before = self._keep.once(
-            order.step_id, "before", lambda: dataclasses.asdict(unit.state())
+            order.record, "before", lambda: dataclasses.asdict(unit.state())
         )
         try:
             if not self.is_reached(order, unit, before):
@@ -50,7 +50,7 @@ class _ServiceAction(base.Action):
     def detect(self, order: commands.RunStep) -> dict[str, Any] | None:
         """Return the result if the service is as it should be."""
         unit = self._unit(order)
-        before = self._keep.find(order.step_id, "before")
+        before = self._keep.find(order.record, "before")
         if not self.is_reached(order, unit, before):
             return None
         return _result(order, before or dataclasses.asdict(unit.state()))
@@ -124,12 +124,12 @@ class Reload(_ServiceAction):
         self, order: commands.RunStep, unit: Unit, before: dict[str, Any] | None
     ) -> bool:
         """Return True if this step did so already."""
-        return self._keep.find(order.step_id, "reloaded") is not None
+        return self._keep.find(order.record, "reloaded") is not None
 
     def settle(self, order: commands.RunStep, unit: Unit) -> None:
         """Remember that it was done; the service must have survived it."""
         super().settle(order, unit)
-        self._keep.once(order.step_id, "reloaded", dict)
+        self._keep.once(order.record, "reloaded", dict)
 
 
 class Restore(base.Action):

@@ -126,7 +126,7 @@ class TestLimits(Bench):
     def test_never_is_never(self) -> None:
         order = self.called("note-once")
         self.make_action().run(order)
-        os.unlink(self.path("kept", order.step_id, "done"))
+        os.unlink(self.path("kept", order.record, "done"))
         again = dataclasses.replace(order, attempt=2, is_resumed=True)
         self.assertIn("never", str(self.refused(self.make_action(), again)))
         self.assertEqual(["nothing", "hello"], self.words())

@@ -82,7 +82,7 @@ class TestRender(action_bed.ActionBed, contract_action.ActionContract):
     def test_what_is_not_secret_comes_back_from_the_result_alone(self) -> None:
         result = self.make_action().run(self.ordered(secret=None))
         order = self.make_undo_order(result)
-        order.undo["step_id"] = "unknown-here"
+        order.undo["record"] = "unknown-here"
         file.Restore(self.resources).run(order)
         self.assertEqual("port = 80\n", self.read("etc/web.conf"))
 

@@ -70,6 +70,13 @@ class TestReboot(Bench, contract_action.ActionContract):
         self.make_action().run(self.again())
         self.assertEqual(2, self.count_changes())
 
+    def test_begun_anew_it_reboots_again(self) -> None:
+        self.make_action().run(self.order)
+        order = dataclasses.replace(self.again(), rerun=1)
+        self.assertIsNone(self.make_action().detect(order))
+        self.make_action().run(order)
+        self.assertEqual(2, self.count_changes())
+
 
 class Agent:
     """An agent of one boot."""

@@ -66,7 +66,7 @@ class TestSet(action_bed.DaemonBed, contract_action.ActionContract):
     def test_cut_off_between_file_and_signal(self) -> None:
         """What the first attempt found says that the service was not told."""
         self.resources["keep"].once(
-            self.order.step_id,
+            self.order.record,
             "before",
             lambda: {"lines": ["compute = auto"], "has_section": True},
         )

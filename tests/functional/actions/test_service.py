@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import time
 import typing
 
 from escalator.domain import commands
@@ -114,6 +116,29 @@ class TestRestart(Bench, contract_action.ActionContract):
         self.assertTrue(self.state().is_active)
 
 
+class TestStaleFile(Bench):
+    """The number in the pid file belongs to somebody else by now."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(self.stranger.wait)
+        self.addCleanup(self.stranger.kill)
+        self.write("web.pid", f"{self.stranger.pid}\n")
+        os.utime(self.pid_file, (time.time() - 60, time.time() - 60))
+
+    def test_the_stranger_is_left_alone(self) -> None:
+        self.assertFalse(self.state().is_active)
+        error = self.refused(service.Reload(self.resources), self.order)
+        self.assertIn("not running", str(error))
+        for action in (service.Stop, service.Restart):
+            order = dataclasses.replace(self.order, step_id=action.__name__)
+            action(self.resources).run(order)
+        self.assertIsNone(self.stranger.poll())
+        self.assertTrue(self.state().is_active)
+        self.assertNotEqual(self.stranger.pid, int(self.read("web.pid")))
+
+
 class TestReload(Bench, contract_action.ActionContract):
     def setUp(self) -> None:
         super().setUp()
@@ -121,6 +146,12 @@ class TestReload(Bench, contract_action.ActionContract):
 
     def make_action(self) -> base.Action:
         return service.Reload(self.resources)
+
+    def test_begun_anew_it_reloads_again(self) -> None:
+        for rerun in range(2):
+            order = dataclasses.replace(self.order, rerun=rerun, attempt=rerun + 1)
+            self.make_action().run(order)
+        self.wait_for(lambda: self.words() == ["start", "hup", "hup"], "it")
 
     def make_undo(self) -> base.Action | None:
         return None

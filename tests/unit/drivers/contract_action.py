@@ -64,7 +64,7 @@ class ActionContract:
 
     def make_undo_order(self, result: dict[str, typing.Any]) -> commands.RunStep:
         order = self.make_order()
-        undo = {"step_id": order.step_id, "result": result, "checkpoint": {}}
+        undo = {"record": order.record, "result": result, "checkpoint": {}}
         return dataclasses.replace(
             order, step_id=f"{order.step_id}-undo", intent="revert", undo=undo
         )
@@ -101,6 +101,24 @@ class ActionContract:
         order = dataclasses.replace(self.make_order(), is_resumed=True)
         self.check.assertEqual(set(result), set(self.make_action().run(order)))
         self.check.assertEqual(changes, self.count_changes())
+
+    def test_undone_and_begun_anew_it_acts_again(self) -> None:
+        """The step is the same, and what it did before does not count any more."""
+        undo = self.make_undo()
+        if undo is None:
+            return
+        for rerun in range(2):
+            order = dataclasses.replace(
+                self.make_order(), rerun=rerun, attempt=rerun + 1, is_resumed=rerun > 0
+            )
+            changes = self.count_changes()
+            result = self.make_action().run(order)
+            self.check.assertGreater(self.count_changes(), changes, rerun)
+            reverted = dataclasses.replace(
+                self.make_undo_order(result), step_id=f"{order.step_id}-undo-{rerun}"
+            )
+            reverted.undo["record"] = order.record
+            undo.run(reverted)
 
     def test_a_failure_has_a_known_class(self) -> None:
         order = self.make_hopeless_order()
