@@ -86,6 +86,15 @@ class TestRender(action_bed.ActionBed, contract_action.ActionContract):
         file.Restore(self.resources).run(order)
         self.assertEqual("port = 80\n", self.read("etc/web.conf"))
 
+    def test_what_is_secret_stays_on_the_node(self) -> None:
+        result = self.make_action().run(self.order)
+        self.assertEqual({"path", "sha256", "previous"}, set(result))
+        self.assertIsNone(result["previous"])
+        order = self.make_undo_order(result)
+        order.undo["record"] = "another-node"
+        error = self.refused(file.Restore(self.resources), order)
+        self.assertIn("no earlier state", str(error))
+
     def test_a_second_attempt_remembers_the_first_content(self) -> None:
         self.make_action().run(self.ordered(secret=None))
         again = dataclasses.replace(self.ordered(secret=None), attempt=2)

@@ -29,6 +29,8 @@ if kills:
 if sys.argv[3] == "works":
     with open(folder + "/boot_id", "w") as target:
         target.write(str(uuid.uuid4()))
+    if kills:  # a system that goes down takes the job's wrapper along
+        os.kill(os.getppid(), signal.SIGKILL)
 """
 
 
