@@ -60,8 +60,8 @@ $(VENV)/.demo: $(BIN)/pip setup.cfg requirements.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,test]'
+$(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt playbook-requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,playbook,test]'
 	touch $@
 
 $(VENV)/.docs: $(BIN)/pip setup.cfg doc/requirements.txt

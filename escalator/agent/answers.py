@@ -4,7 +4,7 @@ import logging
 import threading
 
 from escalator import errors
-from escalator.agent import accounts, records, reporting
+from escalator.agent import accounts, progress, records, reporting
 from escalator.agent import ledger as ledgers
 from escalator.domain import commands, events
 
@@ -24,10 +24,12 @@ class Answers:
         teller: accounts.Teller,
         ledger: ledgers.Ledger,
         reporter: reporting.Reporter,
+        board: progress.Board | None = None,
     ) -> None:
         self._teller = teller
         self._ledger = ledger
         self._reporter = reporter
+        self._board = board or progress.Board()
         self._is_over = threading.Event()
 
     def settle(self, report: events.StepReported) -> None:
@@ -43,6 +45,7 @@ class Answers:
         except OSError:
             LOG.exception("The outcome of step %s waits", report.step_id)
             return False
+        self._board.forget(report.step_id)
         if is_news:
             self._reporter.owe(report)
         else:
@@ -68,8 +71,12 @@ class Answers:
             self.say_running(asked)
 
     def say_running(self, asked: accounts.Asked) -> None:
-        """Report progress once."""
-        self._reporter.mention(self._teller.report(asked, events.Outcome.RUNNING))
+        """Report once that the step runs, and how far it has come."""
+        self._reporter.mention(
+            self._teller.report(
+                asked, events.Outcome.RUNNING, result=self._board.of(asked.step_id)
+            )
+        )
 
     def refuse(self, asked: accounts.Asked) -> None:
         """Say that a higher fence was seen."""

@@ -45,6 +45,15 @@ class Deeds:
             result = self._act(self._action(order), order)
         return _as_json(order, result)
 
+    def can_resume(self, order: commands.RunStep) -> bool:
+        """Ask the action whether an attempt that was cut off may go on."""
+        made = self._actions.get(order.action)
+        if order.kind == "checkpoint" or made is None:
+            return False
+        if made.executor != order.executor:
+            return False
+        return bool(made(self._resources).can_resume(order))
+
     def _act(self, action: base.Action, order: commands.RunStep) -> dict[str, Any]:
         _check_params(order, action)
         if order.is_resumed and order.idempotence == plan.Idempotence.PROBE:

@@ -10,7 +10,15 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from escalator.agent import accounts, answers, deeds, lanes, records, reporting
+from escalator.agent import (
+    accounts,
+    answers,
+    deeds,
+    lanes,
+    progress,
+    records,
+    reporting,
+)
 from escalator.agent import ledger as ledgers
 from escalator.domain import commands, events
 
@@ -29,6 +37,7 @@ class Runner:
     :param can_resume: tells whether a step found started in the journal can be
         brought to its end without doing anything twice (``agent.jobs``).
     :param max_parallel: steps that run at once.
+    :param board: where actions tell how far they have come.
     """
 
     def __init__(
@@ -39,11 +48,12 @@ class Runner:
         reporter: reporting.Reporter,
         can_resume: Callable[[commands.RunStep], bool],
         max_parallel: int = 4,
+        board: progress.Board | None = None,
     ) -> None:
         self._teller = teller
         self._ledger = ledger
         self._worker = worker
-        self._answers = answers.Answers(teller, ledger, reporter)
+        self._answers = answers.Answers(teller, ledger, reporter, board)
         self._reporter = reporter
         self._can_resume = can_resume
         self._lanes = lanes.Lanes(max_parallel, f"steps-{teller.host}")

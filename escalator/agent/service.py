@@ -9,11 +9,13 @@ from escalator.agent import (
     deeds,
     endpoint,
     facts,
+    progress,
     reporting,
     runner,
     state,
     ticker,
 )
+from escalator.domain import commands
 from escalator.drivers import dpkg, loader
 
 TOPICS = {"node": "agent", "vim": "agent.vim"}
@@ -53,17 +55,29 @@ class AgentService:
         self._reporter = reporting.Reporter(
             publisher, self._state.ledger, is_cut_off=is_cut_off
         )
+        board = progress.Board()
+        worker = deeds.Deeds(
+            loader.load_classes(options.action_namespace),
+            loader.load_classes(options.checkpoint_namespace),
+            {
+                "jobs": self._state.jobs,
+                "keep": self._state.kept,
+                "progress": board.tell,
+                **resources,
+            },
+        )
+
+        def can_resume(order: commands.RunStep) -> bool:
+            return self._state.jobs.can_resume(order) or worker.can_resume(order)
+
         self._steps = runner.Runner(
             accounts.Teller(host, name, time.time),
             self._state.ledger,
-            deeds.Deeds(
-                loader.load_classes(options.action_namespace),
-                loader.load_classes(options.checkpoint_namespace),
-                {"jobs": self._state.jobs, **resources},
-            ),
+            worker,
             self._reporter,
-            self._state.jobs.can_resume,
+            can_resume,
             options.max_parallel_steps,
+            board,
         )
         capabilities = tuple(options.capabilities)
         served = [endpoint.Endpoint(self._steps, is_cut_off)]

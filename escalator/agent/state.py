@@ -4,7 +4,7 @@ import fcntl
 import os
 
 from escalator import errors
-from escalator.agent import jobs, journal, ledger
+from escalator.agent import jobs, journal, kept, ledger
 
 
 class State:
@@ -12,6 +12,7 @@ class State:
 
     :ivar ledger: the steps known so far.
     :ivar jobs: the programs started so far.
+    :ivar kept: what the steps found before they acted.
     :raises ConfigError: another process has it, or it cannot be made.
     """
 
@@ -22,13 +23,16 @@ class State:
             self._journal = journal.Journal(os.path.join(directory, "journal"))
             self.ledger = ledger.Ledger(self._journal)
             self.jobs = jobs.Jobs(os.path.join(directory, "jobs"))
+            self.kept = kept.Kept(os.path.join(directory, "kept"))
         except OSError as error:
             raise errors.ConfigError(
                 group="agent",
                 option="state_path",
                 reason=f"{directory} cannot be used, or another agent has it: {error}",
             ) from error
-        self.jobs.forget_all_but(self.ledger.step_ids())
+        remembered = self.ledger.step_ids()
+        self.jobs.forget_all_but(remembered)
+        self.kept.forget_all_but(remembered)
 
     def close(self) -> None:
         """Let another process have it."""

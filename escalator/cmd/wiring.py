@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from escalator import context, errors
+from escalator.agent import permits
 from escalator.agent import service as agent_service
 from escalator.api import app as api_app
 from escalator.api import server as api_server
@@ -132,7 +133,11 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
     found: dict[str, reading.ActionFacts] = {}
     for name, kind in loader.load_classes(conf.agent.action_namespace).items():
         found[name] = reading.ActionFacts(
-            kind.executor, kind.is_mutating, kind.params_schema
+            kind.executor,
+            kind.is_mutating,
+            kind.params_schema,
+            idempotence=kind.idempotence,
+            undo=kind.undo,
         )
     for name, kind in loader.load_classes(conf.agent.checkpoint_namespace).items():
         found[name] = reading.ActionFacts(
@@ -312,7 +317,7 @@ def agent(
         _remote_objects(conf)
     publisher = bus_events.EventPublisher(conf)
     beats = heartbeat.BeatSender(conf)
-    resources: dict[str, Any] = {}
+    resources: dict[str, Any] = {"grants": permits.of(conf.agent)}
     if conf.agent.action_namespace.endswith(".simulated"):
         resources["fleet"] = fleet.fleet()
     if vim is not None or "vim" in conf.agent.capabilities:
@@ -383,4 +388,5 @@ def check(conf: Any, name: str) -> None:
             loader.load_class("escalator.probe", probe)
     if name == "agent":
         loader.load_classes(conf.agent.action_namespace)
+        permits.check(conf.agent)
     transport.kombu_urls(conf)

@@ -325,7 +325,7 @@ def _slot_row(
         "state": states.SlotState.ACTIVE.value,
         "reason": "",
         "compensations": 0,
-        "undo_round": 0,
+        "reruns": 0,
         "opened_at": 0.0,
         "ended_at": None,
     }

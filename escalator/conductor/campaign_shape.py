@@ -132,9 +132,11 @@ def find_params(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fin
 def _of_step(
     path: doc.Path, step: Mapping[str, Any], catalogue: Catalogue
 ) -> Iterator[Finding]:
-    own = list(_refusals(path, step, doc.text(step, "action"), catalogue))
+    action = doc.text(step, "action")
+    own = list(_refusals(path, step, action, catalogue))
     yield from own
-    for undo in doc.texts(step.get("undo")):
+    usual = catalogue[action].undo if action in catalogue else ""
+    for undo in doc.texts(step.get("undo") or usual):
         if not own and undo != NONE_NEEDED:
             yield from _refusals(path, step, undo, catalogue)
 

@@ -224,8 +224,9 @@ class Carrier:
             found = work.checkpoints_of(self.connection, [slot.id])
             checkpoints = found.get(slot.id, {})
         procedure = self.plan.procedure(slot.procedure)
+        rerun = slot.reruns
         self.batch.cast(
-            orders.command_for(row, procedure, undone, checkpoints, is_resumed)
+            orders.command_for(row, procedure, undone, checkpoints, is_resumed, rerun)
         )
 
     def begin_undo(
@@ -267,12 +268,13 @@ class Carrier:
             first = first or row
         is_undone = slot.state is not states.SlotState.REVERTED
         times = slot.compensations + 1 if is_undone else 0
+        slot = dataclasses.replace(slot, compensations=times, reruns=slot.reruns + 1)
         change = self.batch.slots.setdefault(slot.id, {})
-        change["compensations"] = times
+        change.update(compensations=times, reruns=slot.reruns)
+        if is_undone:
+            slot = dataclasses.replace(slot, state=states.SlotState.UNDONE)
         self.batch.move_slot(
-            dataclasses.replace(slot, state=states.SlotState.UNDONE)
-            if is_undone
-            else slot,
+            slot,
             states.SlotState.ACTIVE,
             campaign_id,
             f"run again after compensation {times}" if is_undone else "run again",

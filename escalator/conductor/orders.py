@@ -14,12 +14,14 @@ def command_for(
     undone: Row | None,
     checkpoints: Mapping[str, Any],
     is_resumed: bool,
+    rerun: int,
 ) -> commands.RunStep:
     """Return the order for one attempt.
 
     :param row: the step as claimed, fence already raised.
     :param undone: for a revert, the row of the step that it undoes.
     :param checkpoints: checkpoint id -> content, of the same slot.
+    :param rerun: how often the slot was undone and begun anew.
     """
     name = row["name"]
     step = next(each for each in procedure.steps if each.id == name)
@@ -27,7 +29,11 @@ def command_for(
     params = step.params
     if undone is not None:
         params = step.undo[0].params
-        undo = {"result": undone["result"] or {}, "checkpoint": dict(checkpoints)}
+        undo = {
+            "record": commands.record_of(undone["id"], rerun),
+            "result": undone["result"] or {},
+            "checkpoint": dict(checkpoints),
+        }
     return commands.RunStep(
         step_id=row["id"],
         campaign_id=row["campaign_id"],
@@ -44,6 +50,7 @@ def command_for(
         timeout_s=row["timeout_s"],
         deadline_at=row["hard_at"],
         undo=undo,
+        rerun=rerun,
     )
 
 

@@ -97,12 +97,14 @@ class Results:
     def _keep(
         self, batch: batches.Batch, row: Row, procedure: Any, report: Any
     ) -> None:
-        """Keep what the report brings: result, checkpoint, lease."""
+        """Keep what the report brings: progress, result, checkpoint, lease."""
         change = batch.steps.setdefault(row["id"], {})
         change["agent"] = report.agent
         change["lease_until"] = batch.now + self.engine.settings.lease_s
         if report.outcome == events.Outcome.FAILED:
             change["result"] = report.result
+        if report.outcome == events.Outcome.RUNNING and report.result:
+            change["result"] = {**(row["result"] or {}), **report.result}
         if report.outcome != events.Outcome.DONE:
             return
         change["result"] = report.result

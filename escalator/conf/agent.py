@@ -59,6 +59,51 @@ OPTS = [
         default=[],
         help="Packages whose installed version is told in the heartbeat's facts.",
     ),
+    cfg.ListOpt(
+        "writable_paths",
+        default=[],
+        help="Directories below which file.render and rpc_pin.set may write. Empty: "
+        "nowhere.",
+    ),
+    cfg.StrOpt(
+        "template_path",
+        default="",
+        help="Directory of the templates that file.render may name.",
+    ),
+    cfg.StrOpt(
+        "services",
+        default="",
+        help="YAML file of the services that run without systemd: name: argv, "
+        "pid_file, and if wanted user, stop_timeout, settle (seconds).",
+    ),
+    cfg.StrOpt(
+        "allowed_commands",
+        default="",
+        help="YAML file of the commands that command.run may run: name: argv, "
+        "idempotence, and if wanted arguments, timeout (seconds), check, undo, "
+        "exit_codes.",
+    ),
+    cfg.StrOpt(
+        "database_profiles",
+        default="",
+        help="YAML file of the profiles of database.*: name: expand, migrate, "
+        "contract, verify, each with argv, and if wanted check and exit_codes.",
+    ),
+    cfg.StrOpt(
+        "playbook_path",
+        default="",
+        help="Directory of the playbooks that playbook.run may run.",
+    ),
+    cfg.ListOpt(
+        "reboot_command",
+        default=["systemctl", "reboot"],
+        help="Program and arguments by which host.reboot asks the system to reboot.",
+    ),
+    cfg.StrOpt(
+        "boot_id_path",
+        default="/proc/sys/kernel/random/boot_id",
+        help="File whose content differs after every boot.",
+    ),
 ]
 
 

@@ -214,6 +214,7 @@ def _slot_view(slot: Row, steps: list[rules.StepView]) -> rules.SlotView:
         state=states.SlotState(slot["state"]),
         compensations=slot["compensations"],
         steps=tuple(steps),
+        reruns=slot["reruns"],
     )
 
 

@@ -32,7 +32,10 @@ class StepView:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SlotView:
-    """A slot's row with the rows of its steps, by ``seq``."""
+    """A slot's row with the rows of its steps, by ``seq``.
+
+    :ivar reruns: how often it was undone and begun anew, for whatever reason.
+    """
 
     id: str
     procedure: str
@@ -40,6 +43,7 @@ class SlotView:
     state: SlotState
     compensations: int
     steps: tuple[StepView, ...]
+    reruns: int = 0
 
     def step(self, step_id: str) -> StepView:
         """Return the step of that id.

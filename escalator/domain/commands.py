@@ -14,9 +14,10 @@ class RunStep:
     :ivar intent: ``run`` or ``revert``.
     :ivar is_resumed: an earlier attempt may have acted: detect before acting
         if ``idempotence`` is ``probe``.
-    :ivar undo: for reverts, ``{"result": ..., "checkpoint": ...}`` of the
-        step that is undone, else empty.
+    :ivar undo: for reverts, ``{"record": ..., "result": ..., "checkpoint": ...}``
+        of the step that is undone, else empty.
     :ivar deadline_at: epoch seconds of the database's clock.
+    :ivar rerun: how often the target was undone and begun anew before.
     """
 
     step_id: str
@@ -34,6 +35,20 @@ class RunStep:
     timeout_s: float
     deadline_at: float
     undo: dict[str, Any]
+    rerun: int = 0
+
+    @property
+    def record(self) -> str:
+        """Return what the node's own records of this step are kept under.
+
+        All attempts share them; a step that was undone and runs again has its own.
+        """
+        return record_of(self.step_id, self.rerun)
+
+
+def record_of(step_id: str, rerun: int) -> str:
+    """Return :attr:`RunStep.record` of a step."""
+    return f"{step_id}.{rerun}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from escalator.domain import document as doc
 from escalator.domain import duration, parameters
 from escalator.domain.finding import Finding, point
-from escalator.domain.reading import Catalogue, is_waiver
+from escalator.domain.reading import NONE_NEEDED, Catalogue, is_waiver
 
 KINDS = ("action", "verify", "checkpoint")
 
@@ -44,7 +44,7 @@ def _step(
     yield from _times(path, step)
     action = doc.text(step, "action")
     if action in catalogue and catalogue[action].is_mutating:
-        yield from _promises(path, step, action)
+        yield from _promises(path, step, action, catalogue)
 
 
 def _waiver(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
@@ -58,16 +58,18 @@ def _waiver(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _promises(
-    path: doc.Path, step: Mapping[str, Any], action: str
+    path: doc.Path, step: Mapping[str, Any], action: str, catalogue: Catalogue
 ) -> Iterator[Finding]:
-    if not step.get("undo"):
+    facts = catalogue[action]
+    has_own = facts.undo == NONE_NEEDED or facts.undo in catalogue
+    if not (step.get("undo") or has_own):
         yield Finding(
             "C605",
             point(*path),
             f"{action} changes its target, but the step has no undo",
             "name the action that undoes it, or write undo: none_needed",
         )
-    if not step.get("idempotent"):
+    if not (step.get("idempotent") or facts.idempotence):
         yield Finding(
             "C606",
             point(*path),

@@ -27,8 +27,8 @@ C601  a step is not exactly one of action, verify, checkpoint
 C602  ``expected`` or ``timeout`` is missing (P-4e)
 C603  a duration cannot be read, or a timeout is zero
 C604  ``timeout`` is below ``expected``
-C605  a changing step without ``undo``
-C606  a changing step without ``idempotent``
+C605  a changing step without ``undo``, whose action declares none
+C606  a changing step without ``idempotent``, whose action declares none
 C607  ``undo`` names no installed action
 C608  a verification that changes its target, or an action that is a
       checkpoint driver, or the reverse

@@ -5,7 +5,7 @@ presupposed.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
@@ -27,12 +27,17 @@ class ActionFacts:
     """What planning must know of an installed action or checkpoint driver.
 
     :ivar params_schema: JSON schema of ``with``.
+    :ivar idempotence: for steps that do not say it; empty: they must.
+    :ivar undo: for steps that name none, an action or ``none_needed``; empty: they
+        must.
     """
 
     executor: str
     is_mutating: bool
     params_schema: Mapping[str, Any]
     is_checkpoint: bool = False
+    idempotence: str = ""
+    undo: str = ""
 
 
 Catalogue = Mapping[str, ActionFacts]
@@ -182,11 +187,13 @@ class _Steps:
             params=params,
             expected_s=duration.parse(body["expected"]),
             timeout_s=duration.parse(body["timeout"]),
-            idempotence=plan.Idempotence(body.get("idempotent", "natural")),
+            idempotence=plan.Idempotence(
+                body.get("idempotent") or facts.idempotence or "natural"
+            ),
             is_mutating=facts.is_mutating and kind == "action",
             may_reboot=body.get("may_reboot", False),
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
-            undo=self._undo(body, params),
+            undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -200,10 +207,10 @@ class _Steps:
         return body["action"], dict(body.get("with", {}))
 
     def _undo(
-        self, body: Mapping[str, Any], params: dict[str, Any]
+        self, names: Sequence[str], params: dict[str, Any]
     ) -> tuple[plan.Undo, ...]:
         return tuple(
             plan.Undo(name, self._catalogue[name].executor, params)
-            for name in doc.texts(body.get("undo", NONE_NEEDED))
-            if name != NONE_NEEDED
+            for name in names
+            if name and name != NONE_NEEDED
         )

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+from escalator import errors
 from escalator.domain import commands, events, notice
 from escalator.domain.notice import Notice as Notice
 
@@ -36,6 +37,29 @@ class JobResult:
     output: str
 
 
+class Keep(Protocol):
+    """Remembers on the node what a step found there (``agent.kept``).
+
+    ``record`` is ``RunStep.record``: one for all attempts.
+    """
+
+    def once(
+        self, record: str, name: str, make: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the record of (record, name); make it durably if there is none."""
+
+    def find(self, record: str, name: str) -> dict[str, Any] | None:
+        """Return the record, or None."""
+
+    def directory(self, record: str, name: str) -> str:
+        """Return a directory that goes when its step is forgotten."""
+
+
+Progress = Callable[[str, dict[str, Any]], None]
+"""Told (step id, ``{"done": 3, "total": 10, "unit": "batches"}``) by a long action;
+``total`` is left out if it is not known.  ``resources["progress"]``."""
+
+
 class Action(abc.ABC):
     """One deed on one target; its undo is another action.
 
@@ -43,11 +67,17 @@ class Action(abc.ABC):
         agent with access to the VIM).
     :cvar is_mutating: True if the target differs afterwards.
     :cvar params_schema: JSON schema of ``params``.
+    :cvar idempotence: a value of ``plan.Idempotence`` for steps that do not say
+        it themselves; empty: they must.
+    :cvar undo: the undo of steps that do not name one: an action, or
+        ``none_needed``; empty: they must.
     """
 
     executor: ClassVar[str] = "node"
     is_mutating: ClassVar[bool] = True
     params_schema: ClassVar[Mapping[str, Any]] = {"type": "object"}
+    idempotence: ClassVar[str] = ""
+    undo: ClassVar[str] = ""
 
     @abc.abstractmethod
     def run(self, order: commands.RunStep) -> dict[str, Any]:
@@ -65,6 +95,32 @@ class Action(abc.ABC):
         ``probe``.
         """
         return None
+
+    def can_resume(self, order: commands.RunStep) -> bool:
+        """Return True if the agent's next process may call ``run`` again.
+
+        Asked for an attempt that the agent's end, or a reboot, cut off and whose
+        jobs do not tell what became of it.  False: the conductor decides.
+        """
+        return False
+
+
+def previous(order: commands.RunStep, keep: Keep) -> dict[str, Any]:
+    """Return what the step that ``order`` undoes found before it acted.
+
+    From its result (member ``previous``), else from this node's own record: the
+    result is lost if the step was cut off, and leaves out what is secret.
+
+    :raises ActionFailed: class ``permanent``: nothing was recorded.
+    """
+    found: dict[str, Any] | None = order.undo.get("result", {}).get("previous")
+    if found is None and order.undo.get("record"):
+        found = keep.find(order.undo["record"], "before")
+    if found is None:
+        raise errors.ActionFailed(
+            action=order.action, reason="no earlier state was recorded"
+        )
+    return found
 
 
 class Checkpoint(abc.ABC):

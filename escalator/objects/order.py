@@ -52,6 +52,7 @@ class StepOrder(OrderObject):
         "timeout_s": ovo.FloatField(),
         "deadline_at": ovo.FloatField(),
         "undo": fields.JsonField(),
+        "rerun": ovo.IntegerField(),
     }
 
 

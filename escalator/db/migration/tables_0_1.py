@@ -79,7 +79,7 @@ slot = sa.Table(
     _text("state", _STATE),
     _text("reason", _TEXT),
     _count("compensations"),
-    _count("undo_round"),
+    _count("reruns"),
     _at("opened_at", False),
     _at("ended_at"),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),

@@ -50,6 +50,8 @@ class Install(base.Action):
     """
 
     params_schema: ClassVar[Mapping[str, Any]] = INSTALL_SCHEMA
+    idempotence = "probe"
+    undo = "package.restore"
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources
@@ -113,6 +115,8 @@ class Restore(base.Action):
     """
 
     params_schema: ClassVar[Mapping[str, Any]] = INSTALL_SCHEMA
+    idempotence = "probe"
+    undo = "none_needed"
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources

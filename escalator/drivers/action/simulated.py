@@ -21,6 +21,8 @@ class Install(OnFleet):
     """Sets the named versions."""
 
     params_schema: ClassVar[Mapping[str, Any]] = package.Install.params_schema
+    idempotence = "probe"
+    undo = "package.restore"
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Install; the result holds the earlier versions."""
@@ -51,6 +53,8 @@ class Restore(OnFleet):
     """Goes back to the manifest, else to the install's earlier versions."""
 
     params_schema: ClassVar[Mapping[str, Any]] = package.Restore.params_schema
+    idempotence = "probe"
+    undo = "none_needed"
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Go back."""

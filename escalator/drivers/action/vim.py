@@ -16,6 +16,7 @@ _NO_PARAMS: Mapping[str, Any] = {
 class _VimAction(base.Action):
     executor = "vim"
     params_schema = _NO_PARAMS
+    idempotence = "natural"
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self.vim: base.Vim = resources["vim"]
@@ -23,6 +24,8 @@ class _VimAction(base.Action):
 
 class DisableScheduling(_VimAction):
     """Let nothing new land on the host (O-0d)."""
+
+    undo = "vim.enable_scheduling"
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Disable; natural: once more changes nothing."""
@@ -34,6 +37,8 @@ class DisableScheduling(_VimAction):
 class EnableScheduling(_VimAction):
     """Let instances land on the host again."""
 
+    undo = "vim.vacate"
+
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Enable; natural: once more changes nothing."""
         self.vim.set_scheduling(order.host, True, "")
@@ -43,6 +48,8 @@ class EnableScheduling(_VimAction):
 class Drain(_VimAction):
     """Move every instance off the host (O-0c)."""
 
+    undo = "none_needed"
+
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Drain; natural: a host that is empty stays so."""
         return {"moved": self.vim.drain(order.host)}
@@ -50,6 +57,8 @@ class Drain(_VimAction):
 
 class Vacate(_VimAction):
     """Disable scheduling, then drain: the way back before an undo."""
+
+    undo = "vim.enable_scheduling"
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Vacate; natural."""

@@ -66,7 +66,7 @@ def step(executor: str = "node") -> order.StepOrder:
         executor=executor, kind="action", intent="run", action="package.install",
         params={"packages": {"demo": "2.0"}}, attempt=1, fence=3,
         idempotence="natural", is_resumed=False, timeout_s=1.0, deadline_at=2.0,
-        undo={},
+        undo={}, rerun=0,
     )  # fmt: skip
     return made
 

@@ -1,8 +1,10 @@
 """The engine on a real SQLite database with a fake fleet."""
 
 import collections
+import dataclasses
 import os
 import tempfile
+import types
 import unittest
 import uuid
 
@@ -242,6 +244,43 @@ class TestBackward(Case):
         self.assertEqual("expected", bed.journal()[-1][3])
         (stored,) = bed.rows(models.fault)
         self.assertEqual([campaign_id], stored["campaign_ids"])
+
+    def test_an_agent_can_tell_a_rerun_from_a_retry(self):
+        """What it kept of the step counts for retries and its undo, no longer."""
+        orders = []
+
+        def program(order, times):
+            orders.append(order)
+            if order.host == "h000" and order.action == "install" and times < 3:
+                return ("failed", ("transient", "permanent")[times - 1], "no")
+            return None
+
+        bed = self.bed(program)
+        beds.start_campaign(bed, beds.rolling_plan(1))
+        while not any(o.host == "h000" and o.action == "verify" for o in orders):
+            bed.step()
+        mine = [o for o in orders if o.host == "h000"]
+        installs = [(o.attempt, o.rerun) for o in mine if o.action == "install"]
+        self.assertEqual([(1, 0), (2, 0), (3, 1)], installs)
+        first = next(o for o in mine if o.action == "disable")
+        (undo,) = [o for o in mine if o.intent == "revert" and o.action == "enable"]
+        self.assertEqual(first.record, undo.undo["record"])
+        again = [o.record for o in mine if o.action == "disable"]
+        self.assertEqual(2, len(set(again)))
+
+    def test_how_far_a_step_has_come_is_kept_until_it_is_over(self):
+        bed = self.bed(lambda order, times: ("silent", "", ""))
+        beds.start_campaign(bed, beds.rolling_plan(1))
+        while not self.in_flight(bed):
+            bed.step()
+        (row,) = self.in_flight(bed)
+        order = types.SimpleNamespace(**row, step_id=row["id"])
+        told = {"progress": {"done": 3, "total": 10, "unit": "batches"}}
+        for outcome, result in (("running", told), ("running", {}), ("done", {})):
+            report = beds._report(order, events.Outcome(outcome))
+            bed.results.apply([dataclasses.replace(report, result=result)])
+            stored = next(s for s in bed.rows(models.step) if s["id"] == row["id"])
+            self.assertEqual({} if outcome == "done" else told, stored["result"])
 
     def in_flight(self, bed):
         return [

@@ -82,6 +82,25 @@ class DeedsTest(unittest.TestCase):
             result = self.carry_out(is_resumed=True, idempotence=idempotence)
             self.assertEqual({"acted": True}, result, idempotence)
 
+    def test_only_an_action_that_can_go_on_is_resumed(self) -> None:
+        class GoesOn(Deed):
+            def can_resume(self, order: commands.RunStep) -> bool:
+                return order.attempt == 1
+
+        worker = deeds.Deeds({"a": Deed, "b": GoesOn, "c": OnVim}, {}, {})
+        cases = {
+            "a": False,  # says nothing
+            "b": True,
+            "c": False,  # of the other executor
+            "d": False,  # not there any more
+        }
+        for action, expected in cases.items():
+            order = orders.make_order(action=action)
+            self.assertEqual(expected, worker.can_resume(order), action)
+        for members in ({"kind": "checkpoint"}, {"attempt": 2}):
+            order = orders.make_order(action="b", **members)
+            self.assertFalse(worker.can_resume(order))
+
     def test_checkpoints_are_taken(self) -> None:
         result = self.carry_out(kind="checkpoint", action="picture")
         self.assertEqual({"picture": "node-1"}, result)

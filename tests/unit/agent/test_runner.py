@@ -9,7 +9,15 @@ import unittest
 from typing import Any
 
 from escalator import errors
-from escalator.agent import accounts, answers, journal, ledger, reporting, runner
+from escalator.agent import (
+    accounts,
+    answers,
+    journal,
+    ledger,
+    progress,
+    reporting,
+    runner,
+)
 from escalator.domain import commands
 from tests.fixtures import agents, orders
 
@@ -24,6 +32,7 @@ class Harness(unittest.TestCase):
         self.bus = agents.FakeBus()
         self.worker = agents.FakeWorker(lambda order: {"n": order.attempt})
         self.resumable: set[str] = set()
+        self.board = progress.Board()
         self.steps = self.begin()
         self.order = orders.make_order(fence=5, deadline_at=self.now + 30)
 
@@ -39,6 +48,7 @@ class Harness(unittest.TestCase):
             self.worker,
             reporter,
             lambda order: order.step_id in self.resumable,
+            board=self.board,
         )
         self.addCleanup(file.close)
         self.addCleanup(reporter.stop)
@@ -163,6 +173,17 @@ class OrderTest(Harness):
         self.steps.order(self.order)
         self.assertEqual("timeout", self.bus.await_report("failed").failure_class)
         self.assertEqual([], self.worker.orders)
+
+    def test_how_far_a_step_has_come_is_told_while_it_runs(self) -> None:
+        gate = self.hold()
+        self.steps.order(self.order)
+        self.bus.await_report("running")
+        self.board.tell(self.order.step_id, {"done": 3, "total": 10, "unit": "rows"})
+        self.steps.tick()
+        told = self.bus.await_report("running", 2).result
+        self.assertEqual({"progress": {"done": 3, "total": 10, "unit": "rows"}}, told)
+        gate.set()
+        self.assertNotIn("progress", self.bus.await_report("done").result)
 
     def test_progress_is_told_while_it_runs(self) -> None:
         gate = self.hold()

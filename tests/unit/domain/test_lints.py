@@ -1,6 +1,7 @@
 """One mutation of the golden file for every rule (P-4)."""
 
 import copy
+import dataclasses
 import re
 import unittest
 from collections.abc import Callable
@@ -252,6 +253,25 @@ class DetailTest(unittest.TestCase):
         document["recovery"]["node-ladder"][2]["classes"] = ["permanent", "transient"]
         (found,) = _check(document)
         self.assertIn("timeout, verification", found.detail)
+
+    def test_what_the_action_declares_need_not_be_said(self) -> None:
+        document = _golden()
+        for rule in ("C605", "C606"):
+            MUTATIONS[rule][0][1](document)
+        catalogue = dict(campaigns.CATALOGUE)
+        for name, undo in (
+            ("vim.drain", "none_needed"),
+            ("package.install", "package.restore"),
+        ):
+            catalogue[name] = dataclasses.replace(
+                catalogue[name], idempotence="natural", undo=undo
+            )
+        self.assertEqual((), lints.check_document(document, {}, catalogue, FLEET))
+        del catalogue["package.restore"]
+        MUTATIONS["C607"][0][1](document)
+        document["procedures"][0]["steps"][3].pop("undo")
+        found = lints.check_document(document, {}, catalogue, FLEET)
+        self.assertEqual(["C605"], [each.rule for each in found])
 
     def test_several_faults_are_found_at_once(self) -> None:
         document = _golden()

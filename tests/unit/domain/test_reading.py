@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import unittest
 from typing import Any
 
@@ -22,6 +23,26 @@ def _read(document: dict[str, Any], **params: Any) -> plan.Plan:
 
 
 class ReadTest(unittest.TestCase):
+    def test_an_action_says_what_the_step_leaves_out(self) -> None:
+        document, catalogue = _golden(), dict(campaigns.CATALOGUE)
+        install = document["procedures"][0]["steps"][3]
+        del install["undo"], install["idempotent"]
+        catalogue["package.install"] = dataclasses.replace(
+            catalogue["package.install"], idempotence="keyed", undo="package.restore"
+        )
+        step = reading.read(document, {}, catalogue).procedures[0].steps[3]
+        self.assertEqual(plan.Idempotence.KEYED, step.idempotence)
+        self.assertEqual(["package.restore"], [each.action for each in step.undo])
+
+    def test_a_step_has_the_last_word(self) -> None:
+        catalogue = dict(campaigns.CATALOGUE)
+        catalogue["package.install"] = dataclasses.replace(
+            catalogue["package.install"], idempotence="never", undo="none_needed"
+        )
+        step = reading.read(_golden(), {}, catalogue).procedures[0].steps[3]
+        self.assertEqual(plan.Idempotence.PROBE, step.idempotence)
+        self.assertEqual(["package.restore"], [each.action for each in step.undo])
+
     def test_the_golden_file(self) -> None:
         understood = _read(_golden())
         self.assertEqual({"version": "2.0"}, understood.params)

@@ -1,16 +1,19 @@
 """What every action keeps to; inherit beside ``unittest.TestCase``.
 
-For drivers of third parties too: give the three methods of ``ActionContract``.
+For drivers of third parties too: give the first three methods of
+``ActionContract``, and what of the rest applies.
 """
 
 import dataclasses
 import json
+import logging
 import typing
 
 import jsonschema
 
-from escalator.domain import commands
-from escalator.drivers import base
+from escalator import errors
+from escalator.domain import commands, plan
+from escalator.drivers import base, loader
 
 
 class ActionContract:
@@ -27,9 +30,24 @@ class ActionContract:
         """Return an order that can succeed, always of the same step."""
         raise NotImplementedError
 
+    SECRET: typing.ClassVar[str] = ""
+    """A word of the order's parameters that nobody may read elsewhere."""
+
     def count_changes(self) -> int:
         """Return how often the target was changed so far."""
         raise NotImplementedError
+
+    def make_undo(self) -> base.Action | None:
+        """Return the action that ``undo`` names; None if there is none."""
+        return None
+
+    def read_target(self) -> typing.Any:
+        """Return what the undo has to put back; needed beside ``make_undo``."""
+        raise NotImplementedError
+
+    def make_hopeless_order(self) -> commands.RunStep | None:
+        """Return an order that fails; None if none can."""
+        return None
 
     @property
     def check(self) -> typing.Any:
@@ -43,6 +61,86 @@ class ActionContract:
 
     def test_the_executor_is_known(self) -> None:
         self.check.assertIn(self.make_action().executor, ("node", "vim"))
+
+    def make_undo_order(self, result: dict[str, typing.Any]) -> commands.RunStep:
+        order = self.make_order()
+        undo = {"record": order.record, "result": result, "checkpoint": {}}
+        return dataclasses.replace(
+            order, step_id=f"{order.step_id}-undo", intent="revert", undo=undo
+        )
+
+    def test_what_it_declares_is_known(self) -> None:
+        action = self.make_action()
+        known = [each.value for each in plan.Idempotence]
+        self.check.assertIn(action.idempotence, ["", *known])
+        if action.undo not in ("", "none_needed"):
+            undo = loader.load_class("escalator.action", action.undo)
+            self.check.assertEqual(action.executor, undo.executor)
+            schema = jsonschema.Draft202012Validator(undo.params_schema)
+            schema.validate(self.make_order().params)
+
+    def test_an_undo_puts_back_what_was(self) -> None:
+        undo = self.make_undo()
+        if undo is None:
+            return
+        before = self.read_target()
+        result = self.make_action().run(self.make_order())
+        order = self.make_undo_order(result)
+        self.check.assertIsNone(undo.detect(order))
+        undo.run(order)
+        self.check.assertEqual(before, self.read_target())
+        self.check.assertIsNotNone(undo.detect(order))
+        changes = self.count_changes()
+        undo.run(order)
+        self.check.assertEqual(changes, self.count_changes())
+
+    def test_a_run_whose_outcome_was_lost_is_not_repeated(self) -> None:
+        """The agent was killed after it acted; its next process runs it again."""
+        result = self.make_action().run(self.make_order())
+        changes = self.count_changes()
+        order = dataclasses.replace(self.make_order(), is_resumed=True)
+        self.check.assertEqual(set(result), set(self.make_action().run(order)))
+        self.check.assertEqual(changes, self.count_changes())
+
+    def test_undone_and_begun_anew_it_acts_again(self) -> None:
+        """The step is the same, and what it did before does not count any more."""
+        undo = self.make_undo()
+        if undo is None:
+            return
+        for rerun in range(2):
+            order = dataclasses.replace(
+                self.make_order(), rerun=rerun, attempt=rerun + 1, is_resumed=rerun > 0
+            )
+            changes = self.count_changes()
+            result = self.make_action().run(order)
+            self.check.assertGreater(self.count_changes(), changes, rerun)
+            reverted = dataclasses.replace(
+                self.make_undo_order(result), step_id=f"{order.step_id}-undo-{rerun}"
+            )
+            reverted.undo["record"] = order.record
+            undo.run(reverted)
+
+    def test_a_failure_has_a_known_class(self) -> None:
+        order = self.make_hopeless_order()
+        if order is None:
+            return
+        with self.check.assertRaises(errors.ActionFailed) as caught:
+            self.make_action().run(order)
+        known = ("transient", "permanent", "verification", "timeout")
+        self.check.assertIn(caught.exception.failure_class, known)
+
+    def test_nothing_secret_is_told(self) -> None:
+        order = self.make_order()
+        self.check.assertIn(self.SECRET, json.dumps(order.params))
+        with self.check.assertLogs(level=logging.DEBUG) as logged:
+            logging.getLogger(__name__).debug("begin")
+            told = [json.dumps(self.make_action().run(order))]
+            if hopeless := self.make_hopeless_order():
+                with self.check.assertRaises(errors.ActionFailed) as caught:
+                    self.make_action().run(hopeless)
+                told.append(f"{caught.exception} {caught.exception.result}")
+        if self.SECRET:
+            self.check.assertNotIn(self.SECRET, "\n".join([*told, *logged.output]))
 
     def test_the_schema_is_one_and_takes_the_order(self) -> None:
         schema = self.make_action().params_schema

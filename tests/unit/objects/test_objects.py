@@ -32,7 +32,7 @@ FINGERPRINTS = {
     "ServiceList": "1.0-7723e30fa0f43b7ab76cf0a4ad4c074d",
     "Step": "1.0-3de542dbc62b37129a22a78897f10b6c",
     "StepList": "1.0-d9da45fe6c8e539b2751954c2ecf3398",
-    "StepOrder": "1.0-e8fe580476bf70f69784b748909bc472",
+    "StepOrder": "1.0-158286a20543cd09f8f4110c0d67c32d",
     "StepProbe": "1.0-701c28115a9b6e6868e9a8fc4b9717cd",
     "StepReported": "1.0-0ee936aaeba997aec138ebc5e4157e0e",
     "Subscription": "1.0-45b147d37ca1b377f0437529b5867023",
