@@ -189,7 +189,7 @@ class Session:
 
     def play(self) -> None:
         """Measure everything; what is measured is kept, also if a later cell fails."""
-        for way in self.options.ways.split(","):
+        for way in filter(None, self.options.ways.split(",")):
             self._with_bed(way, 0, self._grid)
         if self.options.probed:
             self._with_bed("direct", self.options.probed, self._single)

@@ -292,9 +292,23 @@ class TestRollback(Case):
             ladder=(plan.Rung("rollback", scope="procedure"),),
         )
         bed = self.begin(self.fails_once("h001", "three"), procedures=(first, second))
+        records = self.records_of(bed.fleet, "h000", "three")
         self.assertEqual("holding", bed.run_until(["holding", "committed"]))
         self.assertEqual("reverted", self.slots()[("second", "h000")])
         self.act("resume")
         self.assertEqual("committed", bed.run_until(["holding", "committed"]))
         self.assertEqual({"done"}, set(self.slots().values()))
+        self.assertEqual(2, len(set(records)), "an agent takes it for the first run")
         self.assertEqual([], bed.rows(models.token_hold))
+
+    def records_of(self, fleet, host, action):
+        """Return a list that grows with every order to run ``action``."""
+        found, run = [], fleet.run
+
+        def watch(order):
+            if (order.host, order.action, order.intent) == (host, action, "run"):
+                found.append(order.record)
+            return run(order)
+
+        fleet.run = watch
+        return found
