@@ -7,6 +7,8 @@ import sys
 import tempfile
 import unittest
 
+from keystoneauth1 import loading
+
 from escalator import conf
 from escalator.cmd.doctor import files
 from escalator.domain import doctor
@@ -30,6 +32,7 @@ for name in define_plugin echo_summary git_clone setup_develop pip_install \
     wait_for_service stop_process rabbitmqctl; do
   eval "$name() { record $name \"\$@\"; }"
 done
+SERVICE_PASSWORD=secret SERVICE_DOMAIN_NAME=Default SERVICE_PROJECT_NAME=service
 NOVA_CONF_DIR=$1/nova NOVA_CONF=$1/nova/nova.conf AODH_CONF=$1/aodh.conf
 CEILOMETER_CONF_DIR=$1/ceilometer
 ENABLED_SERVICES=n-api,aodh-api,ceilometer-anotification
@@ -98,6 +101,8 @@ class TestPlugin(unittest.TestCase):
             (group, option.name) for group, opts in conf.list_opts() for option in opts
         }
         groups = {group for group, _ in known}
+        plugin = loading.get_auth_plugin_conf_options("password")
+        known |= {("vim", option.dest) for option in plugin}
         set_here = {tuple(line.split()[2:4]) for line in self.asked("iniset")}
         mine = {pair for pair in set_here if pair[0] in groups}
         self.assertGreater(len(mine), 5)
@@ -141,9 +146,14 @@ class TestPlugin(unittest.TestCase):
         }
         self.assertEqual("database.conf", places["database", "connection"])
         self.assertEqual("secret.conf", places["notifier", "signing_key"])
+        self.assertEqual("secret.conf", places["notifier", "aodh_transport_url"])
+        self.assertEqual("vim.conf", places["vim", "password"])
+        self.assertEqual("vim.conf", places["vim", "notifications_url"])
         for line in self.asked("run_process"):
             is_conductor = "escalator-conductor" in line
             self.assertEqual(is_conductor, "database.conf" in line, line)
+            has_vim = ("-conductor ", "-inspector ", "-vim-agent ")
+            self.assertEqual(any(h in line for h in has_vim), "/vim.conf" in line, line)
             is_told = "escalator-api" in line or "escalator-notifier" in line
             self.assertEqual(is_told, "secret.conf" in line, line)
 
