@@ -19,7 +19,7 @@ from oslo_policy import policy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from escalator import errors
-from escalator.api import dispatch, middleware, openapi, policies
+from escalator.api import dispatch, middleware, openapi, policies, refusals
 from escalator.api.contract import SERVICE_TYPE, VERSIONS, Conductor, Parts, Publisher
 from escalator.api.routes import ROUTES
 from escalator.domain import webhook
@@ -48,6 +48,7 @@ def create_app(
         networks=_networks(conf),
         resolve=resolve or resolve_by_system,
         document=openapi.describe(ROUTES, metadata.version("escalator")),
+        refusals=refusals.Refusals(),
     )
     return _wrap(dispatch.make_flask(parts), conf)
 

@@ -12,15 +12,20 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from escalator import errors
+from escalator.api.refusals import Refusals
 from escalator.context import RequestContext
 from escalator.domain import events, webhook
 from escalator.objects.campaign import Campaign
+from escalator.objects.event import AlarmReported
 from escalator.objects.host import Host
 
 Schema = Mapping[str, Any]
 
 SERVICE_TYPE = "upgrade"
 """Type in the Keystone catalogue; also names the microversion header."""
+
+REPORTS_PATH = "/v1/alarms/aodh/"
+"""What follows it in a path is a credential: it is never logged."""
 
 VERSIONS = ("1.0",)
 """Microversions served, oldest first."""
@@ -56,6 +61,10 @@ class Conductor(Protocol):
         self, ctxt: Any, name: str, action: str, arguments: dict[str, Any]
     ) -> Host: ...
 
+    def alarm_report(self, ctxt: Any, report: AlarmReported) -> None: ...
+
+    def alarm_revoke(self, ctxt: Any, alarm_id: str) -> None: ...
+
 
 class Publisher(Protocol):
     """Publishes facts (``bus.events.EventPublisher``)."""
@@ -70,6 +79,7 @@ class Parts:
     :ivar networks: special networks that webhooks may point at all the same.
     :ivar resolve: host name -> addresses, empty if it has none.
     :ivar document: the OpenAPI description that is served.
+    :ivar refusals: tells of refusals where a path is a credential.
     """
 
     conf: cfg.ConfigOpts
@@ -79,6 +89,7 @@ class Parts:
     networks: tuple[webhook.Network, ...]
     resolve: Callable[[str], list[str]]
     document: dict[str, Any]
+    refusals: Refusals
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,6 +147,8 @@ class Route:
     :ivar status: of a success.
     :ivar takes_yaml: the body may be a bare campaign file.
     :ivar takes_key: the Idempotency-Key header has an effect.
+    :ivar has_token: its path holds a credential of its own (``REPORTS_PATH``).
+    :ivar max_body: bytes; None: what the operator allows everywhere.
     """
 
     method: str
@@ -150,3 +163,5 @@ class Route:
     is_public: bool = False
     takes_yaml: bool = False
     takes_key: bool = False
+    has_token: bool = False
+    max_body: int | None = None

@@ -17,7 +17,7 @@ from werkzeug import exceptions
 
 from escalator import errors
 from escalator.api import intake, middleware, validation
-from escalator.api.contract import Call, Parts, Reply, Route
+from escalator.api.contract import REPORTS_PATH, Call, Parts, Reply, Route
 from escalator.api.routes import ROUTES
 from escalator.context import RequestContext
 
@@ -55,12 +55,22 @@ def _view(route: Route, parts: Parts) -> Callable[..., flask.Response]:
         reply = route.handler(call)
         return _response(route, reply)
 
-    return serve
+    def serve_by_token(**path: uuid.UUID) -> flask.Response:
+        try:
+            return serve(**path)
+        except (errors.EscalatorError, exceptions.HTTPException) as error:
+            told = f"{type(error).__name__}: {error}"
+            parts.refusals.note(flask.request.remote_addr or "", told)
+            raise
+
+    return serve_by_token if route.has_token else serve
 
 
 def _authorized(route: Route, parts: Parts, path: dict[str, str]) -> Call:
     """Return the judged call: who, then may they, then what."""
     request = flask.request
+    if route.max_body is not None:
+        request.max_content_length = route.max_body
     call = Call(
         ctxt=flask.g.ctxt,
         parts=parts,
@@ -152,8 +162,17 @@ def _log_request(response: flask.Response) -> flask.Response:
     LOG.info(
         "%s %s -> %d in %.1f ms",
         flask.request.method,
-        flask.request.path,
+        _shown(flask.request.path),
         response.status_code,
         (time.monotonic() - flask.g.started) * 1000.0,
     )
     return response
+
+
+def _shown(path: str) -> str:
+    """Return a path as it may be logged; pure.
+
+    Also one that no route has: what was to be a report may be misspelt.
+    """
+    head, found, _ = path.partition(f"/{REPORTS_PATH.split('/')[-2]}/")
+    return f"{head}{found}***" if found else path

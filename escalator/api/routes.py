@@ -1,7 +1,8 @@
 """Every route of the service: the one table."""
 
-from escalator.api.contract import Route
+from escalator.api.contract import REPORTS_PATH, Route
 from escalator.api.handlers import (
+    alarms,
     campaigns,
     faults,
     hosts,
@@ -10,6 +11,7 @@ from escalator.api.handlers import (
     subscriptions,
 )
 from escalator.api.policies.campaigns import ACTIONS
+from escalator.api.schemas import alarms as alarm_schemas
 from escalator.api.schemas import campaigns as campaign_schemas
 from escalator.api.schemas import faults as fault_schemas
 from escalator.api.schemas import hosts as host_schemas
@@ -17,9 +19,13 @@ from escalator.api.schemas import root as root_schemas
 from escalator.api.schemas import services as service_schemas
 from escalator.api.schemas import subscriptions as subscription_schemas
 
+_ALARM = "/v1/alarms/<uuid:alarm_id>"
 _CAMPAIGN = "/v1/campaigns/<uuid:campaign_id>"
 _HOST = "/v1/hosts/<name>"
 _SUBSCRIPTION = "/v1/subscriptions/<uuid:subscription_id>"
+
+MAX_REPORT = 64 * 1024
+"""Bytes of what Aodh posts; it holds the event that fired the alarm."""
 
 
 def _can(*verbs: str) -> tuple[str, ...]:
@@ -216,6 +222,63 @@ ROUTES: tuple[Route, ...] = (
         None,
         rules=_can("subscriptions:delete"),
         status=204,
+    ),
+    Route(
+        "POST",
+        "/v1/alarms",
+        alarms.create,
+        "Bind an alarm of Aodh to a host, a campaign, or nothing.",
+        alarm_schemas.CREATED,
+        rules=_can("alarms:create", "alarms:create_all"),
+        body=alarm_schemas.REQUEST,
+        status=201,
+    ),
+    Route(
+        "GET",
+        "/v1/alarms",
+        alarms.list_page,
+        "List alarms, revoked ones too.",
+        alarm_schemas.ALARMS,
+        rules=_can("alarms:list"),
+        query=alarm_schemas.LIST_QUERY,
+    ),
+    Route(
+        "GET",
+        _ALARM,
+        alarms.show,
+        "Show an alarm.",
+        alarm_schemas.ALARM,
+        rules=_can("alarms:show"),
+    ),
+    Route(
+        "GET",
+        f"{_ALARM}/observations",
+        alarms.observations,
+        "List what was news in an alarm's reports, newest first.",
+        alarm_schemas.OBSERVATIONS,
+        rules=_can("alarms:show"),
+        query=alarm_schemas.OBSERVATIONS_QUERY,
+    ),
+    Route(
+        "DELETE",
+        _ALARM,
+        alarms.delete,
+        "Revoke an alarm.",
+        None,
+        rules=_can("alarms:delete"),
+        status=204,
+    ),
+    Route(
+        "POST",
+        f"{REPORTS_PATH}<token>",
+        alarms.report,
+        "Take what Aodh posts; the token in the path is the credential.",
+        None,
+        body=alarm_schemas.REPORT,
+        status=202,
+        is_public=True,
+        has_token=True,
+        max_body=MAX_REPORT,
     ),
     Route(
         "GET",

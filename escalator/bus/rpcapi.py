@@ -7,13 +7,16 @@ from oslo_versionedobjects import base as ovo
 
 from escalator import context
 from escalator.bus import rpc
-from escalator.objects import campaign, host, order
+from escalator.objects import campaign, event, host, order
 
 CONDUCTOR = "conductor"
 AGENT = "agent"
 VIM_AGENT = "agent.vim"
 SCHEDULER = "scheduler"
 MONITOR = "monitor"
+
+ALARM_TIMEOUT_S = 2.0
+"""Aodh tells one consumer after the other, and waits for each without limit."""
 
 Context = context.RequestContext
 
@@ -24,7 +27,7 @@ class ConductorAPI:
     Version history:
 
     * 1.0 - campaign_validate, campaign_plan, campaign_create, campaign_act,
-      campaign_explain, host_act
+      campaign_explain, host_act, alarm_report, alarm_revoke
 
     Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
     call that timed out may have been carried out: repeat it with the same
@@ -36,6 +39,13 @@ class ConductorAPI:
     def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
         self._client = rpc.Client(
             conf, CONDUCTOR, self.VERSION, version_cap=version_cap
+        )
+        self._prompt = rpc.Client(
+            conf,
+            CONDUCTOR,
+            self.VERSION,
+            version_cap=version_cap,
+            timeout_s=min(conf.bus.call_timeout_s, ALARM_TIMEOUT_S),
         )
 
     def campaign_validate(
@@ -120,6 +130,21 @@ class ConductorAPI:
             ctxt, "1.0", "host_act", name=name, action=action, arguments=arguments
         )
         return kept
+
+    def alarm_report(self, ctxt: Context, report: event.AlarmReported) -> None:
+        """Take a report of an alarm; idempotent by its event, its state or its id.
+
+        :raises NotFound: no alarm has that token, or it is revoked.
+        :raises InvalidInput: the token belongs to another alarm of Aodh.
+        """
+        self._prompt.call(ctxt, "1.0", "alarm_report", report=report)
+
+    def alarm_revoke(self, ctxt: Context, alarm_id: str) -> None:
+        """Take no more reports of an alarm, and end its fault; idempotent.
+
+        :raises NotFound: there is none of that id.
+        """
+        self._client.call(ctxt, "1.0", "alarm_revoke", alarm_id=alarm_id)
 
 
 class AgentAPI:

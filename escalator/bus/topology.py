@@ -28,6 +28,7 @@ TOPICS: Mapping[type[Any], str] = {
     events.CampaignChanged: "notice",
     events.NoticeSettled: "delivery",
     events.SubscriptionsChanged: "subscription",
+    events.AlarmReported: "alarm",
 }
 """Topic of every fact; heartbeats have an exchange of their own."""
 
@@ -38,6 +39,7 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "notice": ("notifier",),
     "delivery": ("conductor",),
     "subscription": (),
+    "alarm": ("conductor",),
 }
 """Pools whose queues outlive them, by topic."""
 

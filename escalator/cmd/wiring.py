@@ -20,6 +20,7 @@ from escalator.bus import heartbeat, rpcapi, server, transport
 from escalator.cmd import record, sinks
 from escalator.cmd import vim as vims
 from escalator.conductor import (
+    alarms,
     clockwork,
     execution,
     explaining,
@@ -198,13 +199,18 @@ def conductor(
         conf.conductor.inventory_interval_s,
     )
     late.append(clock)
-    intake = conductor_service.Intake(results.Results(engine), faults.Faults(engine))
+    steers = steering.Steering(engine, looked)
+    hears = alarms.Alarms(engine, steers)
+    intake = conductor_service.Intake(
+        results.Results(engine), faults.Faults(engine), hears
+    )
     plans = planning.Planning(engine, catalogue(conf))
     endpoint = conductor_service.Endpoint(
         plans,
-        steering.Steering(engine, looked),
+        steers,
         explaining.Explaining(engine, looked.admission),
         hosts.Hosts(engine),
+        hears,
     )
     return Running(
         Closing(publisher.close),

@@ -4,9 +4,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from escalator import errors
 from escalator.bus import server
+from escalator.conductor import (
+    alarms,
+    explaining,
+    faults,
+    hosts,
+    planning,
+    results,
+    steering,
+)
 from escalator.conductor import engine as engines
-from escalator.conductor import explaining, faults, hosts, planning, results, steering
 from escalator.domain import events
 from escalator.objects import campaign as campaign_objects
 from escalator.objects import host as host_objects
@@ -28,11 +37,13 @@ class Endpoint:
         steers: steering.Steering,
         explains: explaining.Explaining,
         keeps: hosts.Hosts,
+        hears: alarms.Alarms,
     ) -> None:
         self.plans = plans
         self.steers = steers
         self.explains = explains
         self.keeps = keeps
+        self.hears = hears
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
@@ -78,13 +89,22 @@ class Endpoint:
         self.keeps.act(name, action, arguments, ctxt.user_id or "")
         return host_objects.Host.get_by_name(ctxt, name)
 
+    def alarm_report(self, ctxt: Any, report: Any) -> None:
+        self.hears.report(report.to_domain())
+
+    def alarm_revoke(self, ctxt: Any, alarm_id: str) -> None:
+        self.hears.revoke(alarm_id)
+
 
 class Intake:
     """Handlers of the facts the conductor listens to."""
 
-    def __init__(self, applied: results.Results, noted: faults.Faults) -> None:
+    def __init__(
+        self, applied: results.Results, noted: faults.Faults, heard: alarms.Alarms
+    ) -> None:
         self.applied = applied
         self.noted = noted
+        self.heard = heard
 
     def handlers(self) -> Mapping[type, Callable[[Sequence[Any]], None]]:
         """Return event class -> handler of a batch of deliveries."""
@@ -93,6 +113,7 @@ class Intake:
             events.HostMarkedDown: self._down,
             events.HostMarkedUp: self._up,
             events.NoticeSettled: self._settled,
+            events.AlarmReported: self._reported,
         }
 
     def _steps(self, deliveries: Sequence[Any]) -> None:
@@ -108,6 +129,14 @@ class Intake:
 
     def _settled(self, deliveries: Sequence[Any]) -> None:
         self.noted.apply_settled([each.event for each in deliveries])
+
+    def _reported(self, deliveries: Sequence[Any]) -> None:
+        """Take reports that the API could not hand over itself."""
+        for each in deliveries:
+            try:
+                self.heard.report(each.event)
+            except (errors.NotFound, errors.InvalidInput) as error:
+                LOG.warning("A report of an alarm is refused: %s", error)
 
 
 def settings(section: Any) -> engines.Settings:

@@ -56,17 +56,6 @@ class Steering:
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
-        verbs = {
-            "start": self._start,
-            "pause": self._pause,
-            "resume": self._resume,
-            "rollback": self._roll_back,
-            "cancel": self._cancel,
-        }
-        if action not in verbs:
-            raise errors.InvalidInput(
-                kind="action", summary=f"{action}; known: {', '.join(sorted(verbs))}"
-            )
         with self.engine.database.begin() as connection:
             campaign = work.read_campaign(connection, campaign_id, "write")
             if campaign is None:
@@ -77,20 +66,44 @@ class Steering:
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
-            verbs[action](Wish(connection, batch, campaign, arguments))
-            signals.add_signal(
-                connection,
-                campaign_id,
-                action,
-                arguments,
-                actor,
-                batch.now,
-                request_key,
-                handled_at=batch.now,
-            )
+            wish = Wish(connection, batch, campaign, arguments)
+            self.carry_out(wish, action, actor, request_key)
             batch.write(connection)
         self.engine.send(batch.messages)
         self.engine.wake()
+
+    def carry_out(
+        self, wish: Wish, action: str, actor: str, request_key: str | None = None
+    ) -> None:
+        """Do what :meth:`act` does, in the transaction of the wish.
+
+        ``hold``, which alarms ask for, pauses a campaign, and stops one that
+        soaks.  The caller writes the batch.
+        """
+        verbs = {
+            "start": self._start,
+            "pause": self._pause,
+            "hold": self._hold,
+            "resume": self._resume,
+            "rollback": self._roll_back,
+            "cancel": self._cancel,
+        }
+        if action not in verbs:
+            raise errors.InvalidInput(
+                kind="action", summary=f"{action}; known: {', '.join(sorted(verbs))}"
+            )
+        arguments = wish.arguments
+        verbs[action](wish)
+        signals.add_signal(
+            wish.connection,
+            wish.campaign["id"],
+            action,
+            arguments,
+            actor,
+            wish.batch.now,
+            request_key,
+            handled_at=wish.batch.now,
+        )
 
     def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
         wish.campaign = self.engine.move_campaign(
@@ -121,6 +134,11 @@ class Steering:
             self._close(wish, [*_others(wish, entry), entry], "closed")
         else:
             self._move(wish, State.PAUSING, "paused by an operator")
+
+    def _hold(self, wish: Wish) -> None:
+        is_soaking = wish.campaign["state"] == State.SOAKING
+        to = State.HOLDING if is_soaking else State.PAUSING
+        self._move(wish, to, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)

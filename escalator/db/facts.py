@@ -103,13 +103,25 @@ def is_new_fault(connection: sa.Connection, fault: events.Fault) -> bool:
     A monitor that was killed may confirm anew what is raised already.
     """
     table = models.fault
-    same = sa.and_(
+    query = sa.select(table.c.id).where(table.c.id == fault.id)
+    if connection.execute(query).first() is not None:
+        return False
+    return not _raised_alike(connection, fault)
+
+
+def _raised_alike(connection: sa.Connection, fault: events.Fault) -> dict[str, float]:
+    """Return id -> raised_at of what the same source says of the host."""
+    table = models.fault
+    query = sa.select(table.c.id, table.c.evidence, table.c.raised_at).where(
         table.c.host == fault.host,
         table.c.fault_type == fault.fault_type,
         table.c.state == "raised",
     )
-    query = sa.select(table.c.id).where(sa.or_(table.c.id == fault.id, same))
-    return connection.execute(query).first() is None
+    return {
+        row.id: row.raised_at
+        for row in connection.execute(query)
+        if row.evidence.get("alarm_id", "") == fault.source
+    }
 
 
 def add_fault(
@@ -177,14 +189,11 @@ def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> N
     state = connection.execute(query).scalar_one_or_none()
     if state == "cleared":
         return
-    double = sa.and_(
-        table.c.host == fault.host,
-        table.c.fault_type == fault.fault_type,
-        table.c.raised_at <= at,
-    )
+    alike = _raised_alike(connection, fault)
+    doubles = [id for id, raised_at in alike.items() if raised_at <= at]
     connection.execute(
         sa.update(table)
-        .where(table.c.state == "raised", sa.or_(table.c.id == fault.id, double))
+        .where(table.c.state == "raised", table.c.id.in_([fault.id, *doubles]))
         .values(state="cleared", cleared_at=at)
     )
     if state is None:

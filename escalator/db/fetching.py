@@ -1,5 +1,6 @@
 """Rows as mappings, and which campaigns are under way."""
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,13 @@ ACTIVE = (
     states.CampaignState.SOAKING,
     states.CampaignState.ROLLING_BACK,
 )
+
+
+def instant(seconds: float | None) -> datetime.datetime | None:
+    """Return seconds since the epoch as an aware UTC datetime."""
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
 
 
 def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:

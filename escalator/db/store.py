@@ -3,7 +3,6 @@
 One function per kind of object; times leave as aware UTC datetimes.
 """
 
-import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,16 +10,10 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import correlation, models, session, work
+from escalator.db import alarms, correlation, models, session, work
+from escalator.db.fetching import instant
 
 Row = Mapping[str, Any]
-
-
-def instant(seconds: float | None) -> datetime.datetime | None:
-    """Return seconds since the epoch as an aware UTC datetime."""
-    if seconds is None:
-        return None
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
 
 
 class Store:
@@ -36,11 +29,14 @@ class Store:
             "fault": _faults,
             "subscription": _subscriptions,
             "service": _services,
+            "alarm": alarms.read,
+            "observation": alarms.read_observations,
         }
         self._writers: dict[tuple[str, str], Callable[..., dict[str, Any]]] = {
             ("subscription", "create"): _create_subscription,
             ("subscription", "destroy"): _destroy_subscription,
             ("service", "beat"): _beat_service,
+            ("alarm", "create"): alarms.create,
         }
 
     def read(self, kind: str, **query: Any) -> list[dict[str, Any]]:

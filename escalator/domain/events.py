@@ -32,6 +32,7 @@ class FaultType(enum.StrEnum):
     LINK_DOWN = "link.down"
     SERVICE_FAILED = "service.failed"
     MONITOR_ISOLATED = "monitor.isolated"
+    ALARM = "alarm"
 
 
 class Severity(enum.StrEnum):
@@ -65,7 +66,8 @@ class Fault:
 
     :ivar id: UUID text, the same in every later event.
     :ivar times: ``T0`` and ``T1`` so far, epoch seconds.
-    :ivar evidence: JSON object: probes missed, vantage points and the like.
+    :ivar evidence: JSON object: probes missed, vantage points and the like;
+        ``alarm_id`` if an alarm told of it.
     """
 
     id: str
@@ -74,6 +76,14 @@ class Fault:
     severity: str
     times: dict[str, float]
     evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The alarm that told of it; empty: the monitors did.
+
+        What one source says of a host ends nothing that another one said.
+        """
+        return str(self.evidence.get("alarm_id", ""))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -204,6 +214,30 @@ class NoticeSettled:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AlarmReported:
+    """Aodh called: the state of an alarm, told anew or repeated.
+
+    :ivar event_id: of this call; UUID text.
+    :ivar token_digest: SHA-256 of the token that it was made with, hex.
+    :ivar alarm_id: Aodh's id of the alarm.
+    :ivar current: one of ``domain.alarm.State``.
+    :ivar message_id: of the event that fired an event alarm, else empty.
+    :ivar reported_at: epoch seconds.
+    """
+
+    event_id: str
+    token_digest: str
+    alarm_id: str
+    alarm_name: str
+    severity: str
+    previous: str
+    current: str
+    reason: str
+    message_id: str
+    reported_at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SubscriptionsChanged:
     event_id: str
     subscription_ids: tuple[str, ...]
@@ -219,4 +253,5 @@ Event = (
     | CampaignChanged
     | NoticeSettled
     | SubscriptionsChanged
+    | AlarmReported
 )

@@ -18,6 +18,7 @@ CAUSES: Mapping[str, tuple[str, str]] = {
     "agent.silent": ("communicationsAlarm", "communicationsSubsystemFailure"),
     "monitor.isolated": ("communicationsAlarm", "communicationsSubsystemFailure"),
     "service.failed": ("processingErrorAlarm", "softwareProgramAbnormallyTerminated"),
+    "alarm": ("qualityOfServiceAlarm", "thresholdCrossed"),
 }
 """Fault type -> event type and probable cause."""
 
@@ -27,6 +28,7 @@ _ROOT_FIRST = (
     "service.failed",
     "agent.silent",
     "monitor.isolated",
+    "alarm",
 )
 
 

@@ -20,7 +20,7 @@ class Standing:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._over: collections.OrderedDict[str, float] = collections.OrderedDict()
-        self._open: dict[str, dict[str, events.Fault]] = {}
+        self._open: dict[str, dict[tuple[str, str], events.Fault]] = {}
         self._put_off: set[str] = set()
 
     def note_raised(self, faults: Iterable[events.Fault]) -> list[events.Fault]:
@@ -77,20 +77,25 @@ class Standing:
 
     def _note_open(self, fault: events.Fault) -> None:
         known = self._open.setdefault(fault.host, {})
-        latest = known.get(fault.fault_type)
+        latest = known.get(_kind(fault))
         if latest is None or _begun(latest) <= _begun(fault):
-            known[fault.fault_type] = fault
+            known[_kind(fault)] = fault
 
     def _note_end(self, fault: events.Fault, cleared_at: float) -> None:
         """Forget the fault, also under another id, but not a later one."""
         known = self._open.get(fault.host, {})
-        latest = known.get(fault.fault_type)
+        latest = known.get(_kind(fault))
         if latest is None:
             return
         if latest.id == fault.id or _begun(latest) <= cleared_at:
-            del known[fault.fault_type]
+            del known[_kind(fault)]
         if not known:
             del self._open[fault.host]
+
+
+def _kind(fault: events.Fault) -> tuple[str, str]:
+    """Return what a host has one of at a time."""
+    return fault.fault_type, fault.source
 
 
 def _begun(fault: events.Fault) -> float:

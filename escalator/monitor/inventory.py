@@ -60,11 +60,12 @@ class Inventory:
         return until.timestamp() if until is not None else 0.0
 
     def read_raised(self) -> list[events.Fault]:
-        """Return the faults that are raised and not yet cleared."""
-        return [
+        """Return the monitors' faults that are raised and not yet cleared."""
+        raised = (
             found.to_fault()
             for found in self._pages(fault.FaultRecordList, "id", state="raised")
-        ]
+        )
+        return [each for each in raised if not each.source]
 
     def _pages(self, kind: Any, key: str, **query: Any) -> Iterator[Any]:
         marker = None

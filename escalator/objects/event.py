@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator.domain import events
+from escalator.domain import alarm, events
 from escalator.objects import base, fields, shapes
 
 
@@ -185,6 +185,24 @@ class SubscriptionsChanged(EventObject):
     }
 
 
+@base.Registry.register
+class AlarmReported(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.AlarmReported
+    fields = {
+        "event_id": fields.UUIDField(),
+        "token_digest": ovo.StringField(),
+        "alarm_id": ovo.StringField(),
+        "alarm_name": ovo.StringField(),
+        "severity": ovo.StringField(),
+        "previous": ovo.StringField(),
+        "current": fields.EnumField(alarm.State),
+        "reason": ovo.StringField(),
+        "message_id": ovo.StringField(),
+        "reported_at": ovo.FloatField(),
+    }
+
+
 CLASSES: tuple[type[EventObject], ...] = (
     FaultConfirmed,
     FaultCleared,
@@ -195,6 +213,7 @@ CLASSES: tuple[type[EventObject], ...] = (
     CampaignChanged,
     NoticeSettled,
     SubscriptionsChanged,
+    AlarmReported,
 )
 
 _BY_DOMAIN = {cls.DOMAIN: cls for cls in CLASSES}

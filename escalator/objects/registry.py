@@ -1,6 +1,7 @@
 """Every class that may cross the bus, as an explicit tuple."""
 
 from escalator.objects import (
+    alarm,
     base,
     campaign,
     event,
@@ -24,6 +25,10 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     fault.FaultRecordList,
     subscription.Subscription,
     subscription.SubscriptionList,
+    alarm.Alarm,
+    alarm.AlarmList,
+    alarm.Observation,
+    alarm.ObservationList,
     service.Service,
     service.ServiceList,
     order.StepOrder,

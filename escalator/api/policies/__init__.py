@@ -3,9 +3,16 @@
 from oslo_config import cfg
 from oslo_policy import policy
 
-from escalator.api.policies import campaigns, faults, hosts, services, subscriptions
+from escalator.api.policies import (
+    alarms,
+    campaigns,
+    faults,
+    hosts,
+    services,
+    subscriptions,
+)
 
-_NOUNS = (campaigns, hosts, faults, subscriptions, services)
+_NOUNS = (campaigns, hosts, faults, subscriptions, alarms, services)
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

@@ -293,6 +293,48 @@ subscription = sa.Table(
     sa.Index("ix_subscription_project", "project_id"),
 )
 
+alarm = sa.Table(
+    "alarm",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    _text("name"),
+    _text("project_id", sa.String(64)),
+    _text("user_id", sa.String(64)),
+    _text("token_digest", sa.String(64)),
+    _text("host"),
+    _text("campaign_id", _ID),
+    _text("reaction", sa.String(16)),
+    _text("fault_type", sa.String(64)),
+    _text("severity", sa.String(16)),
+    _text("aodh_alarm_id"),
+    _text("state", _STATE),
+    sa.Column("fault", sa.JSON, nullable=False, default=dict),
+    _count("reports"),
+    _count("repeats"),
+    _at("created_at", False),
+    _at("reported_at"),
+    _at("revoked_at"),
+    _text("ovo_version", sa.String(15)),
+    sa.UniqueConstraint("token_digest", name="uq_alarm_token"),
+    sa.Index("ix_alarm_project", "project_id"),
+)
+
+alarm_observation = sa.Table(
+    "alarm_observation",
+    metadata,
+    _big_id("seq"),
+    sa.Column("alarm_id", _ID, nullable=False),
+    sa.Column("report_key", sa.String(64), nullable=False),
+    _at("at", False),
+    _text("previous", _STATE),
+    _text("state", _STATE),
+    _text("reason", _TEXT),
+    _text("verdict", sa.String(16)),
+    _text("outcome", _TEXT),
+    sa.UniqueConstraint("alarm_id", "report_key", name="uq_alarm_observation"),
+    sa.Index("ix_alarm_observation", "alarm_id", "seq"),
+)
+
 service = sa.Table(
     "service",
     metadata,

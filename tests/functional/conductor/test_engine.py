@@ -10,7 +10,7 @@ import uuid
 
 from escalator import errors
 from escalator.conductor import steering
-from escalator.db import models, store
+from escalator.db import fetching, models, store
 from escalator.domain import events, plan
 from tests.fixtures import engine as beds
 
@@ -234,7 +234,7 @@ class TestBackward(Case):
             row["name"]: row["expected_down_until"]
             for row in store.Store(bed.database).read("host")
         }
-        wanted = store.instant(rebooting["hard_at"])
+        wanted = fetching.instant(rebooting["hard_at"])
         self.assertEqual(wanted, ends.pop(rebooting["host"]))
         self.assertEqual({None}, set(ends.values()))
         self.die(bed, rebooting["host"])

@@ -5,6 +5,7 @@ import unittest
 
 import tests  # noqa: F401
 from escalator.api import policies
+from escalator.api.contract import REPORTS_PATH
 from escalator.api.policies.campaigns import ACTIONS
 from escalator.api.routes import ROUTES
 from escalator.context import RequestContext
@@ -51,6 +52,14 @@ MATRIX = {
     "subscriptions:list_all": OVERSEERS,
     "subscriptions:show_all": OVERSEERS,
     "subscriptions:delete_all": ADMINS,
+    "alarms:create": MEMBERS,
+    "alarms:create_all": ADMINS,
+    "alarms:list": READERS,
+    "alarms:show": READERS,
+    "alarms:delete": MEMBERS,
+    "alarms:list_all": OVERSEERS,
+    "alarms:show_all": OVERSEERS,
+    "alarms:delete_all": ADMINS,
 }
 
 
@@ -87,4 +96,6 @@ class TestMatrix(unittest.TestCase):
             self.assertNotEqual(route.is_public, bool(route.rules), route.path)
             self.assertLessEqual(set(route.rules), names)
         public = {route.path for route in ROUTES if route.is_public}
-        self.assertEqual({"/", "/v1", "/v1/openapi.json"}, public)
+        by_token = {route.path for route in ROUTES if route.has_token}
+        self.assertEqual({f"{REPORTS_PATH}<token>"}, by_token)
+        self.assertEqual({"/", "/v1", "/v1/openapi.json"}, public - by_token)

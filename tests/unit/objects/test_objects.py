@@ -14,6 +14,9 @@ from escalator.objects import base, campaign, event, fields, order, registry
 
 FINGERPRINTS = {
     "AgentBeat": "1.0-7bfc397914740c132e34a8c1a0db13a5",
+    "Alarm": "1.0-658d9ba7489fc0907b8ade30daab412f",
+    "AlarmList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
+    "AlarmReported": "1.0-c5edfb6d5fec0d5dfc70832f6598c049",
     "Campaign": "1.0-d5ef41d59a4a99486f73f0361063cd19",
     "CampaignChanged": "1.0-f1e045cf60d38c922aae1544c843e3fc",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
@@ -28,6 +31,8 @@ FINGERPRINTS = {
     "JournalEntry": "1.0-2aa668c040477272d1628658fb45afd7",
     "JournalList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
     "NoticeSettled": "1.0-b9d65379a22ad39e44484f5ee123af2b",
+    "Observation": "1.0-4be0af0ec435096b42a2711ad32346aa",
+    "ObservationList": "1.0-6e3e43f375d0bdc685a1e258d00e58e6",
     "Service": "1.0-86b30b6f9ecd7969fb68c4ca13cc66d3",
     "ServiceList": "1.0-7723e30fa0f43b7ab76cf0a4ad4c074d",
     "Step": "1.0-3de542dbc62b37129a22a78897f10b6c",
@@ -64,6 +69,9 @@ EVENTS: tuple[Any, ...] = (
         UUID, "n1", UUID, (UUID,), "s1", "p1", "dead", 5, {"T6": 6.0}, "late", "{}"
     ),
     events.SubscriptionsChanged(UUID, ("s1", "s2")),
+    events.AlarmReported(
+        UUID, "0" * 64, "a1", "load", "low", "ok", "insufficient data", "r", "m1", 7.5
+    ),
 )
 COMMANDS: tuple[Any, ...] = (
     commands.RunStep(
