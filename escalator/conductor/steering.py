@@ -60,9 +60,8 @@ class Steering:
             campaign = work.read_campaign(connection, campaign_id, "write")
             if campaign is None:
                 raise errors.NotFound(kind="campaign", id=campaign_id)
-            if request_key and signals.find_signal(
-                connection, campaign_id, request_key
-            ):
+            key = request_key
+            if key and signals.find_signal(connection, campaign_id, key):
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
@@ -92,7 +91,7 @@ class Steering:
             raise errors.InvalidInput(
                 kind="action", summary=f"{action}; known: {', '.join(sorted(verbs))}"
             )
-        arguments = wish.arguments
+        arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
         signals.add_signal(
             wish.connection,
@@ -125,8 +124,9 @@ class Steering:
         if refusal:
             self._move(wish, State.VALIDATED, refusal)
         else:
-            now = wish.batch.now
-            self._move(wish, State.RUNNING, "preflight passed", started_at=now)
+            self._move(
+                wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
+            )
 
     def _pause(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -137,8 +137,7 @@ class Steering:
 
     def _hold(self, wish: Wish) -> None:
         is_soaking = wish.campaign["state"] == State.SOAKING
-        to = State.HOLDING if is_soaking else State.PAUSING
-        self._move(wish, to, "held")
+        self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -162,9 +161,9 @@ class Steering:
             wish.connection, wish.batch, wish.campaign
         )
         if wish.campaign["state"] == State.ROLLING_BACK and (without or again):
-            told = f"tries {', '.join(again)} again" if again else ""
-            told = f"goes on without {', '.join(without)}" if without else told
-            self.engine.tell_campaign(wish.connection, wish.batch, wish.campaign, told)
+            self.engine.tell_campaign(
+                wish.connection, wish.batch, wish.campaign, _news(without, again)
+            )
             return
         self._move(
             wish,
@@ -175,17 +174,23 @@ class Steering:
         )
 
     def _cancel(self, wish: Wish) -> None:
-        midway = [
-            row["host"]
-            for row in work.read_slots(wish.connection, wish.campaign["id"])
-            if row["state"] not in _CANCELLABLE_SLOTS
-        ]
-        if midway:
+        if midway := _midway(wish):
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
         self._move(wish, State.CANCELLED, "cancelled by an operator")
         self.execution.release(wish.connection, wish.campaign)
+
+
+def _midway(wish: Wish) -> list[str]:
+    slots = work.read_slots(wish.connection, wish.campaign["id"])
+    return [row["host"] for row in slots if row["state"] not in _CANCELLABLE_SLOTS]
+
+
+def _news(without: list[str], again: list[str]) -> str:
+    if without:
+        return f"goes on without {', '.join(without)}"
+    return f"tries {', '.join(again)} again"
 
 
 def _check_lost(wish: Wish, names: list[str]) -> None:
