@@ -92,17 +92,11 @@ class Steering:
             raise errors.InvalidInput(
                 kind="action", summary=f"{action}; known: {', '.join(sorted(verbs))}"
             )
-        arguments = wish.arguments
+        arguments, now = wish.arguments, wish.batch.now
         verbs[action](wish)
+        own = wish.campaign["id"]
         signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
+            wish.connection, own, action, arguments, actor, now, request_key, now
         )
 
     def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
