@@ -191,6 +191,31 @@ class Subscriptions(_Rest):
         self._send("DELETE", f"/subscriptions/{_safe(subscription_id)}", None, None)
 
 
+class Alarms(_Rest):
+    """Calls on alarms of Aodh."""
+
+    def create_alarm(self, **values: Any) -> Row:
+        """Bind an alarm; only this answer holds its token."""
+        return self._send("POST", "/alarms", {"alarm": values}, "alarm")
+
+    def alarms(self) -> Iterator[Row]:
+        """Yield alarms, revoked ones too."""
+        return self._pages("/alarms", "alarms", None, {})
+
+    def alarm(self, alarm_id: str) -> Row:
+        """Return one alarm."""
+        return self._send("GET", f"/alarms/{_safe(alarm_id)}", None, "alarm")
+
+    def alarm_observations(self, alarm_id: str, limit: int) -> Iterator[Row]:
+        """Yield what was news in its reports, newest first."""
+        path = f"/alarms/{_safe(alarm_id)}/observations"
+        return self._pages(path, "observations", limit, {})
+
+    def delete_alarm(self, alarm_id: str) -> None:
+        """Revoke an alarm."""
+        self._send("DELETE", f"/alarms/{_safe(alarm_id)}", None, None)
+
+
 class Services(_Rest):
     """Calls on Escalator's own processes."""
 
@@ -200,7 +225,7 @@ class Services(_Rest):
         return found
 
 
-class Client(Campaigns, Hosts, Faults, Subscriptions, Services):
+class Client(Campaigns, Hosts, Faults, Subscriptions, Alarms, Services):
     """Speaks version 1 of the API."""
 
 

@@ -52,6 +52,16 @@ class Structure(columns.FormattableColumn):
         return "" if self._value is None else str(self._value)
 
 
+class Observations(columns.FormattableColumn):
+    """One line per observation: when, what was reported, what was done."""
+
+    def human_readable(self) -> str:
+        return "\n".join(
+            f"{each['at']}  {each['state']}: {each['outcome']} ({each['verdict']})"
+            for each in self._value
+        )
+
+
 class Visits(columns.FormattableColumn):
     """The order in which hosts go out; of many only the first."""
 

@@ -3,11 +3,14 @@
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
 import unittest
 from typing import Any
+
+import requests
 
 import tests  # noqa: F401
 from escalator.api import server
@@ -38,7 +41,7 @@ class TestOpenstack(unittest.TestCase):
         self.file.write_text(api.DOCUMENT)
 
     def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        kept = ("PATH", "LANG", "VIRTUAL_ENV")
+        kept = ("PATH", "LANG", "VIRTUAL_ENV", "PYTHONPATH")
         env = {name: os.environ[name] for name in kept if name in os.environ}
         return subprocess.run(
             [
@@ -126,3 +129,49 @@ class TestOpenstack(unittest.TestCase):
         self.assertEqual(1, done.returncode)
         self.assertIn("1 of 2 were not deleted", done.stderr)
         self.assertEqual([], self.json_of("subscription", "list"))
+
+    def test_an_alarm_comes_reports_and_goes(self) -> None:
+        row = self.house.store.add("campaign", api.campaign_row())
+        made = self.json_of(
+            *("alarm", "create", "too slow", "--campaign", row["id"]),
+            *("--event-type", "x.y"),
+        )
+        self.assertEqual("hold", made["reaction"])
+        words = shlex.split(made["aodh_command"])
+        self.assertEqual(["openstack", "alarm", "create", "--name"], words[:4])
+        self.assertIn("too slow", words)
+        self.assertEqual(made["callback_url"], words[words.index("--alarm-action") + 1])
+        self.assertTrue(made["callback_url"].startswith(self.service.url))
+        report = {
+            "alarm_id": "a",
+            "alarm_name": "n",
+            "severity": "low",
+            "previous": "ok",
+            "current": "alarm",
+            "reason": "",
+        }
+        answer = requests.post(made["callback_url"], json=report, timeout=10)
+        self.assertEqual(202, answer.status_code, answer.text)
+        (listed,) = self.json_of("alarm", "list")
+        self.assertIsNone(listed["revoked_at"])
+        self.house.store.add(
+            "observation",
+            {
+                "seq": 1,
+                "alarm_id": made["id"],
+                "at": api.NOW,
+                "previous": "ok",
+                "state": "alarm",
+                "reason": "",
+                "verdict": "raised",
+                "outcome": "campaign held",
+            },
+        )
+        told = self.run_command("alarm", "show", made["id"]).stdout
+        self.assertIn("alarm: campaign held (raised)", told)
+        self.assertNotIn(made["callback_url"], told)
+        done = self.run_command("alarm", "delete", made["id"], "not-there")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("1 of 2 were not deleted", done.stderr)
+        shown = self.json_of("alarm", "show", made["id"])
+        self.assertIsNotNone(shown["revoked_at"])

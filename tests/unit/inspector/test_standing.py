@@ -1,5 +1,6 @@
 """Facts that come in the wrong order."""
 
+import dataclasses
 import unittest
 
 from escalator.inspector import standing
@@ -70,3 +71,16 @@ class TestStanding(unittest.TestCase):
             many = (fakes.fault("b") for _ in range(100))
             self.standing.note_cleared(fakes.cleared(*many).event)
         self.assertEqual([fault], self.standing.note_raised([fault]))
+
+    def test_what_an_alarm_says_ends_nothing_that_a_monitor_said(self) -> None:
+        """And the other way round: each source has a fault of its own."""
+        told = dataclasses.replace(
+            fakes.fault("a", at=100.0), evidence={"alarm_id": "mine"}
+        )
+        for first, last in ((self.first, told), (told, self.first)):
+            known = standing.Standing()
+            known.note_raised([first, last])
+            end = fakes.cleared(first, at=200.0).event
+            self.assertEqual([], known.note_cleared(end))
+            end = fakes.cleared(last, at=210.0).event
+            self.assertEqual([last], known.note_cleared(end))

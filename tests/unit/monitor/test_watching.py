@@ -78,10 +78,15 @@ class InventoryTest(unittest.TestCase):
             }
             for fault_id in ids
         ]
+        # An alarm's: no monitor may end it.
+        rows.append({**rows[-1], "id": ALARMS, "evidence": {"alarm_id": "mine"}})
         base.use_store(PagedStore(fault=rows))
         raised = inventory.Inventory(None).read_raised()
         self.assertEqual(ids[1:], [fault.id for fault in raised])
         self.assertEqual({"misses": 3}, raised[0].evidence)
+
+
+ALARMS = "00000000-0000-4000-8000-000000000009"
 
 
 class Conductor:
