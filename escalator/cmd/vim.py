@@ -62,9 +62,8 @@ def _connect(conf: Any) -> session.Connect:
 
 def _options(conf: Any) -> driver.Options:
     section = conf.vim
-    urls = [""]
-    if section.notifications_url:
-        urls = transport.kombu_urls(conf, section.notifications_url)
+    bus = section.notifications_url
+    urls = tuple(transport.kombu_urls(conf, bus)) if bus else ()
     unknown = set(section.drain_methods) - {moving.LIVE, moving.COLD}
     if unknown:
         raise errors.ConfigError(
@@ -74,7 +73,8 @@ def _options(conf: Any) -> driver.Options:
         )
     return driver.Options(
         source=following.Source(
-            urls[0],
+            urls,
+            transport.ssl_options(conf, bus) if bus else False,
             section.notifications_exchange,
             section.notifications_topic,
             section.snapshot_interval_s,

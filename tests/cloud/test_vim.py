@@ -18,7 +18,7 @@ class TestOpenstack(base.CloudTestCase):
     def setUpClass(cls):
         super().setUpClass()
         source = following.Source(
-            transport.kombu_urls(bus.make_conf(), cls.transport_url())[0],
+            tuple(transport.kombu_urls(bus.make_conf(), cls.transport_url())),
             interval_s=3600.0,
         )
         options = driver.Options(

@@ -127,6 +127,17 @@ class MarkingTest(Case):
         time.sleep(0.2)
         self.assertEqual("error", self.state(moved))
 
+    def test_one_that_was_evacuated_while_it_waited_is_left_alone(self):
+        instance_id = self.nova.add_server("c1")
+        vim = self.made(reset_delay_s=1.5)
+        vim.list_hosts()
+        vim.mark_down(["c1"], True)
+        self.nova.servers[instance_id]["OS-EXT-SRV-ATTR:host"] = "c2"
+        vim._following.refresh()
+        time.sleep(2.0)
+        self.assertEqual("active", self.state(instance_id))
+        self.assertEqual({}, self.nova.servers[instance_id]["metadata"])
+
     def test_one_who_takes_over_restores_too(self):
         """The mark stands in Nova, not in the memory of who died."""
         instance_id = self.nova.add_server("c1")

@@ -184,7 +184,12 @@ class Calls:
             timeout=self.timeout_s,
             raise_exc=True,
         )
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise errors.VimUnavailable(
+                call=name, timeout_s=self.timeout_s, reason="the answer is no JSON"
+            ) from error
 
     def _attempt(self, name: str, call: Any, *arguments: Any, **more: Any) -> Any:
         began = time.monotonic()

@@ -54,6 +54,7 @@ class Openstack(base.Vim):
                 options.resets_at_once,
                 options.reset_delay_s,
                 self._model.change_server,
+                self._model.host_of,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
         self._following = following.Following(

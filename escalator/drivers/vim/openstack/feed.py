@@ -9,7 +9,7 @@ import datetime
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import amqp
@@ -45,7 +45,8 @@ SERVICE = "service.update"
 class Feed:
     """A thread that listens; connects again for as long as it takes.
 
-    :param url: kombu's URL of Nova's bus.
+    :param urls: kombu's URLs of Nova's brokers, in the order of preference.
+    :param ssl: kombu's ``ssl``.
     :param on_server: called with each instance's news.
     :param on_service: called with (host, values of ``base.VimHost``).
     :param on_connected: called after each connect: something was missed before.
@@ -53,14 +54,16 @@ class Feed:
 
     def __init__(
         self,
-        url: str,
+        urls: Sequence[str],
+        ssl: dict[str, Any] | bool,
         exchange: str,
         topic: str,
         on_server: Callable[[model.News], None],
         on_service: Callable[..., None],
         on_connected: Callable[[], None],
     ) -> None:
-        self._url = url
+        self._urls = list(urls)
+        self._ssl = ssl
         self._exchange = kombu.Exchange(exchange, type="topic", passive=True)
         self._topic = topic
         self._on_server = on_server
@@ -97,8 +100,9 @@ class Feed:
 
     def _listen(self) -> None:
         with kombu.Connection(
-            self._url, heartbeat=HEARTBEAT_S, connect_timeout=5
+            self._urls, ssl=self._ssl, heartbeat=HEARTBEAT_S, connect_timeout=5
         ) as connection:
+            connection.ensure_connection(max_retries=len(self._urls))
             channel = connection.channel()
             queue = kombu.Queue(
                 "",

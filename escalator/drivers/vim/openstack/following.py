@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import threading
 import time
+from typing import Any
 
 from escalator import errors
 from escalator.drivers.vim.openstack import calls as nova
@@ -17,14 +18,16 @@ RETRY_S = 2.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """:ivar url: kombu's URL of Nova's bus; empty: snapshots only.
+    """:ivar urls: kombu's URLs of Nova's brokers; none: snapshots only.
 
+    :ivar ssl: kombu's ``ssl``.
     :ivar exchange: Nova's control_exchange.
     :ivar topic: one of its versioned_notifications_topics.
     :ivar interval_s: seconds between two snapshots.
     """
 
-    url: str = ""
+    urls: tuple[str, ...] = ()
+    ssl: dict[str, Any] | bool = False
     exchange: str = "nova"
     topic: str = "versioned_notifications"
     interval_s: float = 60.0
@@ -87,9 +90,10 @@ class Following:
 
     def _start(self) -> None:
         threading.Thread(target=self._run, name="nova-snapshots", daemon=True).start()
-        if self._source.url:
+        if self._source.urls:
             self._feed = feed.Feed(
-                self._source.url,
+                self._source.urls,
+                self._source.ssl,
                 self._source.exchange,
                 self._source.topic,
                 self._model.hear,

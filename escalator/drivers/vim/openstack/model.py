@@ -122,6 +122,12 @@ class Model:
                 self.changes += changed != known
                 self._servers[instance_id] = changed
 
+    def host_of(self, instance_id: str) -> str:
+        """Return where an instance is; empty if it is nowhere."""
+        with self._lock:
+            known = self._servers.get(instance_id)
+            return known.host if known is not None else ""
+
     def hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
         with self._lock:

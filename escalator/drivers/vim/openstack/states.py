@@ -33,6 +33,9 @@ class Instance(Protocol):
     def id(self) -> str: ...
 
     @property
+    def host(self) -> str: ...
+
+    @property
     def state(self) -> str: ...
 
     @property
@@ -41,10 +44,13 @@ class Instance(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Wish:
-    """:ivar state: the state before, if it is known."""
+    """:ivar state: the state before, if it is known.
+    :ivar host: where it is to be put to error, and nowhere else.
+    """
 
     is_error: bool
     state: str
+    host: str = ""
 
 
 class States:
@@ -54,6 +60,8 @@ class States:
     :param delay_s: from a host's death to the first call: the owners are told
         first, and the same Nova, bus and processors carry both.
     :param on_set: called with (instance id, ``state`` and ``state_before``).
+    :param host_of: instance id -> where it is now; one that was evacuated while
+        it waited for its turn is left alone.
     """
 
     def __init__(
@@ -62,20 +70,26 @@ class States:
         at_once: int,
         delay_s: float,
         on_set: Callable[..., None],
+        host_of: Callable[[str], str],
     ) -> None:
         self._calls = calls
         self._delay_s = delay_s
         self._on_set = on_set
+        self._host_of = host_of
         self._pool = concurrent.futures.ThreadPoolExecutor(at_once, "nova-states")
         self._lock = threading.Lock()
-        self._planned: dict[str, str] = {}
+        self._planned: dict[str, _Wish] = {}
         self._wishes: dict[str, _Wish] = {}
         self._busy: set[str] = set()
         self._before: dict[str, str] = {}
 
     def put_to_error(self, servers: Iterable[Instance]) -> None:
         """Set instances to error, soon; returns at once, safe to repeat."""
-        found = {each.id: each.state for each in servers if each.state in _SETTABLE}
+        found = {
+            each.id: _Wish(True, each.state, each.host)
+            for each in servers
+            if each.state in _SETTABLE
+        }
         with self._lock:
             self._planned.update(found)
         timer = threading.Timer(self._delay_s, self._begin_planned, [list(found)])
@@ -95,9 +109,9 @@ class States:
     def _begin_planned(self, instance_ids: Iterable[str]) -> None:
         for instance_id in instance_ids:
             with self._lock:
-                state = self._planned.pop(instance_id, "")
-            if state:
-                self._wish(instance_id, _Wish(True, state))
+                wish = self._planned.pop(instance_id, None)
+            if wish is not None:
+                self._wish(instance_id, wish)
 
     def _wish(self, instance_id: str, wish: _Wish) -> None:
         with self._lock:
@@ -126,6 +140,8 @@ class States:
             LOG.warning("The state of %s was not set: %s", instance_id, error)
 
     def _mark(self, instance_id: str, wish: _Wish) -> None:
+        if self._host_of(instance_id) != wish.host:
+            return
         path = f"/servers/{instance_id}/metadata/{MARK}"
         self._calls.send("mark_instance", "PUT", path, {"meta": {MARK: wish.state}})
         self._on_set(instance_id, state_before=wish.state)
