@@ -20,6 +20,7 @@ from escalator.objects import base as objects_base
 from escalator.objects.alarm import Alarm, AlarmList, ObservationList
 from tests.fixtures import crash
 from tests.fixtures import engine as beds
+from tests.functional.db import servers
 
 HOST = "h001"
 DIGEST = "0" * 64
@@ -72,11 +73,14 @@ class Case(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        opened = beds.database(f"sqlite:///{self.folder / 'e.sqlite'}")
+        opened = beds.database(self.make_url())
         self.addCleanup(opened.dispose)
         beds.add_hosts(opened, 3)
         self.bed = beds.EngineBed(opened, beds.FakeFleet())
         objects_base.use_store(store.Store(opened))
+
+    def make_url(self) -> str:
+        return f"sqlite:///{self.folder / 'e.sqlite'}"
 
     def tell(self, *args: Any, **more: Any) -> None:
         self.bed.alarms.report(report(*args, **more))
@@ -405,6 +409,14 @@ class TestMany(Case):
         older = ObservationList.get_page(None, made, before=page[-1].seq).objects
         self.assertEqual(3, len(older))
         self.assertEqual(8, self.alarm(made).reports)
+
+
+class TestManyOnMariaDB(servers.OnMariaDB, TestMany):
+    pass
+
+
+class TestManyOnPostgreSQL(servers.OnPostgreSQL, TestMany):
+    pass
 
 
 class TestKilled(Case):
