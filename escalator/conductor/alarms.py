@@ -66,8 +66,9 @@ class Alarms:
             batch.owner = f"alarm:{alarm['id']}"
             self._take(connection, batch, alarm, report)
             batch.write(connection)
-        self.engine.send(batch.messages)
-        self.engine.wake()
+        if batch.messages:
+            self.engine.send(batch.messages)
+            self.engine.wake()
 
     @session.retry_on_conflict
     def revoke(self, alarm_id: str) -> None:

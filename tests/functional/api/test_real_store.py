@@ -51,12 +51,19 @@ class TestRealStore(unittest.TestCase):
         self.assertEqual(404, self.house.get(one).status_code)
 
     def test_every_list_answers_on_an_empty_database(self) -> None:
-        for noun in ("campaigns", "hosts", "faults", "subscriptions", "services"):
+        for noun in (
+            "campaigns",
+            "hosts",
+            "faults",
+            "subscriptions",
+            "alarms",
+            "services",
+        ):
             answer = self.house.get(f"/v1/{noun}")
             self.assertEqual([], answer.json[noun], noun)
 
     def test_what_is_not_there(self) -> None:
-        for noun in ("campaigns", "faults", "subscriptions"):
+        for noun in ("campaigns", "faults", "subscriptions", "alarms"):
             answer = self.house.get(f"/v1/{noun}/{uuid.uuid4()}")
             self.assertEqual(404, answer.status_code, noun)
         for noun in ("campaigns", "faults"):

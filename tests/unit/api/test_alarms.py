@@ -15,6 +15,7 @@ from escalator.api.routes import MAX_REPORT
 from escalator.objects import base
 from tests.fixtures import api
 
+KEYSTONE = "http://keystone.example:5000"
 REPORT = {
     "alarm_name": "load",
     "alarm_id": "6c0f4fe5-18fd-4ca3-8bbc-4ba2e8c4ab11",
@@ -174,6 +175,15 @@ class TestReport(Case):
         self.assertEqual("m1", told.message_id)
         self.assertEqual("alarm", told.current)
         self.assertNotIn(self.made["token"], repr(told))
+
+    def test_nor_with_keystone_in_front_while_all_else_needs_one(self) -> None:
+        house = api.House(self.house.store, keystone=KEYSTONE, auth_strategy="keystone")
+        answer = house.post(self.path, REPORT)
+        self.assertEqual(202, answer.status_code, answer.text)
+        self.assertEqual(1, len(house.conductor.calls))
+        self.assertEqual(401, house.get("/v1/alarms").status_code)
+        for body in ({"alarm": {"name": "x"}}, {}):
+            self.assertEqual(401, house.post("/v1/alarms", body).status_code)
 
     def test_an_alarm_without_an_event(self) -> None:
         for data in (None, {}, {"event": 7}, {"event": {"message_id": 7}}):
