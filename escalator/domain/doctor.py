@@ -23,6 +23,16 @@ POOL_DEFAULT = 5
 CACHE_DEFAULT_S = 60
 
 
+_MANY_WAITING = 1000
+_QUEUE_OPTIONS = {
+    "oslo_messaging_rabbit.amqp_durable_queues": "false",
+    "oslo_messaging_rabbit.amqp_auto_delete": "false",
+    "oslo_messaging_rabbit.rabbit_quorum_queue": "false",
+    "oslo_messaging_rabbit.rabbit_ha_queues": "false",
+}
+"""What changes the arguments of a declared queue, with its default."""
+
+
 class Grade(enum.IntEnum):
     """How bad it is; also the exit status of the whole check."""
 
@@ -164,15 +174,48 @@ def alarms(found: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             )
 
 
-def queue_arguments(queue: str, refusal: str) -> Finding:
-    """Say that the broker refuses our declaration of Aodh's queue."""
-    return Finding(
-        "bus",
-        Grade.FAILURE,
-        f"{queue} was declared with other arguments than ours: {refusal}",
-        "escalator.conf: make the [notifier] aodh_* queue options equal to"
-        " [oslo_messaging_rabbit] of aodh.conf",
-    )
+def arguments(aodh: Options, ceilometer: Options) -> Iterator[Finding]:
+    """Judge whether both declare the queue between them alike.
+
+    The broker refuses the second declaration if it differs from the first: events
+    are then lost, or the listener hears nothing.
+    """
+    differing = [
+        name
+        for name, default in _QUEUE_OPTIONS.items()
+        if aodh.get(name, default).lower() != ceilometer.get(name, default).lower()
+    ]
+    if differing:
+        named = ", ".join(name.partition(".")[2] for name in differing)
+        yield Finding(
+            "bus",
+            Grade.FAILURE,
+            f"Aodh and Ceilometer declare the queue of alarms with different {named}",
+            "Set [oslo_messaging_rabbit] alike in aodh.conf and ceilometer.conf, and"
+            " delete the queue once",
+        )
+
+
+def queue(name: str, known: tuple[int, int] | None) -> Iterator[Finding]:
+    """Judge Aodh's queue.
+
+    :param known: messages that wait, and consumers; None: there is no such queue.
+    """
+    if known is None or not known[1]:
+        yield Finding(
+            "bus",
+            Grade.FAILURE,
+            f"Nobody reads the queue {name}: no event alarm fires",
+            "Start aodh-listener, and let [notifier] aodh_transport_url and aodh_topic"
+            " be its own",
+        )
+    elif known[0] > _MANY_WAITING:
+        yield Finding(
+            "bus",
+            Grade.WARNING,
+            f"{known[0]} events wait in the queue {name}",
+            "aodh-listener does not keep up: see its log and its settings",
+        )
 
 
 def worst(findings: Iterable[Finding]) -> Grade:

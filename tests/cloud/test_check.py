@@ -6,6 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 
 from tests.cloud import base
 
@@ -30,10 +31,23 @@ class TestCheck(base.CloudTestCase):
         )
         return made
 
-    def check(self):
+    def test_aodhs_queue(self):
+        """Escalator's own file names the bus; the listener reads its queue."""
+        with tempfile.TemporaryDirectory() as folder:
+            conf = pathlib.Path(folder, "escalator.conf")
+            text = f"[notifier]\naodh_transport_url = {self.transport_url()}\n"
+            conf.write_text(text)
+            _, told = self.check("--config-file", str(conf))
+            self.assertIn("Aodh's queue is read", told)
+            conf.write_text(text + "aodh_topic = nobody\n")
+            status, told = self.check("--config-file", str(conf))
+        self.assertEqual(2, status)
+        self.assertIn("Nobody reads the queue nobody.sample", told)
+
+    def check(self, *more):
         program = str(pathlib.Path(sys.prefix, "bin", "escalator-status"))
         done = subprocess.run(
-            [program, "doctor", "check", "--timeout-s", "1"],
+            [program, "doctor", "check", "--timeout-s", "1", *more],
             capture_output=True,
             text=True,
             timeout=120,

@@ -10,14 +10,15 @@ import argparse
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
+from oslo_config import cfg
 from rich import console, markup, table
 
 from escalator import errors
-from escalator.cmd.doctor import answering, files, scene, servers
+from escalator.cmd.doctor import answering, files, queues, scene, servers
 from escalator.domain import doctor
 
 ERROR_STATUS = 255
@@ -56,14 +57,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 class Check:
     """Collects findings; a part that cannot be looked at is one of them.
 
-    :param leaves_instances_to_nova: from ``[notifier] aodh_instance_events``.
+    :param ours: our own options, as ``section.option``.
     """
 
-    def __init__(
-        self, options: argparse.Namespace, leaves_instances_to_nova: bool
-    ) -> None:
+    def __init__(self, options: argparse.Namespace, ours: Mapping[str, str]) -> None:
         self.options = options
-        self.leaves = leaves_instances_to_nova
+        self.ours = ours
+        way = ours.get("notifier.aodh_instance_events", "direct")
+        self.leaves = way == "nova"
 
     def findings(self) -> Iterator[doctor.Finding]:
         """Return everything found, part by part."""
@@ -87,7 +88,18 @@ class Check:
             lambda content: doctor.pipeline(content, leaves),
         )
         yield from self._file("aodh", given.aodh_conf, files.options_of, doctor.aodh)
+        yield from self._arguments()
+        yield from _or_fine(
+            "bus", "Aodh's queue is read", queues.judge(cfg.ConfigOpts(), self.ours)
+        )
         yield from self._cloud()
+
+    def _arguments(self) -> Iterator[doctor.Finding]:
+        """Compare two files, where both are at hand; one missing is told already."""
+        with contextlib.suppress(OSError, ValueError):
+            aodh = files.options_of(self.options.aodh_conf)
+            ceilometer = files.options_of(self.options.ceilometer_conf)
+            yield from doctor.arguments(aodh, ceilometer)
 
     def _file(
         self,
@@ -190,7 +202,6 @@ def main(arguments: Sequence[str]) -> int:
         console.Console(stderr=True).print(f"escalator-status: {error}", markup=False)
         return ERROR_STATUS
     merged = {name: text for each in ours for name, text in each.items()}
-    leaves = merged.get("notifier.aodh_instance_events", "direct") == "nova"
-    found = list(Check(options, leaves).findings())
+    found = list(Check(options, merged).findings())
     draw(found)
     return int(doctor.worst(found))

@@ -163,6 +163,29 @@ class AlarmTest(unittest.TestCase):
         self.assertEqual([], grades(found))
 
 
+class QueueTest(unittest.TestCase):
+    def test_declared_alike(self):
+        both = {"oslo_messaging_rabbit.rabbit_quorum_queue": "True"}
+        self.assertEqual([], list(doctor.arguments({}, {})))
+        self.assertEqual([], list(doctor.arguments(both, {**both})))
+
+    def test_a_default_counts_as_its_value(self):
+        given = {"oslo_messaging_rabbit.amqp_durable_queues": "false"}
+        self.assertEqual([], list(doctor.arguments(given, {})))
+
+    def test_declared_differently(self):
+        given = {"oslo_messaging_rabbit.rabbit_quorum_queue": "true"}
+        (found,) = doctor.arguments(given, {})
+        self.assertIs(doctor.Grade.FAILURE, found.grade)
+        self.assertIn("rabbit_quorum_queue", found.text)
+
+    def test_who_reads(self):
+        self.assertEqual([], grades(doctor.queue("q", (0, 1))))
+        self.assertEqual([doctor.Grade.FAILURE], grades(doctor.queue("q", (0, 0))))
+        self.assertEqual([doctor.Grade.FAILURE], grades(doctor.queue("q", None)))
+        self.assertEqual([doctor.Grade.WARNING], grades(doctor.queue("q", (5000, 1))))
+
+
 class WorstTest(unittest.TestCase):
     def test_the_exit_status(self):
         self.assertEqual(0, doctor.worst([]))
