@@ -5,6 +5,7 @@ import dataclasses
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 import unittest
 from typing import Any
@@ -49,38 +50,54 @@ def ip(*arguments: str) -> str:
 class Peer:
     """One node of the pair."""
 
-    def __init__(self, bed: action_bed.ActionBed, name: str, priority: int) -> None:
+    def __init__(self, folder: str, name: str, priority: int) -> None:
         self.name, self.space = name, f"esc-{os.getpid()}-{name}"
-        self.track = bed.write(f"etc/track-{name}", "0\n")
-        self.pid_file = bed.path(f"{name}.pid")
+        self.track = os.path.join(folder, f"track-{name}")
+        self.pid_file = os.path.join(folder, f"{name}.pid")
         self.ns = f"/run/netns/{self.space}"
-        self._bed, self._priority = bed, priority
-        ip("netns", "add", self.space)
-        bed.addCleanup(ip, "netns", "del", self.space)
+        self._conf = os.path.join(folder, f"{name}.conf")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.set_track()
+        with open(self._conf, "w", encoding="utf-8") as conf:
+            conf.write(
+                CONFIGURATION.format(
+                    name=name,
+                    track=self.track,
+                    link="pair",
+                    priority=priority,
+                    address=ADDRESS,
+                )
+            )
 
     def start(self) -> None:
-        text = CONFIGURATION.format(
-            name=self.name,
-            track=self.track,
-            link="pair",
-            priority=self._priority,
-            address=ADDRESS,
-        )
-        path = self._bed.write(f"{self.name}.conf", text)
-        self.process = subprocess.Popen(
+        """Start keepalived, unless it runs."""
+        if self._process is not None:
+            return
+        self._process = subprocess.Popen(
             [
                 *("ip", "netns", "exec", self.space, "keepalived"),
-                *("--dont-fork", "--vrrp", "--log-console", "--use-file", path),
+                *("--dont-fork", "--vrrp", "--log-console", "--use-file", self._conf),
                 *("--pid", self.pid_file, "--vrrp_pid", f"{self.pid_file}.vrrp"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._bed.addCleanup(self.stop)
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+        """End keepalived."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def set_track(self) -> None:
+        """Let nothing be handed over."""
+        with open(self.track, "w", encoding="utf-8") as track:
+            track.write("0\n")
+
+    def read_track(self) -> str:
+        with open(self.track, encoding="utf-8") as track:
+            return track.read()
 
     def has_address(self) -> bool:
         return f'"{ADDRESS}"' in ip("-n", self.space, "-json", "addr", "show")
@@ -101,20 +118,37 @@ def missing() -> str:
 
 @unittest.skipIf(missing(), missing())
 class Bench(action_bed.ActionBed):
-    def setUp(self) -> None:
-        super().setUp()
-        self.here, self.peer = Peer(self, "a", 100), Peer(self, "b", 90)
-        pair = (self.here, "10.9.0.1/24"), (self.peer, "10.9.0.2/24")
+    """A pair that lives as long as the class; every test finds it at rest."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.shared = os.path.realpath(folder.name)
+        cls.here, cls.peer = Peer(cls.shared, "a", 100), Peer(cls.shared, "b", 90)
+        pair = (cls.here, "10.9.0.1/24"), (cls.peer, "10.9.0.2/24")
+        for node, _ in pair:
+            ip("netns", "add", node.space)
+            cls.addClassCleanup(ip, "netns", "del", node.space)
+            cls.addClassCleanup(node.stop)
         ip(
-            *("link", "add", "pair", "netns", self.here.space, "type", "veth"),
-            *("peer", "name", "pair", "netns", self.peer.space),
+            *("link", "add", "pair", "netns", cls.here.space, "type", "veth"),
+            *("peer", "name", "pair", "netns", cls.peer.space),
         )
         for node, address in pair:
             ip("-n", node.space, "addr", "add", address, "dev", "pair")
             for link in ("lo", "pair"):
                 ip("-n", node.space, "link", "set", link, "up")
+
+    def setUp(self) -> None:
+        super().setUp()
+        for node in (self.here, self.peer):
+            node.set_track()
             node.start()
-        self.wait_for(self.here.has_address, "the first election")
+        self.grant(writable=(self.path("etc"), self.shared))
+        self.wait_for(self.here.has_address, "the election")
+        self.wait_for(lambda: not self.peer.has_address(), "the peer's end")
         self.move(self.here)
         self.order = self.with_params(
             address=ADDRESS,
@@ -133,7 +167,7 @@ class Bench(action_bed.ActionBed):
         enter(space)
 
     def read_target(self) -> Any:
-        return self.here.has_address(), self.read(f"etc/track-{self.here.name}")
+        return self.here.has_address(), self.here.read_track()
 
     def count_changes(self) -> int:
         """Every change of the file makes another inode."""
@@ -170,7 +204,7 @@ class TestHandOver(Bench, contract_action.ActionContract):
         self.assertIn("no peer", str(error))
         self.assertTrue(self.here.has_address())
         ha.TakeBack(self.resources).run(self.make_undo_order(error.result))
-        self.assertEqual("0\n", self.read("etc/track-a"))
+        self.assertEqual("0\n", self.here.read_track())
 
     def test_a_node_that_does_not_hold_it_will_not_take_it(self) -> None:
         self.move(self.peer)
@@ -178,7 +212,7 @@ class TestHandOver(Bench, contract_action.ActionContract):
         self.order = self.with_params(address=ADDRESS, **params)
         result = self.make_action().run(self.order)
         self.assertFalse(result["previous"]["is_here"])
-        self.assertEqual("1\n", self.read("etc/track-b"))
+        self.assertEqual("1\n", self.peer.read_track())
 
     def test_alone_there_is_nobody(self) -> None:
         self.order.params["pid_file"] = self.path("none.pid")
