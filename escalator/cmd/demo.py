@@ -69,7 +69,7 @@ def _owners(
     projects = sorted({each.project_id for each in vim.list_instances()})
     owners = []
     for number, project in enumerate(projects, start=1):
-        owner = demo_owner.Owner(f"owner-{number}", project, vim.evacuate)
+        owner = demo_owner.Owner(f"owner-{number}", project, vim.evacuate_project)
         owner.start()
         made = client.post(
             "/v1/subscriptions",

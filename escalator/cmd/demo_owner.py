@@ -2,12 +2,16 @@
 
 import http.server
 import json
+import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
+from escalator import errors
 from escalator.domain import webhook
+
+LOG = logging.getLogger(__name__)
 
 TIMESTAMP = "X-Escalator-Timestamp"
 SIGNATURE = "X-Escalator-Signature"
@@ -20,7 +24,7 @@ class Owner:
     Recreates what it lost on other hosts (Doctor's step 10), and tries again
     where nothing fits yet: hosts that are being upgraded take nothing.
 
-    :param recover: takes ids of lost instances, returns those it recreated.
+    :param recover: recreates what a project has on dead hosts, as far as it fits.
     :ivar received: (time, body) of every notice, stamped first thing.
     :ivar forged: notices whose signature was wrong.
     :ivar is_hit: an instance of the project was on the host that died.
@@ -30,7 +34,7 @@ class Owner:
         self,
         name: str,
         project_id: str,
-        recover: Callable[[list[str]], Collection[str]],
+        recover: Callable[[str], object],
     ) -> None:
         self.name = name
         self.project_id = project_id
@@ -41,6 +45,7 @@ class Owner:
         self.is_hit = False
         self.recover = recover
         self._stopping = threading.Event()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), _handler_of(self)
         )
@@ -71,15 +76,20 @@ class Owner:
             return
         body = json.loads(raw)
         self.received.append((at, body))
-        if body.get("event") == "host.down":
-            lost = {i["id"] for fault in body["faults"] for i in fault["instances"]}
-            threading.Thread(target=self._recover, args=(lost,), daemon=True).start()
+        if body.get("event") == "host.down" and not self._watching.is_alive():
+            self._watching = threading.Thread(target=self._watch, daemon=True)
+            self._watching.start()
 
-    def _recover(self, lost: set[str]) -> None:
-        left = set(lost)
-        while left and not self._stopping.is_set():
-            left -= set(self.recover(sorted(left)))
-            self._stopping.wait(RECOVER_EVERY_S)
+    def _watch(self) -> None:
+        """Look after the instances from the first notice on.
+
+        One may have been on its way to the host when it died: no notice names it.
+        """
+        while not self._stopping.wait(RECOVER_EVERY_S):
+            try:
+                self.recover(self.project_id)
+            except errors.EscalatorError as error:
+                LOG.info("%s tries again: %s", self.name, error)
 
     def faults(self) -> list[tuple[float, dict[str, Any]]]:
         """Return the notices of faults."""

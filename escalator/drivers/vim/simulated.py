@@ -168,6 +168,16 @@ class Simulated(base.Vim):
                     moved[instance_id] = found
         return moved
 
+    def evacuate_project(self, project: str) -> dict[str, str]:
+        """Do so with everything that a project has on dead hosts."""
+        dead = {each.name for each in self.list_hosts() if each.is_forced_down}
+        lost = [
+            each.id
+            for each in self.list_instances()
+            if each.project_id == project and each.host in dead
+        ]
+        return self.evacuate(lost) if lost else {}
+
     def boot(self, instance_id: str, project: str, server_group: str = "") -> str:
         """Place a new instance and return its host; a repeat only returns it.
 
