@@ -38,6 +38,10 @@ _ON_DEAD_HOST = """
 SELECT instance.* FROM instance JOIN host ON host.name = instance.host
 WHERE instance.id = ? AND host.is_forced_down
 """
+_LOST = """
+SELECT instance.id FROM instance JOIN host ON host.name = instance.host
+WHERE instance.project = ? AND host.is_forced_down ORDER BY instance.id
+"""
 
 
 class Simulated(base.Vim):
@@ -170,12 +174,7 @@ class Simulated(base.Vim):
 
     def evacuate_project(self, project: str) -> dict[str, str]:
         """Do so with everything that a project has on dead hosts."""
-        dead = {each.name for each in self.list_hosts() if each.is_forced_down}
-        lost = [
-            each.id
-            for each in self.list_instances()
-            if each.project_id == project and each.host in dead
-        ]
+        lost = [row[0] for row in self._storage.read(_LOST, project)]
         return self.evacuate(lost) if lost else {}
 
     def boot(self, instance_id: str, project: str, server_group: str = "") -> str:
