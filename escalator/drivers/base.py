@@ -213,7 +213,12 @@ class Vim(abc.ABC):
 
     Every call is safe to repeat.  All raise VimUnavailable if the VIM does
     not answer within the driver's deadline.
+
+    :cvar waits_for_states: ``mark_down`` returns only when the instances of the
+        host show it too; otherwise that follows.
     """
+
+    waits_for_states: ClassVar[bool] = True
 
     @abc.abstractmethod
     def list_hosts(self) -> list[VimHost]: ...
