@@ -80,7 +80,7 @@ class AgentService:
             board,
         )
         capabilities = tuple(options.capabilities)
-        served = [endpoint.Endpoint(self._steps, is_cut_off)]
+        served = [endpoint.Endpoint(self._steps, self._state.release, is_cut_off)]
         self._servers = [
             server_factory(TOPICS[each], host, served) for each in capabilities
         ]

@@ -1,4 +1,4 @@
-"""What operators ask of a campaign: start, pause, resume, roll back, cancel.
+"""What operators ask of a campaign: start, pause, resume, commit, roll back, cancel.
 
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
@@ -12,7 +12,7 @@ from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import preflight
+from escalator.conductor import finishing, preflight, releasing
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
@@ -48,11 +48,12 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Start, pause, resume, commit, roll back or cancel a campaign.
 
         Idempotent by ``request_key``.
 
         :raises NotFound: there is no such campaign.
+        :raises Conflict: it is committed, or hosts are midway.
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
@@ -84,6 +85,7 @@ class Steering:
             "pause": self._pause,
             "hold": self._hold,
             "resume": self._resume,
+            "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
         }
@@ -93,16 +95,7 @@ class Steering:
             )
         arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
-        signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
-        )
+        _note(wish, action, arguments, actor, request_key)
 
     def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
         wish.campaign = self.engine.move_campaign(
@@ -115,6 +108,8 @@ class Steering:
         )
 
     def _start(self, wish: Wish) -> None:
+        """Start a campaign, or start one again that was rolled back."""
+        was_undone = wish.campaign["state"] == State.ROLLED_BACK
         self._move(wish, State.PREFLIGHT, "started by an operator")
         situation = self.execution.admission.read(
             wish.connection, wish.campaign, wish.batch.now
@@ -122,11 +117,11 @@ class Steering:
         refusal = preflight.refusal(situation)
         wish.arguments = {}
         if refusal:
-            self._move(wish, State.VALIDATED, refusal)
+            back = State.ROLLED_BACK if was_undone else State.VALIDATED
+            self._move(wish, back, refusal)
         else:
-            self._move(
-                wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
-            )
+            times = {"started_at": wish.batch.now, "ended_at": None}
+            self._move(wish, State.RUNNING, "preflight passed", **times)
 
     def _pause(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -136,8 +131,8 @@ class Steering:
             self._move(wish, State.PAUSING, "paused by an operator")
 
     def _hold(self, wish: Wish) -> None:
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
+        is_done = wish.campaign["state"] in states.NOT_COMMITTED
+        self._move(wish, State.HOLDING if is_done else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -154,7 +149,14 @@ class Steering:
         work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
         wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
+    def _commit(self, wish: Wish) -> None:
+        reason = wish.arguments.get("reason") or "committed by an operator"
+        wish.campaign = self.execution.finishing.commit_as_asked(
+            wish.connection, wish.batch, wish.campaign, reason
+        )
+
     def _roll_back(self, wish: Wish) -> None:
+        finishing.check_way_back(wish.campaign)
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
         again = self.execution.unwinding.try_again(
@@ -179,7 +181,7 @@ class Steering:
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
         self._move(wish, State.CANCELLED, "cancelled by an operator")
-        self.execution.release(wish.connection, wish.campaign)
+        releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 
 def _midway(wish: Wish) -> list[str]:
@@ -221,3 +223,19 @@ def _closed_entry(arguments: Row) -> dict[str, str]:
     if arguments.get("rack"):
         return {"rack": str(arguments["rack"])}
     return {}
+
+
+def _note(
+    wish: Wish, action: str, arguments: Row, actor: str, request_key: str | None
+) -> None:
+    """Keep what was asked, as done; a repeat of the request finds it."""
+    signals.add_signal(
+        wish.connection,
+        wish.campaign["id"],
+        action,
+        arguments,
+        actor,
+        wish.batch.now,
+        request_key,
+        handled_at=wish.batch.now,
+    )

@@ -16,6 +16,7 @@ ACTIVE = (
     states.CampaignState.PAUSED,
     states.CampaignState.HOLDING,
     states.CampaignState.SOAKING,
+    states.CampaignState.COMPLETED,
     states.CampaignState.ROLLING_BACK,
 )
 

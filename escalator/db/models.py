@@ -52,6 +52,7 @@ campaign = sa.Table(
     _text("rollback_scope", sa.String(16)),
     _text("rollback_procedure"),
     _at("soak_until"),
+    _at("commit_at"),
     _at("created_at", False),
     _at("updated_at", False),
     _at("started_at"),
@@ -189,7 +190,8 @@ outbox = sa.Table(
     _count("ordinal"),
     sa.Index("ix_outbox_claimed", "claimed_until"),
 )
-"""``kind``: ``run`` and ``probe`` are cast to an agent, ``event`` published."""
+"""``kind``: ``run``, ``probe`` and ``release`` are cast to an agent, ``event`` is
+published."""
 
 signal = sa.Table(
     "signal",

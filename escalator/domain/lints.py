@@ -43,6 +43,7 @@ C704  a selector that chooses nothing now (warning)
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
+C811  ``commit_after`` beside ``commit: auto``
 ====  =======================================================================
 """
 

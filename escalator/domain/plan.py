@@ -149,10 +149,20 @@ class FaultPolicy:
     scope: str = "campaign"
 
 
+class Commit(enum.StrEnum):
+    """Who takes the step after which there is no way back."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
+    :ivar commit: a value of :class:`Commit`.
+    :ivar commit_after_s: seconds after which a campaign that waits for an
+        operator's commit commits itself; None: never.
     :ivar max_quarantined: more quarantined hosts than this stop the campaign
         by its fault policy; None: no limit.
     """
@@ -167,6 +177,8 @@ class Plan:
     on_fault: FaultPolicy
     soak_s: float = 0.0
     max_quarantined: int | None = None
+    commit: str = Commit.AUTO.value
+    commit_after_s: float | None = None
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

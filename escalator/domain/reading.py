@@ -78,7 +78,15 @@ def read(
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        **_commit(doc.table(filled, "finish")),
     )
+
+
+def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
+    if "commit_after" not in finish:
+        return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
+    after_s = duration.parse(finish["commit_after"])
+    return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
 
 
 def substituted(

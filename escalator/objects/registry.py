@@ -33,5 +33,6 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepRelease,
     *event.CLASSES,
 )

@@ -107,7 +107,7 @@ def explain(call: Call) -> Reply:
 
 
 def act(call: Call) -> Reply:
-    """Order a campaign to start, pause, resume, roll back or cancel."""
+    """Order a campaign to start, pause, resume, commit, roll back or cancel."""
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")

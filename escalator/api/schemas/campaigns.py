@@ -40,7 +40,9 @@ ACTION = wrapped(
     "action",
     closed(
         {
-            "name": {"enum": ["start", "pause", "resume", "rollback", "cancel"]},
+            "name": {
+                "enum": ["start", "pause", "resume", "commit", "rollback", "cancel"]
+            },
             "arguments": closed(
                 {
                     "target": {**text(255), "description": "Pause: one host only."},

@@ -47,6 +47,7 @@ campaign = sa.Table(
     _text("rollback_scope", sa.String(16)),
     _text("rollback_procedure"),
     _at("soak_until"),
+    _at("commit_at"),
     _at("created_at", False),
     _at("updated_at", False),
     _at("started_at"),

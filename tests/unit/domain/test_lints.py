@@ -153,6 +153,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
+        ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
     ],
     "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
     "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
@@ -188,6 +189,12 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     "C704": [("/procedures/0/select", _put(*MATCH, "rack", "R9"))],
     "C801": [("/recovery/node-ladder", _cut(*LADDER, 2))],
     "C802": [("/procedures/0/on_failure", _put(*LADDER, 2, "classes", ["permanent"]))],
+    "C811": [
+        (
+            "/finish/commit_after",
+            _put("finish", {"commit": "auto", "commit_after": "1d"}),
+        )
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 
