@@ -191,7 +191,7 @@ def conductor(
     )
     looked = execution.Execution(engine)
     facts = supplement.Supplement(conf.vim.host_facts)
-    stock = inventory.Inventory(engine, vims.make(conf), facts.apply)
+    stock = inventory.Inventory(engine, vims.make(conf), facts.apply, facts.declared)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),

@@ -22,6 +22,7 @@ class Batch:
     :param owner: name of this conductor, kept with leases and the journal.
     :param lease_s: seconds after which an order without a report is probed.
     :param send_s: seconds this conductor has for sending its own messages.
+    :ivar is_drained: a drain is over that a budget of migrations counted.
     """
 
     def __init__(self, now: float, owner: str, lease_s: float, send_s: float) -> None:
@@ -36,6 +37,7 @@ class Batch:
         self.messages: list[dict[str, Any]] = []
         self.checkpoints: list[dict[str, Any]] = []
         self.freed: list[str] = []
+        self.is_drained = False
         self.signals: list[tuple[str, rules.Escalation]] = []
 
     def move_step(self, row: Row, move: rules.Move) -> dict[str, Any]:

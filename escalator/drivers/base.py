@@ -182,6 +182,7 @@ class VimHost:
 
     :ivar groups: names of redundancy groups the host itself belongs to.
     :ivar nics: address of every data-plane interface, by its name (DR-3).
+    :ivar facts: what else selectors and budgets may use, by name.
     """
 
     name: str
@@ -194,6 +195,7 @@ class VimHost:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

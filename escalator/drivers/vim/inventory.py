@@ -31,6 +31,7 @@ HOST_FACTS: dict[str, Any] = {
         "tags": _NAMES,
         "groups": _NAMES,
         "nics": _NICS,
+        "facts": {"type": "object", "propertyNames": {"maxLength": 255}},
     },
     "required": ["name"],
     "additionalProperties": False,

@@ -64,21 +64,8 @@ class Simulated(base.Vim):
 
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
-        return [
-            base.VimHost(
-                name=row["name"],
-                address=row["address"],
-                role=row["role"],
-                rack=row["rack"],
-                availability_zone=row["zone"],
-                is_enabled=bool(row["is_enabled"]),
-                is_forced_down=bool(row["is_forced_down"]),
-                tags=tuple(json.loads(row["tags"])),
-                groups=tuple(json.loads(row["groups"])),
-                nics=json.loads(row["nics"]),
-            )
-            for row in self._storage.read("SELECT * FROM host ORDER BY name")
-        ]
+        rows = self._storage.read("SELECT * FROM host ORDER BY name")
+        return [_listed(row) for row in rows]
 
     def list_instances(self) -> list[base.VimInstance]:
         """Return every instance by id."""
@@ -224,6 +211,22 @@ def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
     return row
 
 
+def _listed(row: sqlite3.Row) -> base.VimHost:
+    return base.VimHost(
+        name=row["name"],
+        address=row["address"],
+        role=row["role"],
+        rack=row["rack"],
+        availability_zone=row["zone"],
+        is_enabled=bool(row["is_enabled"]),
+        is_forced_down=bool(row["is_forced_down"]),
+        tags=tuple(json.loads(row["tags"])),
+        groups=tuple(json.loads(row["groups"])),
+        nics=json.loads(row["nics"]),
+        facts={"capacity": row["capacity"], **json.loads(row["facts"])},
+    )
+
+
 def _stuck(reason: str, moved: Mapping[str, str]) -> errors.ActionFailed:
     return errors.ActionFailed(
         action="drain", reason=reason, result={"moved": dict(moved)}
@@ -234,7 +237,7 @@ def _fill(
     db: sqlite3.Connection, content: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     db.executemany(
-        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0, ?)",
+        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0, ?, ?)",
         [
             (
                 host["name"],
@@ -246,6 +249,7 @@ def _fill(
                 json.dumps(host.get("groups", [])),
                 host.get("capacity", inventory.CAPACITY),
                 json.dumps(host.get("nics", {})),
+                json.dumps(host.get("facts", {})),
             )
             for host in content["hosts"]
         ],
