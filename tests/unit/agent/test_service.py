@@ -200,3 +200,28 @@ class PackageFactsTest(unittest.TestCase):
     def test_a_node_without_dpkg_still_beats(self) -> None:
         told = facts.PackageFacts(["a"], self.read, "/no/such/file")
         self.assertEqual({"package": {}}, told.facts())
+
+
+class AddressFactsTest(unittest.TestCase):
+    """O-0e, O-0f: who is active is a fact, so that it can be begun last."""
+
+    def test_an_address_that_is_here(self) -> None:
+        watched = {"api": "192.0.2.1", "own": "127.0.0.1"}
+        told = facts.AddressFacts(watched).facts()
+        self.assertEqual({"virtual_address": {"api": False, "own": True}}, told)
+
+    def test_nothing_watched(self) -> None:
+        self.assertEqual({}, facts.AddressFacts({}).facts())
+
+    def test_what_is_no_address_is_not_told(self) -> None:
+        with self.assertLogs(level="WARNING"):
+            self.assertEqual({}, facts.AddressFacts({"api": "nobody"}).facts())
+
+    def test_the_beat_tells_it(self) -> None:
+        beats = agents.FakeBeats()
+        source = facts.AddressFacts({"own": "127.0.0.1"})
+        heart = facts.Heart(
+            "node-1", "node-1:0", ("node",), 1.0, beats, [source], lambda: False
+        )
+        heart.beat()
+        self.assertEqual({"virtual_address": {"own": True}}, beats.beats[0].facts)
