@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import continuing, drift, failure_budget, unwinding
+from escalator.conductor import continuing, drift, failure_budget, preflight, unwinding
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
@@ -28,6 +28,7 @@ class Execution:
         self.admission = admissions.Admission(engine)
         self.unwinding = unwinding.Unwinding(engine)
         self.continuing = continuing.Continuing(engine)
+        self.preflights = preflight.Preflights(engine, self.admission)
 
     def look_at_all(self) -> None:
         """Look at every campaign that is not over."""
@@ -59,41 +60,10 @@ class Execution:
     ) -> Row:
         notes = signals.read_signals(connection, campaign["id"])
         for note in notes:
-            campaign = self._heed(connection, batch, campaign, note)
+            campaign = _heed(self.engine, connection, batch, campaign, note)
         if notes:
             signals.close_signals(connection, [note["id"] for note in notes], batch.now)
         return campaign
-
-    def _heed(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        note: Row,
-    ) -> Row:
-        """Do what a slot or a fault asks, if the campaign's state allows it."""
-        arguments = note["arguments"]
-        to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
-        state = State(campaign["state"])
-        if to not in states.CAMPAIGN_MOVES[state]:
-            batch.journal(
-                campaign["id"],
-                "signal",
-                str(note["id"]),
-                campaign["state"],
-                "ignored",
-                f"{note['kind']}: {arguments.get('reason', '')}",
-            )
-            return campaign
-        values: dict[str, Any] = {}
-        if to is State.ROLLING_BACK:
-            values = {
-                "rollback_scope": arguments.get("scope", "campaign"),
-                "rollback_procedure": arguments.get("procedure", ""),
-            }
-        return self.engine.move_campaign(
-            connection, batch, campaign, to, arguments.get("reason", ""), **values
-        )
 
     def _move_on(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -148,8 +118,9 @@ class Execution:
     def _commit(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> None:
+        reason = preflight.outcome(connection, campaign)
         moved = self.engine.move_campaign(
-            connection, batch, campaign, State.COMMITTED, "all targets are done"
+            connection, batch, campaign, State.COMMITTED, reason
         )
         self.release(connection, moved)
 
@@ -170,3 +141,35 @@ class Execution:
         over = {row["host"] for row in slots} - kept
         if over:
             tokens.release_hosts(connection, campaign["id"], sorted(over))
+
+
+def _heed(
+    engine: engines.Engine,
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    note: Row,
+) -> Row:
+    """Do what a slot or a fault asks, if the campaign's state allows it."""
+    arguments = note["arguments"]
+    to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
+    state = State(campaign["state"])
+    if to not in states.CAMPAIGN_MOVES[state]:
+        batch.journal(
+            campaign["id"],
+            "signal",
+            str(note["id"]),
+            campaign["state"],
+            "ignored",
+            f"{note['kind']}: {arguments.get('reason', '')}",
+        )
+        return campaign
+    values: dict[str, Any] = {}
+    if to is State.ROLLING_BACK:
+        values = {
+            "rollback_scope": arguments.get("scope", "campaign"),
+            "rollback_procedure": arguments.get("procedure", ""),
+        }
+    return engine.move_campaign(
+        connection, batch, campaign, to, arguments.get("reason", ""), **values
+    )

@@ -134,6 +134,7 @@ _TARGET_COLUMNS = tuple(
         "is_quarantined",
         "agent_seen_at",
         "facts",
+        "vim",
     )
 )
 
@@ -161,7 +162,7 @@ def read_targets(
             is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
             is_quarantined=row.is_quarantined,
             has_agent=(row.agent_seen_at or 0.0) >= silent_before,
-            facts=row.facts,
+            facts={**row.facts, "vim": row.vim} if row.vim else row.facts,
         )
         for row in connection.execute(query)
     ]

@@ -182,6 +182,7 @@ class VimHost:
 
     :ivar groups: names of redundancy groups the host itself belongs to.
     :ivar nics: address of every data-plane interface, by its name (DR-3).
+    :ivar capacity: how many instances it takes; 0: nobody knows.
     """
 
     name: str
@@ -194,6 +195,7 @@ class VimHost:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    capacity: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -60,21 +60,8 @@ class Simulated(base.Vim):
 
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
-        return [
-            base.VimHost(
-                name=row["name"],
-                address=row["address"],
-                role=row["role"],
-                rack=row["rack"],
-                availability_zone=row["zone"],
-                is_enabled=bool(row["is_enabled"]),
-                is_forced_down=bool(row["is_forced_down"]),
-                tags=tuple(json.loads(row["tags"])),
-                groups=tuple(json.loads(row["groups"])),
-                nics=json.loads(row["nics"]),
-            )
-            for row in self._storage.read("SELECT * FROM host ORDER BY name")
-        ]
+        rows = self._storage.read("SELECT * FROM host ORDER BY name")
+        return [_vim_host(row) for row in rows]
 
     def list_instances(self) -> list[base.VimInstance]:
         """Return every instance by id."""
@@ -214,6 +201,22 @@ class Simulated(base.Vim):
                 " WHERE host NOT IN (SELECT name FROM host)"
             )
         ]
+
+
+def _vim_host(row: sqlite3.Row) -> base.VimHost:
+    return base.VimHost(
+        name=row["name"],
+        address=row["address"],
+        role=row["role"],
+        rack=row["rack"],
+        availability_zone=row["zone"],
+        is_enabled=bool(row["is_enabled"]),
+        is_forced_down=bool(row["is_forced_down"]),
+        tags=tuple(json.loads(row["tags"])),
+        groups=tuple(json.loads(row["groups"])),
+        nics=json.loads(row["nics"]),
+        capacity=row["capacity"],
+    )
 
 
 def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
