@@ -14,6 +14,7 @@ from escalator.conductor import (
     drift,
     failure_budget,
     finishing,
+    preflight,
     releasing,
     unwinding,
 )
@@ -36,6 +37,7 @@ class Execution:
         self.unwinding = unwinding.Unwinding(engine)
         self.continuing = continuing.Continuing(engine)
         self.finishing = finishing.Finishing(engine)
+        self.preflights = preflight.Preflights(engine, self.admission)
 
     def look_at_all(self) -> None:
         """Look at every campaign that is not over."""
@@ -67,41 +69,10 @@ class Execution:
     ) -> Row:
         notes = signals.read_signals(connection, campaign["id"])
         for note in notes:
-            campaign = self._heed(connection, batch, campaign, note)
+            campaign = _heed(self.engine, connection, batch, campaign, note)
         if notes:
             signals.close_signals(connection, [note["id"] for note in notes], batch.now)
         return campaign
-
-    def _heed(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        note: Row,
-    ) -> Row:
-        """Do what a slot or a fault asks, if the campaign's state allows it."""
-        arguments = note["arguments"]
-        to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
-        state = State(campaign["state"])
-        if to not in states.CAMPAIGN_MOVES[state]:
-            batch.journal(
-                campaign["id"],
-                "signal",
-                str(note["id"]),
-                campaign["state"],
-                "ignored",
-                f"{note['kind']}: {arguments.get('reason', '')}",
-            )
-            return campaign
-        values: dict[str, Any] = {}
-        if to is State.ROLLING_BACK:
-            values = {
-                "rollback_scope": arguments.get("scope", "campaign"),
-                "rollback_procedure": arguments.get("procedure", ""),
-            }
-        return self.engine.move_campaign(
-            connection, batch, campaign, to, arguments.get("reason", ""), **values
-        )
 
     def _move_on(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -148,3 +119,35 @@ class Execution:
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = self.unwinding.go_on(connection, batch, campaign, situation)
         releasing.let_go(connection, batch, campaign)
+
+
+def _heed(
+    engine: engines.Engine,
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    note: Row,
+) -> Row:
+    """Do what a slot or a fault asks, if the campaign's state allows it."""
+    arguments = note["arguments"]
+    to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
+    state = State(campaign["state"])
+    if to not in states.CAMPAIGN_MOVES[state]:
+        batch.journal(
+            campaign["id"],
+            "signal",
+            str(note["id"]),
+            campaign["state"],
+            "ignored",
+            f"{note['kind']}: {arguments.get('reason', '')}",
+        )
+        return campaign
+    values: dict[str, Any] = {}
+    if to is State.ROLLING_BACK:
+        values = {
+            "rollback_scope": arguments.get("scope", "campaign"),
+            "rollback_procedure": arguments.get("procedure", ""),
+        }
+    return engine.move_campaign(
+        connection, batch, campaign, to, arguments.get("reason", ""), **values
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import releasing
+from escalator.conductor import preflight, releasing
 from escalator.db import session
 from escalator.domain import plan, states
 
@@ -59,11 +59,12 @@ class Finishing:
         campaign: Row,
         made: plan.Plan,
     ) -> None:
+        done = preflight.outcome(connection, campaign)
         if made.commit == plan.Commit.AUTO:
-            self.commit(connection, batch, campaign, "all targets are done")
+            self.commit(connection, batch, campaign, done)
             return
         after_s = made.commit_after_s
-        reason = "all targets are done; waits: an operator has to commit it"
+        reason = f"{done}; waits: an operator has to commit it"
         if after_s is not None:
             reason += f", or it commits itself after {after_s:g} s"
         self.engine.move_campaign(

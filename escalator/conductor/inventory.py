@@ -1,5 +1,6 @@
 """The inventory: hosts from the VIM, facts from the agents' heartbeats."""
 
+import dataclasses
 import logging
 import threading
 from collections import Counter
@@ -44,6 +45,10 @@ class Inventory:
     def hear(self, beat: events.AgentBeat) -> None:
         """Take a heartbeat; written with the next :meth:`flush`."""
         with self._lock:
+            earlier = self._beats.get((beat.host, beat.agent))
+            if earlier is not None:
+                facts = {**earlier.facts, **beat.facts}
+                beat = dataclasses.replace(beat, facts=facts)
             self._beats[beat.host, beat.agent] = beat
 
     def flush(self) -> None:
@@ -63,12 +68,15 @@ class Inventory:
         try:
             changes = self.vim.read_changes()
             if changes == self._changes:
+                self.engine.vim_trouble = ""
                 return
             hosts = self._supplement(self.vim.list_hosts())
             listed = _listed(hosts, self.vim.list_instances(), self._declared)
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
+            self.engine.vim_trouble = str(error)
             return
+        self.engine.vim_trouble = ""
         if self._store(listed):
             self.engine.wake()
         self._changes = changes
@@ -104,6 +112,10 @@ def _listed(
             "declared": [list(each) for each in sorted(owners.get(host.name, ()))],
             "instances": counts[host.name],
             "listed_facts": dict(host.facts),
+            "vim": {
+                "is_enabled": host.is_enabled,
+                **({"capacity": host.capacity} if host.capacity else {}),
+            },
         }
         for host in hosts
     }

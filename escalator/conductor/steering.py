@@ -3,16 +3,15 @@
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import batch as batches
+from escalator.conductor import beginning, finishing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import finishing, preflight, releasing
+from escalator.conductor.wish import Wish
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
@@ -22,22 +21,13 @@ State = states.CampaignState
 _CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
 
 
-@dataclasses.dataclass(slots=True)
-class Wish:
-    """What an operator asks, in the transaction that carries it out."""
-
-    connection: session.Connection
-    batch: batches.Batch
-    campaign: Row
-    arguments: Row
-
-
 class Steering:
     """Moves campaigns at an operator's wish."""
 
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
         self.execution = execution
+        self.beginning = beginning.Beginning(engine, execution)
 
     @session.retry_on_conflict
     def act(
@@ -81,7 +71,8 @@ class Steering:
         soaks.  The caller writes the batch.
         """
         verbs = {
-            "start": self._start,
+            "preflight": self.beginning.preflight,
+            "start": self.beginning.start,
             "pause": self._pause,
             "hold": self._hold,
             "resume": self._resume,
@@ -97,52 +88,23 @@ class Steering:
         verbs[action](wish)
         _note(wish, action, arguments, actor, request_key)
 
-    def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
-        wish.campaign = self.engine.move_campaign(
-            wish.connection,
-            wish.batch,
-            wish.campaign,
-            to,
-            wish.arguments.get("reason") or reason,
-            **values,
-        )
-
-    def _start(self, wish: Wish) -> None:
-        """Start a campaign, or start one again that was rolled back."""
-        was_undone = wish.campaign["state"] == State.ROLLED_BACK
-        self._move(wish, State.PREFLIGHT, "started by an operator")
-        situation = self.execution.admission.read(
-            wish.connection, wish.campaign, wish.batch.now
-        )
-        refusal = preflight.refusal(situation)
-        wish.arguments = {}
-        if refusal:
-            back = State.ROLLED_BACK if was_undone else State.VALIDATED
-            self._move(wish, back, refusal)
-        else:
-            times = {"started_at": wish.batch.now, "ended_at": None}
-            self._move(wish, State.RUNNING, "preflight passed", **times)
-
     def _pause(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
         if entry:
             self._close(wish, [*_others(wish, entry), entry], "closed")
         else:
-            self._move(wish, State.PAUSING, "paused by an operator")
+            wish.move(self.engine, State.PAUSING, "paused by an operator")
 
     def _hold(self, wish: Wish) -> None:
         is_done = wish.campaign["state"] in states.NOT_COMMITTED
-        self._move(wish, State.HOLDING if is_done else State.PAUSING, "held")
+        wish.move(self.engine, State.HOLDING if is_done else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
         if entry:
             self._close(wish, _others(wish, entry), "reopened")
             return
-        was_holding = wish.campaign["state"] == State.HOLDING
-        self._move(wish, State.RUNNING, "resumed by an operator")
-        if was_holding:
-            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
+        self.beginning.resume(wish)
 
     def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
         own = wish.campaign["id"]
@@ -167,8 +129,8 @@ class Steering:
                 wish.connection, wish.batch, wish.campaign, _news(without, again)
             )
             return
-        self._move(
-            wish,
+        wish.move(
+            self.engine,
             State.ROLLING_BACK,
             "asked for by an operator",
             rollback_scope="campaign",
@@ -180,7 +142,7 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        self._move(wish, State.CANCELLED, "cancelled by an operator")
+        wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
         releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 

@@ -50,6 +50,7 @@ class Undo:
     action: str
     executor: str
     params: dict[str, Any]
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Step:
     :ivar action: entry-point name of the action or checkpoint driver.
     :ivar checkpoint: id of the checkpoint definition, for that kind.
     :ivar undo: None if nothing has to be undone.
+    :ivar version: of the action that the file was judged by, see
+        ``reading.ActionFacts``.
     """
 
     id: str
@@ -72,6 +75,7 @@ class Step:
     may_reboot: bool = False
     checkpoint: str = ""
     undo: tuple[Undo, ...] = ()
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,6 +186,25 @@ class Commit(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Preflight:
+    """What the system must be like, see ``domain.preflight`` (V-3 to V-7).
+
+    :ivar valid_s: start and resume need a report that was asked for and is not
+        older than this; 0: they make it themselves.
+    :ivar on_finding: policy of the checks that have none in ``checks``.
+    :ivar max_excluded: more hosts left out than this block; None: no limit.
+    :ivar max_excluded_percent: the same as a share of the selected hosts.
+    """
+
+    valid_s: float = 0.0
+    on_finding: str = "block"
+    checks: dict[str, str] = dataclasses.field(default_factory=dict)
+    max_excluded: int | None = None
+    max_excluded_percent: float | None = None
+    min_disk_gib: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
@@ -204,6 +227,7 @@ class Plan:
     max_quarantined: int | None = None
     commit: str = Commit.AUTO.value
     commit_after_s: float | None = None
+    preflight: Preflight = Preflight()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

@@ -5,12 +5,14 @@ presupposed.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, selector
+from escalator.domain import duration, parameters, plan, preflight, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
@@ -44,6 +46,19 @@ class ActionFacts:
     is_checkpoint: bool = False
     idempotence: str = ""
     undo: str = ""
+
+    @property
+    def version(self) -> str:
+        """Return a digest of what a file is judged by; the agent has its own."""
+        return version_of(self.executor, self.is_mutating, self.params_schema)
+
+
+def version_of(
+    executor: str, is_mutating: bool, params_schema: Mapping[str, Any]
+) -> str:
+    """Return what tells two versions of an action apart: eight digits (V-3)."""
+    told = json.dumps([executor, is_mutating, params_schema], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 Catalogue = Mapping[str, ActionFacts]
@@ -85,6 +100,7 @@ def read(
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
+        preflight=preflight.read(doc.table(filled, "preflight")),
     )
 
 
@@ -229,6 +245,7 @@ class _Steps:
             may_reboot=body.get("may_reboot", False),
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
+            version=facts.version,
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -245,7 +262,7 @@ class _Steps:
         self, names: Sequence[str], params: dict[str, Any]
     ) -> tuple[plan.Undo, ...]:
         return tuple(
-            plan.Undo(name, self._catalogue[name].executor, params)
+            plan.Undo(name, known.executor, params, known.version)
             for name in names
-            if name and name != NONE_NEEDED
+            if name and name != NONE_NEEDED and (known := self._catalogue[name])
         )
