@@ -134,6 +134,15 @@ ROUTES: tuple[Route, ...] = (
         rules=_can("campaigns:explain"),
     ),
     Route(
+        "GET",
+        f"{_CAMPAIGN}/revisions",
+        campaigns.revisions,
+        "List the revisions of a campaign's plan.",
+        campaign_schemas.REVISIONS,
+        rules=_can("campaigns:revisions"),
+        query=campaign_schemas.REVISIONS_QUERY,
+    ),
+    Route(
         "POST",
         f"{_CAMPAIGN}/actions",
         campaigns.act,

@@ -96,7 +96,7 @@ class ConductorAPI:
     ) -> campaign.Campaign:
         """Move a campaign; idempotent by ``request_key``.
 
-        :param action: start, pause, resume, rollback or cancel.
+        :param action: start, pause, resume, rollback, cancel, change or approve.
         :raises IllegalMove: the campaign's state does not allow it.
         """
         moved: campaign.Campaign = self._client.call(

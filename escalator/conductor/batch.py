@@ -207,6 +207,7 @@ _ENDED = frozenset(
         states.SlotState.DONE,
         states.SlotState.REVERTED,
         states.SlotState.QUARANTINED,
+        states.SlotState.SKIPPED,
     }
 )
 

@@ -103,13 +103,8 @@ class Execution:
                 self._run(connection, batch, campaign)
             case State.PAUSING:
                 if not work.count_in_flight(connection, campaign["id"]):
-                    self.engine.move_campaign(
-                        connection,
-                        batch,
-                        campaign,
-                        State.PAUSED,
-                        campaign["state_reason"],
-                    )
+                    to, reason = State.PAUSED, campaign["state_reason"]
+                    self.engine.move_campaign(connection, batch, campaign, to, reason)
             case State.SOAKING:
                 if campaign["soak_until"] <= batch.now:
                     self._commit(connection, batch, campaign)
@@ -121,8 +116,10 @@ class Execution:
     ) -> None:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
-        drift.note(connection, batch, campaign, situation)
-        broken = failure_budget.judge(connection, campaign, situation)
+        campaign = drift.note(connection, batch, campaign, situation)
+        broken = drift.judge(connection, campaign) or failure_budget.judge(
+            connection, campaign, situation
+        )
         if broken is not None:
             to, reason = broken
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
@@ -164,7 +161,7 @@ class Execution:
     def release(self, connection: session.Connection, campaign: Row) -> None:
         """Let go of hosts that the campaign will not touch any more."""
         is_over = State(campaign["state"]) in states.ENDED
-        left = ("reverted", "quarantined", *(("done",) if is_over else ()))
+        left = ("reverted", "quarantined", "skipped", *(("done",) if is_over else ()))
         slots = work.read_slots(connection, campaign["id"])
         kept = {row["host"] for row in slots if row["state"] not in left}
         over = {row["host"] for row in slots} - kept

@@ -83,7 +83,12 @@ class Results:
             slot,
             report,
             None if is_unwinding else procedure.ladder,
-            engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
+            engines.is_open_to(
+                campaign,
+                slot.host,
+                carrier.standing(slot.host).rack,
+                slot.procedure,
+            ),
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:

@@ -3,33 +3,21 @@
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import batch as batches
+from escalator.conductor import changing, drift, pausing, preflight
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import preflight
+from escalator.conductor.wishing import Wish
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
 
-_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
-
-
-@dataclasses.dataclass(slots=True)
-class Wish:
-    """What an operator asks, in the transaction that carries it out."""
-
-    connection: session.Connection
-    batch: batches.Batch
-    campaign: Row
-    arguments: Row
+_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted", "skipped")
 
 
 class Steering:
@@ -38,6 +26,8 @@ class Steering:
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
         self.execution = execution
+        self.changing = changing.Changing(engine, execution)
+        self.pausing = pausing.Pausing(engine)
 
     @session.retry_on_conflict
     def act(
@@ -48,7 +38,7 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Carry out one of the verbs of :meth:`carry_out`.
 
         Idempotent by ``request_key``.
 
@@ -65,7 +55,7 @@ class Steering:
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
-            wish = Wish(connection, batch, campaign, arguments)
+            wish = Wish(connection, batch, campaign, arguments, actor)
             self.carry_out(wish, action, actor, request_key)
             batch.write(connection)
         self.engine.send(batch.messages)
@@ -86,6 +76,8 @@ class Steering:
             "resume": self._resume,
             "rollback": self._roll_back,
             "cancel": self._cancel,
+            "change": self.changing.change,
+            "approve": self.changing.approve,
         }
         if action not in verbs:
             raise errors.InvalidInput(
@@ -119,7 +111,12 @@ class Steering:
         situation = self.execution.admission.read(
             wish.connection, wish.campaign, wish.batch.now
         )
-        refusal = preflight.refusal(situation)
+        wish.campaign = drift.note(
+            wish.connection, wish.batch, wish.campaign, situation
+        )
+        refusal = preflight.refusal(situation) or drift.awaited(
+            wish.connection, wish.campaign
+        )
         wish.arguments = {}
         if refusal:
             self._move(wish, State.VALIDATED, refusal)
@@ -129,10 +126,7 @@ class Steering:
             )
 
     def _pause(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, [*_others(wish, entry), entry], "closed")
-        else:
+        if not self.pausing.close(wish):
             self._move(wish, State.PAUSING, "paused by an operator")
 
     def _hold(self, wish: Wish) -> None:
@@ -140,19 +134,14 @@ class Steering:
         self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, _others(wish, entry), "reopened")
+        if self.pausing.reopen(wish):
             return
         was_holding = wish.campaign["state"] == State.HOLDING
+        if was_holding:
+            self.changing.check_approved(wish)
         self._move(wish, State.RUNNING, "resumed by an operator")
         if was_holding:
             self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
-
-    def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
-        own = wish.campaign["id"]
-        work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
-        wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
     def _roll_back(self, wish: Wish) -> None:
         without = wish.arguments.get("without", [])
@@ -209,15 +198,3 @@ def _check_lost(wish: Wish, names: list[str]) -> None:
             summary=f"without: {', '.join(sound)}: unknown, or neither down nor"
             " quarantined; only a lost host can be left out",
         )
-
-
-def _others(wish: Wish, entry: dict[str, str]) -> list[Any]:
-    return [each for each in wish.campaign["closed_to"] if each != entry]
-
-
-def _closed_entry(arguments: Row) -> dict[str, str]:
-    if arguments.get("target"):
-        return {"host": str(arguments["target"])}
-    if arguments.get("rack"):
-        return {"rack": str(arguments["rack"])}
-    return {}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import alarms, correlation, models, session, work
+from escalator.db import alarms, correlation, models, revisions, session, work
 from escalator.db.fetching import instant
 
 Row = Mapping[str, Any]
@@ -25,6 +25,7 @@ class Store:
             "campaign": _campaigns,
             "step": _steps,
             "journal": _journal,
+            "revision": revisions.read_page,
             "host": _hosts,
             "fault": _faults,
             "subscription": _subscriptions,

@@ -337,14 +337,20 @@ class Progress:
     @property
     def is_complete(self) -> bool:
         """True if no target waits and no slot is under way."""
-        settled = {SlotState.DONE.value, SlotState.QUARANTINED.value}
+        settled = {SlotState.DONE, SlotState.QUARANTINED, SlotState.SKIPPED}
         return self.waiting == 0 and set(self.slots) <= settled
 
 
 def is_reverted(slot_states: Collection[SlotState]) -> bool:
     """True if nothing of these slots is left to be undone."""
     return all(
-        state in (SlotState.REVERTED, SlotState.QUARANTINED, SlotState.UNDO_FAILED)
+        state
+        in (
+            SlotState.REVERTED,
+            SlotState.QUARANTINED,
+            SlotState.UNDO_FAILED,
+            SlotState.SKIPPED,
+        )
         for state in slot_states
     )
 

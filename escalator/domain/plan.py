@@ -150,6 +150,20 @@ class FaultPolicy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """How many hosts may join or leave before a person has to approve (P-4a).
+
+    Without either there is no limit.
+
+    :ivar approve_above: more than so many.
+    :ivar approve_percent: percent of the hosts last approved, rounded down.
+    """
+
+    approve_above: int | None = None
+    approve_percent: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
@@ -167,6 +181,7 @@ class Plan:
     on_fault: FaultPolicy
     soak_s: float = 0.0
     max_quarantined: int | None = None
+    on_drift: DriftPolicy = DriftPolicy()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

@@ -78,7 +78,14 @@ def read(
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        on_drift=_drift(doc.table(filled, "on_drift")),
     )
+
+
+def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
+    limit = body.get("approve_above")
+    share = doc.percent(limit)
+    return plan.DriftPolicy(limit if share is None else None, share)
 
 
 def substituted(

@@ -8,6 +8,7 @@ from escalator.objects import (
     fault,
     host,
     order,
+    revision,
     service,
     subscription,
 )
@@ -19,6 +20,8 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     campaign.StepList,
     campaign.JournalEntry,
     campaign.JournalList,
+    revision.PlanRevision,
+    revision.PlanRevisionList,
     host.Host,
     host.HostList,
     fault.FaultRecord,
