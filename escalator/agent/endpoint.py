@@ -10,7 +10,7 @@ from escalator.bus import server
 class Endpoint:
     """What the conductor orders of an agent; answered by facts.
 
-    Version history: 1.0 run_step, probe_step.
+    Version history: 1.0 run_step, probe_step, stop_step.
     """
 
     target = server.endpoint_target("1.0")
@@ -28,3 +28,8 @@ class Endpoint:
         """Answer a question (``objects.order.StepProbe``)."""
         if not self._is_cut_off():
             self._steps.probe(probe.to_domain())
+
+    def stop_step(self, ctxt: Any, stop: Any) -> None:
+        """End the programs of an attempt (``objects.order.StepStop``)."""
+        if not self._is_cut_off():
+            self._steps.halt(stop.to_domain())

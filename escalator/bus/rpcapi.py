@@ -152,7 +152,7 @@ class AgentAPI:
 
     Version history:
 
-    * 1.0 - run_step, probe_step
+    * 1.0 - run_step, probe_step, stop_step
 
     An order returns once the broker has it.  It may reach the agent twice,
     or late: step, attempt, fence and deadline tell the agent what to do.
@@ -176,6 +176,10 @@ class AgentAPI:
     def probe_step(self, ctxt: Context, host: str, probe: order.StepProbe) -> None:
         """Ask what became of an attempt; answered by a fact."""
         self._cast(ctxt, host, probe.executor, "probe_step", probe=probe)
+
+    def stop_step(self, ctxt: Context, host: str, stop: order.StepStop) -> None:
+        """Have the programs of an attempt ended; answered by a fact."""
+        self._cast(ctxt, host, stop.executor, "stop_step", stop=stop)
 
     def _cast(
         self, ctxt: Context, host: str, executor: str, method: str, **args: Any

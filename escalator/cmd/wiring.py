@@ -163,6 +163,8 @@ class _Courier:
                 self._agents.run_step(self._context, message["target"], made)
             case "probe":
                 self._agents.probe_step(self._context, message["target"], made)
+            case "stop":
+                self._agents.stop_step(self._context, message["target"], made)
             case _:
                 self._publisher.publish(made.to_domain())
 

@@ -76,8 +76,8 @@ class Batch:
         return {**known, **change}
 
     def cast(self, command: commands.Command) -> None:
-        """Owe an order or a probe to an agent."""
-        kind = "run" if isinstance(command, commands.RunStep) else "probe"
+        """Owe an order, a probe or a stop to an agent."""
+        kind = _KINDS[type(command)]
         payload = order_objects.wrap(command).obj_to_primitive()
         self._message(kind, command.host, command.executor, payload)
 
@@ -201,6 +201,12 @@ class Batch:
             )
         outbox.insert(connection, self.messages)
 
+
+_KINDS: Mapping[type[commands.Command], str] = {
+    commands.RunStep: "run",
+    commands.ProbeStep: "probe",
+    commands.StopStep: "stop",
+}
 
 _ENDED = frozenset(
     {

@@ -92,7 +92,7 @@ class Changing:
         if wish.campaign["state_reason"] == reason and (
             wish.campaign["state"] == State.HOLDING
         ):
-            self._go_on(wish, f"revision {rev} was approved")
+            wish.move(self.engine, State.RUNNING, f"revision {rev} was approved")
             self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
 
     def check_approved(self, wish: Wish) -> None:
@@ -135,16 +135,7 @@ class Changing:
             return
         if wish.campaign["state"] == State.HOLDING:
             self.check_approved(wish)
-            self._go_on(wish, f"{', '.join(hosts)} tried again")
+            wish.move(self.engine, State.RUNNING, f"{', '.join(hosts)} tried again")
         self.execution.continuing.revive(
             wish.connection, wish.batch, wish.campaign, hosts
-        )
-
-    def _go_on(self, wish: Wish, reason: str) -> None:
-        wish.campaign = self.engine.move_campaign(
-            wish.connection,
-            wish.batch,
-            wish.campaign,
-            State.RUNNING,
-            wish.arguments.get("reason") or reason,
         )

@@ -71,8 +71,8 @@ class Steering:
         """
         verbs = {
             "start": self._start,
-            "pause": self._pause,
-            "hold": self._hold,
+            "pause": self.pausing.pause,
+            "hold": self.pausing.hold,
             "resume": self._resume,
             "rollback": self._roll_back,
             "cancel": self._cancel,
@@ -97,14 +97,7 @@ class Steering:
         )
 
     def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
-        wish.campaign = self.engine.move_campaign(
-            wish.connection,
-            wish.batch,
-            wish.campaign,
-            to,
-            wish.arguments.get("reason") or reason,
-            **values,
-        )
+        wish.move(self.engine, to, reason, **values)
 
     def _start(self, wish: Wish) -> None:
         self._move(wish, State.PREFLIGHT, "started by an operator")
@@ -124,14 +117,6 @@ class Steering:
             self._move(
                 wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
             )
-
-    def _pause(self, wish: Wish) -> None:
-        if not self.pausing.close(wish):
-            self._move(wish, State.PAUSING, "paused by an operator")
-
-    def _hold(self, wish: Wish) -> None:
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         if self.pausing.reopen(wish):

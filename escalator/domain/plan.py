@@ -20,6 +20,13 @@ class Try(enum.StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnPause(enum.StrEnum):
+    """What a pause does to a step under way."""
+
+    DRAIN = "drain"
+    STOP = "stop"
+
+
 class Idempotence(enum.StrEnum):
     """What may be done if nobody knows whether an attempt acted."""
 
@@ -58,6 +65,8 @@ class Step:
     :ivar action: entry-point name of the action or checkpoint driver.
     :ivar checkpoint: id of the checkpoint definition, for that kind.
     :ivar undo: None if nothing has to be undone.
+    :ivar on_pause: a value of :class:`OnPause`.
+    :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     """
 
     id: str
@@ -72,6 +81,8 @@ class Step:
     may_reboot: bool = False
     checkpoint: str = ""
     undo: tuple[Undo, ...] = ()
+    on_pause: str = "drain"
+    progress_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

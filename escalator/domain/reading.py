@@ -201,6 +201,8 @@ class _Steps:
             may_reboot=body.get("may_reboot", False),
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
+            on_pause=plan.OnPause(body.get("on_pause", "drain")),
+            progress_s=duration.parse(body.get("progress", 0)),
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -36,5 +36,6 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepStop,
     *event.CLASSES,
 )

@@ -191,7 +191,7 @@ outbox = sa.Table(
     _count("ordinal"),
     sa.Index("ix_outbox_claimed", "claimed_until"),
 )
-"""``kind``: ``run`` and ``probe`` are cast to an agent, ``event`` published."""
+"""``kind``: ``run``, ``probe``, ``stop`` are cast to an agent, ``event`` published."""
 
 signal = sa.Table(
     "signal",
