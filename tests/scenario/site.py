@@ -113,14 +113,13 @@ class Site(Stage):
             if host["name"] in self.cluster_of
         }
 
-    def begin_site(self, site: str, address: str, soak: str = "1h") -> str:
+    def begin_site(self, site: str, address: str) -> str:
         """Create and start the campaign of the file for a site; return its id."""
         params = {
             "version": "2.0",
             "repository": self.repository.url("s2"),
             "site": site,
             "address": address,
-            "soak": soak,
         }
         return self.begin_file(CAMPAIGN, params)
 

@@ -35,7 +35,7 @@ SLACK_S = 0.25
 """The probe's interval, its own delay, and two clocks' reading."""
 RETURN_S = 5.0
 """The address goes home by itself, so long after the step that allows it."""
-AT_REST = RESTING | {"soaking"}
+AT_REST = RESTING | {"completed"}
 RESTING_SLOTS = ("done", "reverted", "quarantined")
 
 Span = tuple[float, float]
@@ -78,13 +78,13 @@ class SiteCase(testtools.TestCase):
     def roll_back(self, campaign_id: str, limit_s: float = 120.0) -> None:
         started = time.monotonic()
         self.site.order(campaign_id, "rollback")
-        wait_for("the rollback begins", lambda: not self._soaks(campaign_id))
+        wait_for("the rollback begins", lambda: not self._is_complete(campaign_id))
         self.wait_state(campaign_id, "rolled_back", limit_s)
         self.tell(f"rolled back in {time.monotonic() - started:.1f} s")
 
-    def _soaks(self, campaign_id: str) -> bool:
+    def _is_complete(self, campaign_id: str) -> bool:
         campaign = self.site.api.get(f"/v1/campaigns/{campaign_id}")["campaign"]
-        return bool(campaign["state"] == "soaking")
+        return bool(campaign["state"] == "completed")
 
     def order_of(self, campaign_id: str) -> list[str]:
         """Return the hosts in the order in which they were begun."""
@@ -188,7 +188,7 @@ class TestWholeSite(SiteCase):
         campaign_id = site.begin_site(NORTH.name, NORTH.address)
         wait_for("the schema is expanded", lambda: self._is_expanded(campaign_id), 30)
         new = site.client("new")
-        self.wait_state(campaign_id, "soaking", 120)
+        self.wait_state(campaign_id, "completed", 120)
         self.tell(f"upgraded in {time.monotonic() - started:.1f} s")
         self._assert_upgraded(campaign_id)
         self._assert_no_contract_yet()
@@ -213,7 +213,9 @@ class TestWholeSite(SiteCase):
 
     def _contract(self) -> None:
         """The old code is gone, the campaign committed: now it may be."""
-        again = self.site.begin_site(DATABASE_SITE, NORTH.address, soak="0s")
+        again = self.site.begin_site(DATABASE_SITE, NORTH.address)
+        self.wait_state(again, "completed", 60)
+        self.site.order(again, "commit")
         self.wait_state(again, "committed", 60)
         new = self.site.client("new")
         wait_for("the new code writes", lambda: len(new.written()) > 5)
@@ -298,7 +300,7 @@ class TestTopologies(SiteCase):
         probe = self.probe()
         ids = {each: site.begin_site(each.name, each.address) for each in site.clusters}
         for cluster, campaign_id in ids.items():
-            self.wait_state(campaign_id, "soaking", 120)
+            self.wait_state(campaign_id, "completed", 120)
             begun = self.order_of(campaign_id)
             self.assertEqual(sorted(cluster.controllers), sorted(begun))
             self.assertEqual(cluster.controllers[0], begun[-1], "the active goes last")
