@@ -1,6 +1,9 @@
 """Which test proves which requirement: collected from the tests' docstrings.
 
-    python -m tests.requirements        writes doc/source/contributor/requirements.rst
+    python -m tests.requirements
+
+writes doc/source/contributor/requirements.rst, and takes the mark ``owed`` from those
+lines of requirements.csv that a test names now; it never sets one.
 
 A docstring of a test, or of what a test calls in its class, counts for that test or
 class; a module's counts for all in it.  Results are those of the last ``tests/run``,
@@ -55,10 +58,14 @@ of these tests ended. *Owed* is what nothing proves yet.
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Requirement:
-    """:ivar issue: number of the issue that builds it; empty: a later one."""
+    """:ivar issue: number of the issue that builds it; empty: a later one.
+
+    :ivar owed: ``owed`` while no test proves what its issue builds.
+    """
 
     id: str
     issue: str
+    owed: str
     text: str
 
 
@@ -77,6 +84,27 @@ class Quote:
 def read_list(text: str) -> list[Requirement]:
     """Return the rows of the list, in its order."""
     return [Requirement(**row) for row in csv.DictReader(io.StringIO(text))]
+
+
+def write_list(requirements: Iterable[Requirement]) -> str:
+    """Return the list's text."""
+    out = io.StringIO()
+    names = [field.name for field in dataclasses.fields(Requirement)]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(each) for each in requirements)
+    return out.getvalue()
+
+
+def settled(
+    requirements: Iterable[Requirement], quotes: Iterable[Quote]
+) -> list[Requirement]:
+    """Return the list without the marks of what a test names (pure)."""
+    named = {quote.id for quote in quotes}
+    return [
+        dataclasses.replace(each, owed="") if each.id in named else each
+        for each in requirements
+    ]
 
 
 def ids_in(text: str, known: Iterable[str]) -> set[str]:
@@ -215,6 +243,7 @@ def main() -> None:
     """Write the page, and say what is owed."""
     requirements = read_list(LIST.read_text("utf-8"))
     quotes = collect([each.id for each in requirements])
+    LIST.write_text(write_list(settled(requirements, quotes)), "utf-8")
     PAGE.write_text(render(requirements, quotes, last_results()), "utf-8")
     owed = sorted(unproved(requirements, quotes))
     sys.stdout.write(f"{PAGE.relative_to(ROOT)}; owed: {', '.join(owed) or 'none'}\n")
