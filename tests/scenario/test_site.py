@@ -191,7 +191,7 @@ class TestWholeSite(SiteCase):
         self.wait_state(campaign_id, "completed", 120)
         self.tell(f"upgraded in {time.monotonic() - started:.1f} s")
         self._assert_upgraded(campaign_id)
-        self._assert_no_contract_yet()
+        self._assert_no_contract_yet(campaign_id)
         self._assert_rows(old, new)
         new.stop()
         self.roll_back(campaign_id)
@@ -204,12 +204,13 @@ class TestWholeSite(SiteCase):
         self.assert_held([campaign_id], probe)
         self._contract()
 
-    def _assert_no_contract_yet(self) -> None:
+    def _assert_no_contract_yet(self, campaign_id: str) -> None:
         """What can still be rolled back keeps its old columns."""
         refused = self.site.begin_file(CONTRACT, {})
         self.wait_state(refused, "validated", 20)
         campaign = self.site.api.get(f"/v1/campaigns/{refused}")["campaign"]
-        self.assertIn(f"busy: {DATABASE}", campaign["state_reason"])
+        self.assertIn(DATABASE, campaign["state_reason"])
+        self.assertIn(f"{campaign_id} works on it", campaign["state_reason"])
 
     def _contract(self) -> None:
         """The old code is gone, the campaign committed: now it may be."""
