@@ -86,12 +86,11 @@ class AgentService:
             server_factory(TOPICS[each], host, served) for each in capabilities
         ]
         interval_s = options.heartbeat_interval_s
-        sources = (
-            _packages(options.watched_packages, host, fleet),
-            facts.AddressFacts(options.virtual_addresses),
-        )
+        packages = _packages(options.watched_packages, host, fleet)
+        addresses = facts.AddressFacts(options.virtual_addresses)
+        tellers = (addresses.facts, packages.facts)
         heart = facts.Heart(
-            host, name, capabilities, interval_s, beats, sources, is_cut_off
+            host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )
         self._tickers = [
             ticker.Ticker(f"beat-{host}", interval_s, heart.beat),
