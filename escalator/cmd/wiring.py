@@ -45,6 +45,7 @@ from escalator.inspector import service as inspector_service
 from escalator.monitor import company
 from escalator.monitor import service as monitor_service
 from escalator.notifier import service as notifier_service
+from escalator.objects import base as objects_base
 from escalator.objects import registry
 from escalator.scheduler import service as scheduler_service
 
