@@ -176,8 +176,9 @@ class Ledger:
         for token in tokens:
             self._sizes[token] = self._sizes.get(token, 0) + 1
         if target.is_quarantined or not target.is_up:
-            self._lost[target.name] = frozenset(tokens)
-            for token in tokens:
+            lost = [token for token in tokens if self._budgets[token[0]].counts_lost]
+            self._lost[target.name] = frozenset(lost)
+            for token in lost:
                 self._users.setdefault(token, set()).add(target.name)
 
     def _weight(self, token: _Token) -> float:

@@ -68,7 +68,8 @@ def _over(
     """Judge a target that goes out: a fault may exceed a limit, we may not."""
     found: list[Violation] = []
     for budget in budgets:
-        if budget.scope == "server_group" or budget.max_percent:
+        is_other = not budget.counts_lost or budget.max_percent
+        if budget.scope == "server_group" or is_other:
             continue
         counts = Counter(_key(budget, facts[host]) for host in out if host in facts)
         key = _key(budget, facts[entry.host])

@@ -10,16 +10,8 @@ from escalator.domain.finding import Finding, point
 
 def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
     """Find procedures, and budgets, that let nothing run."""
-    procedures = doc.rows(filled, "procedures")
-    yield from _cycles(procedures)
-    for path, body in procedures:
-        if _is_nothing(body.get("parallel", 1)):
-            yield Finding(
-                "C502",
-                point(*path, "parallel"),
-                f"parallel {body.get('parallel')} lets no target run",
-                "allow at least 1",
-            )
+    for path, body in doc.rows(filled, "procedures"):
+        yield from idle(path, body)
         if body.get("method") == "rolling" and not body.get("budgets"):
             yield Finding(
                 "C703",
@@ -38,6 +30,17 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
+def idle(path: doc.Path, body: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find a ``parallel`` that lets nothing run."""
+    if _is_nothing(body.get("parallel", 1)):
+        yield Finding(
+            "C502",
+            point(*path, "parallel"),
+            f"parallel {body.get('parallel')} lets no target run",
+            "allow at least 1",
+        )
+
+
 def _is_nothing(value: Any) -> bool:
     share = doc.percent(value)
     if share is not None:
@@ -45,7 +48,8 @@ def _is_nothing(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value < 1
 
 
-def _cycles(procedures: list[doc.Row]) -> Iterator[Finding]:
+def cycles(procedures: list[doc.Row]) -> Iterator[Finding]:
+    """Find procedures of one list that wait for each other."""
     edges = {
         doc.text(body, "id"): doc.texts(body.get("after")) for _, body in procedures
     }

@@ -45,6 +45,11 @@ def uses(text: str) -> list[str]:
     return _USE.findall(text)
 
 
+def is_malformed(text: str) -> bool:
+    """Say whether ``${`` stands in ``text`` without a name and ``}``."""
+    return "${" in _USE.sub("", text) or "" in uses(text)
+
+
 def substitute(node: Any, values: Mapping[str, Any]) -> Any:
     """Return a copy of ``node`` with every ``${name}`` replaced (pure).
 

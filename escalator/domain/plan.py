@@ -29,6 +29,17 @@ class Idempotence(enum.StrEnum):
     NEVER = "never"
 
 
+class Method(enum.StrEnum):
+    """How a procedure takes its targets (P-1).
+
+    ``PARALLEL_UNIVERSE`` is written out before a plan is made of it.
+    """
+
+    ROLLING = "rolling"
+    SINGLE_STEP = "single_step"
+    PARALLEL_UNIVERSE = "parallel_universe"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rung:
     """:ivar classes: failure classes it answers to; empty: all.
@@ -108,6 +119,7 @@ class Budget:
         ``max_percent`` is 0.
     :ivar max_percent: percent of the key's population, rounded down, at
         least 1.
+    :ivar counts_lost: targets that are down or quarantined use it up too.
     """
 
     id: str
@@ -115,11 +127,13 @@ class Budget:
     fact: str = ""
     max_down: int = 1
     max_percent: float = 0.0
+    counts_lost: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
-    """:ivar parallel: most targets under way at once; used if
+    """:ivar method: ``rolling`` or ``single_step``: all targets at once.
+    :ivar parallel: most targets under way at once; used if
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.

@@ -9,14 +9,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
+from escalator.domain import (
+    artifacts,
+    composition,
+    duration,
+    parameters,
+    plan,
+    selector,
+)
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
+
+OWN_SCOPES = ("params", "subplans")
+"""Sections in which the file's parameters are not filled in."""
 
 ON_FAULT = "on_fault"
 """The one key of ``recovery`` that is no ladder."""
@@ -58,7 +68,7 @@ def read(
             summary=findings[0].detail,
             findings=tuple(dataclasses.asdict(found) for found in findings),
         )
-    filled = substituted(document, values)
+    filled = composition.compose(substituted(document, values)).document
     metadata = doc.table(filled, "metadata")
     recovery = doc.table(filled, "recovery")
     on_fault = doc.table(recovery, ON_FAULT)
@@ -84,9 +94,14 @@ def read(
 def substituted(
     document: Mapping[str, Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the document with its parameters filled in, outside ``params``."""
+    """Return the document with its parameters filled in.
+
+    Not in ``params`` and ``subplans``: a sub-plan has parameters of its own.
+    """
+    brought = parameters.substitute(document.get("artifacts"), values)
+    known = {**values, **artifacts.values({"artifacts": brought})}
     return {
-        key: body if key == "params" else parameters.substitute(body, values)
+        key: body if key in OWN_SCOPES else parameters.substitute(body, known)
         for key, body in document.items()
     }
 
@@ -126,9 +141,14 @@ def read_budget(body: Mapping[str, Any]) -> plan.Budget:
         fact = scope.get("by", "")
         kind = "fact" if fact else "server_group"
     share = doc.percent(limit)
-    if share is None:
-        return plan.Budget(body["id"], kind, fact, max_down=limit)
-    return plan.Budget(body["id"], kind, fact, max_percent=share)
+    return plan.Budget(
+        body["id"],
+        kind,
+        fact,
+        max_down=limit if share is None else 1,
+        max_percent=share or 0.0,
+        counts_lost=body.get("counts_lost", True),
+    )
 
 
 def _procedure(
