@@ -18,6 +18,9 @@ MAX_DEPTH = 8
 MAX_PROCEDURES = 200
 """Most procedures that all uses of one file may become."""
 
+MAX_SIZE = 16 * 1024 * 1024
+"""Most characters that all uses of one file may become."""
+
 MAX_ID = 255
 """Characters of an id such as ``outer/inner``: what the database holds."""
 
@@ -92,6 +95,7 @@ class _Flattening:
         self._subplans = doc.table(filled, "subplans")
         self._constants = constants
         self._written = 0
+        self._size = 0
         self.flat = Flat()
 
     def scope(
@@ -144,6 +148,9 @@ class _Flattening:
         if len(user.chain) >= MAX_DEPTH or self._written > MAX_PROCEDURES:
             return self._too_much(place)
         values = self._values(place, body, name)
+        self._size += _size(self._subplans[name])
+        if self._size > MAX_SIZE:
+            return self._too_much(place)
         subplan = {
             key: parameters.substitute(value, {**self._constants, **values})
             for key, value in doc.table(self._subplans, name).items()
@@ -191,12 +198,22 @@ class _Flattening:
     def _too_much(self, place: doc.Path) -> list[Entry]:
         detail = (
             f"sub-plans go deeper than {MAX_DEPTH} levels, become more than"
-            f" {MAX_PROCEDURES} procedures, or need ids longer than {MAX_ID}"
+            f" {MAX_PROCEDURES} procedures or {MAX_SIZE} characters, or need ids"
+            f" longer than {MAX_ID}"
         )
         remedy = "use fewer of them, or split the campaign"
         if not any(each.rule == "C505" for each in self.flat.findings):
             self.flat.findings.append(Finding("C505", point(*place), detail, remedy))
         return []
+
+
+def _size(node: Any) -> int:
+    """Return what a use may become at most, in characters."""
+    return sum(
+        1 + len(value) + parameters.MAX_VALUE * len(parameters.uses(value))
+        for _, value, _ in doc.walk(node)
+        if isinstance(value, str)
+    )
 
 
 def circle(chain: Sequence[str], place: doc.Path) -> Finding:

@@ -135,6 +135,7 @@ class TextTest(unittest.TestCase):
             "wide": wide,
             "values": "a: [" + "1," * 110_000 + "1]",
             "itself": "a: &a {b: *a}",
+            "uses": "a: " + "${x}" * 5001,
         }
         for name, text in cases.items():
             with self.subTest(name):

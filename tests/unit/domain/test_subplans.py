@@ -242,3 +242,35 @@ class RefusalTest(unittest.TestCase):
             [(each.rule, each.pointer) for each in found],
         )
         self.assertIn("a comes after b", found[0].detail)
+
+    def test_texts_that_multiply_are_refused(self) -> None:
+        """Eight levels, each with ten times the text of the one before."""
+        subplans: dict[str, Document] = {
+            f"s{n}": {
+                "params": {"x": {"type": "string"}},
+                "procedures": [
+                    _use("u", f"s{n + 1}", **{"with": {"x": "${x}" * 10}}),
+                    _procedure("p"),
+                ],
+            }
+            for n in range(7)
+        }
+        subplans["s7"] = {
+            "params": {"x": {"type": "string"}},
+            "procedures": [_procedure("last")],
+        }
+        document = _document([_use("u", "s0", **{"with": {"x": "y" * 20}})], **subplans)
+        rules = {rule for rule, _ in _find(document)}
+        self.assertEqual({"C303"}, rules)
+
+    def test_large_subplans_used_often_are_refused(self) -> None:
+        steps = [
+            {**step, "with": {"packages": {f"p{n}": "x" * 1000 for n in range(300)}}}
+            if step["id"] == "install"
+            else step
+            for step in _procedure("p")["steps"]
+        ]
+        uses = [_use(f"u{n}", "s", level=n) for n in range(60)]
+        document = _document(uses, s={"procedures": [_procedure("p", steps=steps)]})
+        found = [each for each in _find(document) if each[0] == "C505"]
+        self.assertEqual([("C505", "/procedures/55")], found)
