@@ -134,6 +134,14 @@ ROUTES: tuple[Route, ...] = (
         rules=_can("campaigns:explain"),
     ),
     Route(
+        "GET",
+        f"{_CAMPAIGN}/preflight",
+        campaigns.preflight,
+        "Show the latest preflight report of a campaign.",
+        campaign_schemas.PREFLIGHT,
+        rules=_can("campaigns:show_preflight"),
+    ),
+    Route(
         "POST",
         f"{_CAMPAIGN}/actions",
         campaigns.act,

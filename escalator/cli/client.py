@@ -138,6 +138,11 @@ class Campaigns(_Rest):
         path = f"/campaigns/{_safe(campaign_id)}/journal"
         return self._pages(path, "journal", None, {"after": after})
 
+    def preflight(self, campaign_id: str) -> Row:
+        """Return the latest preflight report of a campaign."""
+        path = f"/campaigns/{_safe(campaign_id)}/preflight"
+        return self._send("GET", path, None, "preflight")
+
     def explain(self, campaign_id: str) -> list[Row]:
         """Return what waits, and why."""
         path = f"/campaigns/{_safe(campaign_id)}/explain"

@@ -1,18 +1,17 @@
-"""What operators ask of a campaign: start, pause, resume, roll back, cancel.
+"""What operators ask of a campaign: start, pause, resume, commit, roll back, cancel.
 
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import batch as batches
+from escalator.conductor import beginning, finishing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import preflight
+from escalator.conductor.wish import Wish
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
@@ -22,22 +21,13 @@ State = states.CampaignState
 _CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
 
 
-@dataclasses.dataclass(slots=True)
-class Wish:
-    """What an operator asks, in the transaction that carries it out."""
-
-    connection: session.Connection
-    batch: batches.Batch
-    campaign: Row
-    arguments: Row
-
-
 class Steering:
     """Moves campaigns at an operator's wish."""
 
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
         self.execution = execution
+        self.beginning = beginning.Beginning(engine, execution)
 
     @session.retry_on_conflict
     def act(
@@ -48,11 +38,12 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Start, pause, resume, commit, roll back or cancel a campaign.
 
         Idempotent by ``request_key``.
 
         :raises NotFound: there is no such campaign.
+        :raises Conflict: it is committed, or hosts are midway.
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
@@ -80,10 +71,12 @@ class Steering:
         soaks.  The caller writes the batch.
         """
         verbs = {
-            "start": self._start,
+            "preflight": self.beginning.preflight,
+            "start": self.beginning.start,
             "pause": self._pause,
             "hold": self._hold,
             "resume": self._resume,
+            "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
         }
@@ -93,68 +86,39 @@ class Steering:
             )
         arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
-        signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
-        )
-
-    def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
-        wish.campaign = self.engine.move_campaign(
-            wish.connection,
-            wish.batch,
-            wish.campaign,
-            to,
-            wish.arguments.get("reason") or reason,
-            **values,
-        )
-
-    def _start(self, wish: Wish) -> None:
-        self._move(wish, State.PREFLIGHT, "started by an operator")
-        situation = self.execution.admission.read(
-            wish.connection, wish.campaign, wish.batch.now
-        )
-        refusal = preflight.refusal(situation)
-        wish.arguments = {}
-        if refusal:
-            self._move(wish, State.VALIDATED, refusal)
-        else:
-            self._move(
-                wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
-            )
+        _note(wish, action, arguments, actor, request_key)
 
     def _pause(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
         if entry:
             self._close(wish, [*_others(wish, entry), entry], "closed")
         else:
-            self._move(wish, State.PAUSING, "paused by an operator")
+            wish.move(self.engine, State.PAUSING, "paused by an operator")
 
     def _hold(self, wish: Wish) -> None:
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
+        is_done = wish.campaign["state"] in states.NOT_COMMITTED
+        wish.move(self.engine, State.HOLDING if is_done else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
         if entry:
             self._close(wish, _others(wish, entry), "reopened")
             return
-        was_holding = wish.campaign["state"] == State.HOLDING
-        self._move(wish, State.RUNNING, "resumed by an operator")
-        if was_holding:
-            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
+        self.beginning.resume(wish)
 
     def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
         own = wish.campaign["id"]
         work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
         wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
+    def _commit(self, wish: Wish) -> None:
+        reason = wish.arguments.get("reason") or "committed by an operator"
+        wish.campaign = self.execution.finishing.commit_as_asked(
+            wish.connection, wish.batch, wish.campaign, reason
+        )
+
     def _roll_back(self, wish: Wish) -> None:
+        finishing.check_way_back(wish.campaign)
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
         again = self.execution.unwinding.try_again(
@@ -165,8 +129,8 @@ class Steering:
                 wish.connection, wish.batch, wish.campaign, _news(without, again)
             )
             return
-        self._move(
-            wish,
+        wish.move(
+            self.engine,
             State.ROLLING_BACK,
             "asked for by an operator",
             rollback_scope="campaign",
@@ -178,8 +142,8 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        self._move(wish, State.CANCELLED, "cancelled by an operator")
-        self.execution.release(wish.connection, wish.campaign)
+        wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
+        releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 
 def _midway(wish: Wish) -> list[str]:
@@ -221,3 +185,19 @@ def _closed_entry(arguments: Row) -> dict[str, str]:
     if arguments.get("rack"):
         return {"rack": str(arguments["rack"])}
     return {}
+
+
+def _note(
+    wish: Wish, action: str, arguments: Row, actor: str, request_key: str | None
+) -> None:
+    """Keep what was asked, as done; a repeat of the request finds it."""
+    signals.add_signal(
+        wish.connection,
+        wish.campaign["id"],
+        action,
+        arguments,
+        actor,
+        wish.batch.now,
+        request_key,
+        handled_at=wish.batch.now,
+    )

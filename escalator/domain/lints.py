@@ -45,9 +45,12 @@ C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
 C704  a selector that chooses nothing now (warning)
 C705  budgets do not let a single step out all at once (warning)
+C711  a budget without a limit, or with several
+C712  a quorum or headroom that can never admit
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
+C811  ``commit_after`` beside ``commit: auto``
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts
@@ -63,6 +66,7 @@ from typing import Any
 
 from escalator.domain import (
     composition,
+    lint_budgets,
     lint_fleet,
     lint_hosts,
     lint_order,
@@ -122,6 +126,7 @@ def check_document(
     inner = (
         *lint_references.find(made.document, catalogue),
         *lint_order.find(made.document),
+        *lint_budgets.find(made.document),
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
     )

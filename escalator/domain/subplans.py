@@ -13,6 +13,7 @@ from typing import Any
 from escalator.domain import document as doc
 from escalator.domain import parameters
 from escalator.domain.finding import Finding, point
+from escalator.domain.plan import Kind
 
 MAX_DEPTH = 8
 MAX_PROCEDURES = 200
@@ -191,7 +192,7 @@ class _Flattening:
         if most is None or most < 1:
             return ()
         name = f"{own} (parallel)"
-        limit = {"scope": "all", "max_down": most, "counts_lost": False}
+        limit = {"scope": "all", "max_down": most, "kind": Kind.PARALLEL}
         self.flat.budgets.append(((*place, "parallel"), {"id": name, **limit}))
         return (name,)
 

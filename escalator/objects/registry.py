@@ -8,6 +8,7 @@ from escalator.objects import (
     fault,
     host,
     order,
+    preflight,
     service,
     subscription,
 )
@@ -19,6 +20,7 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     campaign.StepList,
     campaign.JournalEntry,
     campaign.JournalList,
+    preflight.PreflightReport,
     host.Host,
     host.HostList,
     fault.FaultRecord,
@@ -33,5 +35,6 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepRelease,
     *event.CLASSES,
 )

@@ -7,6 +7,7 @@ from escalator import errors
 from escalator.api import intake, paging
 from escalator.api.contract import Call, Reply
 from escalator.objects.campaign import Campaign, CampaignList, JournalList, StepList
+from escalator.objects.preflight import PreflightReport
 
 _LONG = ("document", "plan")
 _TAKERS = {
@@ -106,8 +107,14 @@ def explain(call: Call) -> Reply:
     return Reply({"waits": waits})
 
 
+def preflight(call: Call) -> Reply:
+    """Show what the latest preflight found (V-5)."""
+    report = PreflightReport.get_of_campaign(call.ctxt, _get(call).id)
+    return Reply({"preflight": report.to_dict()})
+
+
 def act(call: Call) -> Reply:
-    """Order a campaign to start, pause, resume, roll back or cancel."""
+    """Order a campaign to judge the system, start, pause, resume, commit, ..."""
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")

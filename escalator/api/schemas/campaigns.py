@@ -17,7 +17,7 @@ from escalator.api.schemas.fields import (
     text,
     wrapped,
 )
-from escalator.domain import states
+from escalator.domain import preflight, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
@@ -40,7 +40,17 @@ ACTION = wrapped(
     "action",
     closed(
         {
-            "name": {"enum": ["start", "pause", "resume", "rollback", "cancel"]},
+            "name": {
+                "enum": [
+                    "preflight",
+                    "start",
+                    "pause",
+                    "resume",
+                    "commit",
+                    "rollback",
+                    "cancel",
+                ]
+            },
             "arguments": closed(
                 {
                     "target": {**text(255), "description": "Pause: one host only."},
@@ -138,6 +148,32 @@ _WAIT = closed(
     ("host", "step", "reason"),
 )
 WAITS = closed({"waits": {"type": "array", "items": _WAIT}}, ("waits",))
+
+_FOUND = closed(
+    {
+        "code": TEXT,
+        "host": TEXT,
+        "text": TEXT,
+        "remedy": TEXT,
+        "effect": {"enum": list(preflight.POLICIES)},
+    },
+    ("code", "host", "text", "remedy", "effect"),
+)
+PREFLIGHT = wrapped(
+    "preflight",
+    closed(
+        {
+            "id": UUID,
+            "campaign_id": UUID,
+            "plan_rev": WHOLE,
+            "verdict": {"enum": ["passed", "refused"]},
+            "refusal": TEXT,
+            "findings": {"type": "array", "items": _FOUND},
+            "made_at": TIME,
+        },
+        ("id", "campaign_id", "plan_rev", "verdict", "findings", "made_at"),
+    ),
+)
 
 FINDING = closed(
     {

@@ -35,6 +35,7 @@ MATRIX = {
         f"campaigns:{verb}": OVERSEERS
         for verb in ("validate", "plan", "list", "show", "steps", "journal", "explain")
     },
+    "campaigns:show_preflight": OVERSEERS,
     "hosts:list": OVERSEERS,
     "hosts:show": OVERSEERS,
     "hosts:quarantine": ADMINS,
