@@ -5,10 +5,18 @@ import unittest
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from escalator.domain import lints, ordering, plan, reading, simulation
+from escalator.domain import (
+    composition,
+    lints,
+    ordering,
+    parameters,
+    plan,
+    reading,
+    simulation,
+)
 from tests.fixtures import campaigns
 
 Document = dict[str, Any]
@@ -292,6 +300,75 @@ class SingleStepTest(unittest.TestCase):
         self.assertEqual((), played.visits)
         self.assertEqual({target.name for target in FLEET}, set(played.stuck))
         self.assertIn("all its hosts at once", played.stuck["compute-01"])
+
+
+def _any_procedures(draw: st.DrawFn, names: list[str], subplans: list[str]) -> Any:
+    """Return some procedures and uses with any levels, edges and methods."""
+    made: list[Document] = []
+    for number in range(draw(st.integers(1, 4))):
+        earlier = [each["id"] for each in made]
+        common = {
+            "id": f"p{number}",
+            "level": draw(st.integers(0, 1)),
+            "after": draw(st.lists(st.sampled_from(earlier or ["p0"]), max_size=2)),
+        }
+        if subplans and draw(st.booleans()):
+            made.append({**common, "subplan": draw(st.sampled_from(subplans))})
+            continue
+        brings = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+        procedure = {**_procedure("", *brings), **common}
+        method = draw(st.sampled_from([*plan.Method, ""]))
+        if method:
+            procedure["method"] = str(method)
+        if draw(st.booleans()):
+            procedure |= MethodTest.beside
+        made.append(procedure)
+    return made
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> Document:
+    names = ["m0", "m1", "m2"]
+    versions = st.lists(st.sampled_from(["1", "2"]), min_size=1, unique=True)
+    pairs = st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)
+    compatibility = [
+        {name: draw(versions) for name in draw(pairs)}
+        for _ in range(draw(st.integers(0, 4)))
+    ]
+    subplans = {
+        "a": {"procedures": _any_procedures(draw, names, [])},
+        "b": {"procedures": _any_procedures(draw, names, ["a"])},
+    }
+    document = _document(
+        _any_procedures(draw, names, ["a", "b"]),
+        [_module(name) for name in names],
+        compatibility,
+    )
+    document["selectors"]["spares"] = {"match": {"tag": "spare"}}
+    text = parameters.substitute({**document, "subplans": subplans}, {"version": "2"})
+    return {**text, "params": {}}
+
+
+class CompositionTest(unittest.TestCase):
+    @given(_documents())
+    def test_what_is_faultless_comes_to_its_end(self, document: Document) -> None:
+        """No circle is left over, and a single step has its turn for itself."""
+        filled = composition.compose(document)
+        errors = [
+            each
+            for each in lints.check_document(document, {}, campaigns.CATALOGUE, None)
+            if each.severity == "error" and each.rule != "C907"
+        ]
+        if errors:
+            return
+        event("faultless")
+        made = reading.read(document, {}, campaigns.CATALOGUE)
+        ranks = _ranks(made)
+        self.assertEqual({each.id for each in made.procedures}, set(ranks))
+        self.assertEqual(len(made.procedures), len(filled.document["procedures"]))
+        for each in made.procedures:
+            if each.method == plan.Method.SINGLE_STEP:
+                self.assertEqual(1, list(ranks.values()).count(ranks[each.id]))
 
 
 class ValueTest(unittest.TestCase):
