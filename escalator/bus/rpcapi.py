@@ -58,14 +58,25 @@ class ConductorAPI:
         return answer
 
     def campaign_plan(
-        self, ctxt: Context, document: str, params: dict[str, Any], seed: int
+        self,
+        ctxt: Context,
+        document: str,
+        params: dict[str, Any],
+        seed: int,
+        what_if: dict[str, Any] | None,
     ) -> dict[str, Any]:
         """Return the forecast of a campaign file; store nothing.
 
-        :raises InvalidInput: the file is refused.
+        :raises InvalidInput: the file or the question is refused.
         """
         answer: dict[str, Any] = self._client.call(
-            ctxt, "1.0", "campaign_plan", document=document, params=params, seed=seed
+            ctxt,
+            "1.0",
+            "campaign_plan",
+            document=document,
+            params=params,
+            seed=seed,
+            what_if=what_if,
         )
         return answer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import engine as engines
-from escalator.db import facts, session
+from escalator.db import facts, residents, session
 from escalator.domain import events
 from escalator.drivers import base as drivers
 
@@ -57,17 +57,23 @@ class Inventory:
             if changes == self._changes:
                 return
             hosts = self._supplement(self.vim.list_hosts())
-            listed = _listed(hosts, self.vim.list_instances())
+            instances = self.vim.list_instances()
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
             return
-        if self._store(listed):
+        if self._store(_listed(hosts, instances), instances):
             self.engine.wake()
         self._changes = changes
 
     @session.retry_on_conflict
-    def _store(self, listed: dict[str, dict[str, Any]]) -> int:
+    def _store(
+        self,
+        listed: dict[str, dict[str, Any]],
+        instances: list[drivers.VimInstance],
+    ) -> int:
+        owners = Counter((i.host, i.project_id, i.server_group) for i in instances)
         with self.engine.database.begin() as connection:
+            residents.sync(connection, owners)
             return facts.sync_hosts(connection, listed)
 
 

@@ -51,7 +51,12 @@ def fit(samples: Sequence[float]) -> Timing | None:
 
 def of_step(step: Step, target: Target, learned: Learned) -> Timing:
     """Return what was learned of the action on such a host, or the file's word."""
-    known = learned.get((step.action, target.role))
+    return of_action(step, step.action, target, learned)
+
+
+def of_action(step: Step, action: str, target: Target, learned: Learned) -> Timing:
+    """Return the timing of a step's action, or of the one that undoes it."""
+    known = learned.get((action, target.role))
     return known or Timing(step.expected_s, EXPECTED_SIGMA)
 
 
