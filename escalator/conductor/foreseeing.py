@@ -6,7 +6,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.db import residents, session, timings
-from escalator.domain import fault_library, plan, play, relaxation, what_if
+from escalator.domain import plan, play, relaxation, what_if
 
 SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99}
 
@@ -27,7 +27,7 @@ def read(
         tuple(sorted(targets, key=lambda each: each.name)),
         residents.read(connection),
         timings.read_learned(connection),
-        fault_library.Library(timings.read_fault_rates(connection)),
+        timings.read_fault_library(connection),
         rooms={},
         look_s=look_s,
         lease_s=lease_s,

@@ -29,9 +29,7 @@ def read_learned(connection: sa.Connection) -> dict[tuple[str, str], timing.Timi
     return {key: known for key, known in fitted.items() if known is not None}
 
 
-def read_fault_rates(
-    connection: sa.Connection,
-) -> dict[str, tuple[fault_library.Rate, ...]]:
+def read_fault_library(connection: sa.Connection) -> fault_library.Library:
     """Return how often attempts of each action failed, by class.
 
     Read from the journal: a step that succeeded in the end failed before.
@@ -56,9 +54,4 @@ def read_fault_rates(
             begun[attempt] = row.at
         elif attempt in begun:
             took[row.action, row.failure_class].append(row.at - begun[attempt])
-    rates: dict[str, tuple[fault_library.Rate, ...]] = {}
-    for (action, failure_class), seconds in sorted(took.items()):
-        share = len(seconds) / attempts[action]
-        rate = fault_library.Rate(failure_class, share, timing.fit(seconds))
-        rates[action] = (*rates.get(action, ()), rate)
-    return rates
+    return fault_library.learn(attempts, took)

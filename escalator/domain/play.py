@@ -129,6 +129,7 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._tickets = 0
         self._slowness: dict[str, float] = {}
+        self._errors: dict[tuple[str, str], float] = {}
         if chance is not None:
             for each in setting.targets:
                 self._slowness[each.name] = setting.library.slowness(each, chance)
@@ -136,7 +137,8 @@ class World:
     def _is_open(self, host: str) -> bool:
         """Say whether instances may land on a host now."""
         target = self.targets[host]
-        return target.is_up and host not in self.out and host not in self.dead
+        is_sound = target.is_up and not target.is_quarantined
+        return is_sound and host not in self.out and host not in self.dead
 
     def at(self, delay_s: float, call: Callable[[], None]) -> None:
         """Let something happen later."""
@@ -169,7 +171,7 @@ class World:
                 min(known.median_s, step.timeout_s), "timeout" if is_late else ""
             )
         else:
-            slow = self._slowness[slot.target.name]
+            slow = self._slowness[slot.target.name] * self._error(slot, known)
             fate = setting.library.fate(step, slot.action, known, slow, self.chance)
         if slot.action in placement.MOVING and not fate.failure_class:
             if not self.placement.drain(slot.target.name, fate.seconds):
@@ -179,6 +181,13 @@ class World:
         if fate.failure_class == "lost":
             return Fate(fate.seconds + setting.lease_s, "lost")
         return fate
+
+    def _error(self, slot: Slot, known: timing.Timing) -> float:
+        """Return by how much a known median is wrong in this run."""
+        key = (slot.action, slot.target.role)
+        if key not in self._errors and self.chance is not None:
+            self._errors[key] = self.chance.lognormvariate(0.0, known.doubt)
+        return self._errors[key]
 
     def take(self, slot: Slot) -> None:
         """Take the host and the tokens; there is room."""

@@ -318,7 +318,8 @@ class TestForecast(Case):
             values = {"failure_class": "permanent"}
             first = models.step.c.id == f"{0:036d}"
             connection.execute(sa.update(models.step).where(first).values(**values))
-            (rate,) = timings.read_fault_rates(connection)["package.install"]
+            library = timings.read_fault_library(connection)
+        (rate,) = library.rates["package.install"]
         self.assertEqual(("permanent", 0.2), (rate.failure_class, rate.probability))
         found = self.plans.forecast(DOCUMENT, {}, 1, {})["what_if"]
         self.assertNotEqual({"committed": 1.0}, found["before"]["outcomes"])

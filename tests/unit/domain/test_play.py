@@ -1,5 +1,6 @@
 """A campaign played step by step, with what goes wrong (P-2, P-4c, R-2, V-1)."""
 
+import collections
 import dataclasses
 import random
 import unittest
@@ -329,3 +330,31 @@ class LedgerTest(unittest.TestCase):
         self.assertTrue(ledger.refusals(two, ("all",)))
         ledger.give_back(one.name)
         self.assertTrue(ledger.refusals(two, ("all",)), "it stays lost")
+
+
+class LibraryTest(unittest.TestCase):
+    def test_what_all_actions_do_counts_for_each(self):
+        """P-4e: 60 attempts, 3 failures; an action is not infallible after 20."""
+        library = fault_library.learn(
+            {"a": 20, "b": 40}, {("b", "permanent"): [1.0, 2.0, 3.0]}
+        )
+        found = {name: rates[0].probability for name, rates in library.rates.items()}
+        self.assertEqual({"a": 1 / 40, "b": (3 + 1) / 60}, found)
+        self.assertEqual((RATES("permanent", 0.05),), library.others)
+
+    def test_nothing_failed(self):
+        library = fault_library.learn({"a": 20}, {})
+        self.assertEqual(((), {"a": ()}), (library.others, library.rates))
+        self.assertEqual({}, fault_library.learn({}, {}).rates)
+
+    def test_failures_are_as_frequent_as_their_rate(self):
+        rates = (RATES("transient", 0.1), RATES("lost", 0.2))
+        library = fault_library.Library(rates={"verify": rates})
+        chance = random.Random(1)
+        known = timing.Timing(10.0, 0.2)
+        found = collections.Counter(
+            library.fate(STEPS[2], "verify", known, 1.0, chance).failure_class
+            for _ in range(4000)
+        )
+        self.assertAlmostEqual(0.1, found["transient"] / 4000, delta=0.02)
+        self.assertAlmostEqual(0.2, found["lost"] / 4000, delta=0.02)
