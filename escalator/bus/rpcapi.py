@@ -18,6 +18,9 @@ MONITOR = "monitor"
 ALARM_TIMEOUT_S = 2.0
 """Aodh tells one consumer after the other, and waits for each without limit."""
 
+WHAT_IF_TIMEOUT_S = 120.0
+"""Some dozens of simulated runs; the largest fleets take a minute."""
+
 Context = context.RequestContext
 
 
@@ -47,6 +50,13 @@ class ConductorAPI:
             version_cap=version_cap,
             timeout_s=min(conf.bus.call_timeout_s, ALARM_TIMEOUT_S),
         )
+        self._patient = rpc.Client(
+            conf,
+            CONDUCTOR,
+            self.VERSION,
+            version_cap=version_cap,
+            timeout_s=max(conf.bus.call_timeout_s, WHAT_IF_TIMEOUT_S),
+        )
 
     def campaign_validate(
         self, ctxt: Context, document: str, params: dict[str, Any]
@@ -69,7 +79,8 @@ class ConductorAPI:
 
         :raises InvalidInput: the file or the question is refused.
         """
-        answer: dict[str, Any] = self._client.call(
+        client = self._client if what_if is None else self._patient
+        answer: dict[str, Any] = client.call(
             ctxt,
             "1.0",
             "campaign_plan",

@@ -116,6 +116,11 @@ class Placement:
             self.owners[project].moving_s += seconds / len(placed)
         return True
 
+    def reopen(self, host: str) -> None:
+        """Let instances land on a host again."""
+        queue = self._queues[self._kinds[host]]
+        heapq.heappush(queue, (self._loads[host], host))
+
     def interrupt(self, host: str, seconds: float) -> None:
         """Count an outage of everything that is on a host."""
         for (project, _), count in self._on[host].items():
@@ -151,6 +156,8 @@ class Placement:
             load, host = heapq.heappop(queue)
             if load != self._loads[host] or host in passed:
                 continue
+            if not self._is_open(host):
+                continue  # Back in the queue with reopen().
             passed[host] = (load, host)
             if host != origin and self._takes(host, group):
                 found = host
@@ -162,6 +169,6 @@ class Placement:
         room = self._rooms[host]
         if room is not None and self._loads[host] >= room:
             return False
-        if group and any(g == group and n > 0 for (_, g), n in self._on[host].items()):
-            return False
-        return self._is_open(host)
+        return not group or all(
+            other != group or not count for (_, other), count in self._on[host].items()
+        )

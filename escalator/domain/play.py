@@ -200,6 +200,7 @@ class World:
         """Give host and tokens back; returns the keys that are freer now."""
         self.ledger.give_back(slot.target.name)
         self.out.discard(slot.target.name)
+        self.placement.reopen(slot.target.name)
         return self.keys_of(slot)
 
     def keys_of(self, slot: Slot) -> list[tuple[str, str]]:

@@ -39,18 +39,18 @@ class Forward:
         self.world = world
         self.steps = steps
         self.lanes: dict[str, Lane] = {}
+        self._done: set[str] | None = None
 
     def look(self) -> bool:
         """Admit who may be admitted; True if every procedure is done."""
         plan = self.world.plan
-        while True:
+        done = {i for i, lane in self.lanes.items() if not lane.left}
+        while done != self._done:
+            self._done = done
+            for procedure in ordering.next_procedures(plan.procedures, done):
+                if procedure.id not in self.lanes:
+                    self.lanes[procedure.id] = self._lane(procedure)
             done = {i for i, lane in self.lanes.items() if not lane.left}
-            following = ordering.next_procedures(plan.procedures, done)
-            fresh = [each for each in following if each.id not in self.lanes]
-            if not fresh:
-                break
-            for procedure in fresh:
-                self.lanes[procedure.id] = self._lane(procedure)
         for lane in self.lanes.values():
             self._admit(lane)
         return len(done) == len(plan.procedures)

@@ -29,9 +29,10 @@ KEYS = {
     "recovery": "how long the instances of a dead host are away: a duration",
 }
 
-FEWEST, MOST = 40, 400
+FEWEST, MOST = 20, 400
 VISITS = 12_000
-"""Visits that are played for each of the two answers, about; each some 200 us."""
+"""Visits that are played for each of the two answers, about; each some 200 us, and
+more with many instances to be moved."""
 
 _SPARE = "spare host "
 

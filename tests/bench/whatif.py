@@ -55,10 +55,11 @@ class Truth:
 class World:
     """What nobody tells the engine.
 
-    :ivar spread: of hosts: standard deviation of the logarithm of their slowness.
+    :param spread: of hosts: standard deviation of the logarithm of their slowness.
+    :param faults: so many times the usual failures.
     """
 
-    def __init__(self, seed: int, spread: float) -> None:
+    def __init__(self, seed: int, spread: float, faults: float) -> None:
         self.chance = random.Random(seed)
         draw = self.chance
         self.spread = spread
@@ -66,8 +67,8 @@ class World:
             f"act-{number}": Truth(
                 3.0 * 20.0 ** draw.random(),
                 draw.uniform(0.15, 0.6),
-                draw.choice((0.0, 0.02, 0.05)),
-                draw.choice((0.0, 0.0, 0.003, 0.01)),
+                faults * draw.choice((0.0, 0.02, 0.05)),
+                faults * draw.choice((0.0, 0.0, 0.003, 0.01)),
             )
             for number in range(10)
         }
@@ -214,8 +215,8 @@ class LeapingDatabase(watched.WatchedDatabase):
 class Bench:
     """One campaign after another; the database keeps what was learned."""
 
-    def __init__(self, seed: int, overhead: float, spread: float) -> None:
-        self.world = World(seed, spread)
+    def __init__(self, world: World, overhead: float) -> None:
+        self.world = world
         self.database = LeapingDatabase(overhead)
         self.fleet = Fleet(self.world)
         self.fleet.now = self.database.now
@@ -338,9 +339,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--overhead", type=float, default=1.0)
     parser.add_argument("--spread", type=float, default=0.1)
+    parser.add_argument("--faults", type=float, default=1.0)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
-    bench = Bench(options.seed, options.overhead, options.spread)
+    world = World(options.seed, options.spread, options.faults)
+    bench = Bench(world, options.overhead)
     began = time.perf_counter()
     found = measure(bench, options.campaigns, options.earlier)
     told = {
@@ -349,6 +352,7 @@ def main() -> None:
         "earlier": options.earlier,
         "overhead": options.overhead,
         "spread": options.spread,
+        "faults": options.faults,
         "seed": options.seed,
         **judge(found["campaigns"]),
         **found,
