@@ -253,12 +253,15 @@ class Bench:
         database = self.database
         database.rest()
         campaign_id = beds.start_campaign(self.bed, made)
-        began, tick = database.now(), 0.0
+        began, tick, state = database.now(), 0.0, ""
         self._is_due = True
         while True:
             reports = self.fleet.due(database.now())
             if reports:
                 self.bed.results.apply(reports)
+                if state == "rolling_back":
+                    # An undone slot of it is seen at the next look, unasked for.
+                    tick = tick or self._tick_after(database.now(), began)
             elif self._is_due or database.now() >= tick > 0.0:
                 self._is_due, tick = False, 0.0
                 self.bed.execution.look_at_all()
@@ -267,7 +270,8 @@ class Bench:
                     return state, database.now() - began
             else:
                 database.leap(database.seconds)
-                tick = self._next_tick(began)
+                deadline = self._next_tick(began)
+                tick = min(tick, deadline) if tick and deadline else tick or deadline
                 times = [each for each in (self.fleet.next_at(), tick) if each]
                 if not times:
                     return "waiting", database.now() - began
@@ -278,8 +282,10 @@ class Bench:
         deadline = self.database.next_deadline()
         if deadline is None or deadline > began + SILENCE_S / 2:
             return 0.0
-        ticks = math.floor((deadline - began) / TICK_S) + 1
-        return began + ticks * TICK_S
+        return self._tick_after(deadline, began)
+
+    def _tick_after(self, at: float, began: float) -> float:
+        return began + (math.floor((at - began) / TICK_S) + 1) * TICK_S
 
     def _state(self, campaign_id: str) -> str:
         with self.database.begin() as connection:
