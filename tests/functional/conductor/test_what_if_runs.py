@@ -6,6 +6,7 @@ import heapq
 import os
 import random
 import unittest
+import uuid
 from unittest import mock
 
 from escalator.conductor import foreseeing
@@ -40,9 +41,29 @@ class Fates:
 class ScriptedFleet(whatif.Fleet):
     """Agents to whom happens what is written."""
 
-    def __init__(self, world, fates):
+    def __init__(self, world, fates, faults):
         super().__init__(world)
         self.fates = fates
+        self.faults = faults
+
+    def die(self, host, at):
+        """Let a host die at a moment."""
+        heapq.heappush(self._queue, (at, next(self._ticket), host))
+
+    def next_at(self):
+        """Return when the next report comes; a death alone ends no wait."""
+        reports = any(not isinstance(each, str) for _, _, each in self._queue)
+        return super().next_at() if reports else None
+
+    def due(self, now):
+        """Return the reports up to now; tell of hosts that died."""
+        found = super().due(now)
+        for host in (each for each in found if isinstance(each, str)):
+            fault = events.Fault(str(uuid.uuid4()), host, "host.down", "critical", {})
+            impact = events.Impact(fault, (), True, {})
+            event = events.HostMarkedDown(str(uuid.uuid4()), (impact,))
+            self.faults.apply_down(event)
+        return [each for each in found if not isinstance(each, str)]
 
     def run(self, order):
         effect = order.params["effect"]
@@ -102,19 +123,29 @@ class TestTheSameFates(unittest.TestCase):
                 ends[told[0]] += 1
         self.assertGreater(len(ends), 2, ends)
 
+    def deaths(self, seed, targets):
+        """Return host -> when it dies, in every other trial."""
+        chance = random.Random(-seed)
+        dying = chance.sample(targets, min(seed % 2 * 2, len(targets)))
+        return {each.name: chance.uniform(1.0, 300.0) for each in dying}
+
     def play(self, seed, share):
         """Return state and end, of the engine and of the simulation."""
         world = ScriptedWorld(seed, 0.0, 1.0)
         bench = whatif.Bench(world, overhead=0.0)
         self.addCleanup(bench.database.dispose)
-        fleet = ScriptedFleet(world, Fates(seed, share))
+        fleet = ScriptedFleet(world, Fates(seed, share), bench.bed.faults)
         fleet.now = bench.database.now
         bench.fleet = bench.bed.fleet = fleet
         made, targets = bench.prepare()
         with bench.database.begin() as connection:
             setting = foreseeing.read(connection, made, targets, 0.0, 0.0)
+        deaths = self.deaths(seed, targets)
+        for host, at in deaths.items():
+            fleet.die(host, bench.database.now() + at)
         with mock.patch.object(whatif, "TICK_S", TICK_S):
             told = bench.run(made)
+        dying = iter([deaths.get(each.name) for each in setting.targets])
         fates = Fates(seed, share)
 
         def fate(world, slot):
@@ -122,6 +153,9 @@ class TestTheSameFates(unittest.TestCase):
             intent = "revert" if slot.undo else "run"
             return fault_library.Fate(*fates.next(slot.target.name, effect, intent))
 
-        with mock.patch.object(play.World, "fate", fate):
+        library = mock.patch.object(
+            fault_library.Library, "death_s", lambda library, chance: next(dying)
+        )
+        with library, mock.patch.object(play.World, "fate", fate):
             run = play_campaign.play(setting, random.Random(seed))
         return told, (str(run.outcome), run.end_s)
