@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from escalator.db import models
-from escalator.domain import placement
+from escalator.domain import relocation
 
 Listed = Mapping[tuple[str, str, str], int]
 """(host, project, server group or "") -> instances."""
@@ -33,12 +33,12 @@ def sync(connection: sa.Connection, listed: Listed) -> bool:
     return True
 
 
-def read(connection: sa.Connection) -> dict[str, list[placement.Resident]]:
+def read(connection: sa.Connection) -> dict[str, list[relocation.Resident]]:
     """Return host -> its instances; hosts without any are not in it."""
     table = models.resident
     query = sa.select(table).order_by(*table.primary_key.columns)
-    found: dict[str, list[placement.Resident]] = {}
+    found: dict[str, list[relocation.Resident]] = {}
     for row in connection.execute(query):
-        resident = placement.Resident(row.project_id, row.server_group, row.instances)
+        resident = relocation.Resident(row.project_id, row.server_group, row.instances)
         found.setdefault(row.host, []).append(resident)
     return found

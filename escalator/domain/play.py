@@ -11,7 +11,7 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 
-from escalator.domain import budget, fault_library, placement, timing
+from escalator.domain import budget, fault_library, relocation, timing
 from escalator.domain import campaign as rules
 from escalator.domain.fault_library import Fate
 from escalator.domain.plan import Idempotence, Plan, Procedure, Step, Target, Try
@@ -41,7 +41,7 @@ class Setting:
 
     plan: Plan
     targets: tuple[Target, ...]
-    residents: placement.Residents
+    residents: relocation.Residents
     learned: timing.Learned
     library: fault_library.Library
     rooms: Mapping[str, int]
@@ -61,7 +61,7 @@ class Run:
     end_s: float
     reason: str
     most_down: dict[str, int]
-    owners: dict[str, placement.Interruption]
+    owners: dict[str, relocation.Interruption]
     quarantined: tuple[str, ...]
     stuck: dict[str, tuple[tuple[str, str], str]]
     no_room: dict[str, int]
@@ -123,7 +123,7 @@ class World:
         self.out: set[str] = set()
         self.dead: set[str] = set()
         self.most_down: dict[str, int] = {}
-        self.placement = placement.Placement(
+        self.placement = relocation.Placement(
             setting.targets, setting.residents, setting.rooms, self._is_open
         )
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -173,7 +173,7 @@ class World:
         else:
             slow = self._slowness[slot.target.name] * self._error(slot, known)
             fate = setting.library.fate(step, slot.action, known, slow, self.chance)
-        if slot.action in placement.MOVING and not fate.failure_class:
+        if slot.action in relocation.MOVING and not fate.failure_class:
             if not self.placement.drain(slot.target.name, fate.seconds):
                 return Fate(fate.seconds, "permanent")
         if step.may_reboot and not slot.undo:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from escalator.domain import placement, play_campaign, what_if
+from escalator.domain import play_campaign, relocation, what_if
 from escalator.domain.play import Run, Setting
 
 
@@ -107,7 +107,7 @@ def _knobs(setting: Setting, run: Run) -> list[_Knob]:
             knob = _Knob(f"budget.{each.id}", each.max_down, max(size, each.max_down))
         found.append(knob)
     for kind in sorted(run.no_room):
-        count = sum(1 for each in setting.targets if placement.kind_of(each) == kind)
+        count = sum(1 for each in setting.targets if relocation.kind_of(each) == kind)
         found.append(_Knob(f"spare.{kind}", 0, count))
     return found
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from escalator.domain import duration, placement, play_campaign
+from escalator.domain import duration, play_campaign, relocation
 from escalator.domain.fault_library import CLASSES, Rate
 from escalator.domain.finding import Finding
 from escalator.domain.plan import Plan, Target
@@ -125,9 +125,9 @@ def _room(setting: Setting, key: str, name: str, value: str) -> Setting:
 
 def _of_kind(setting: Setting, key: str, kind: str) -> Target:
     for each in setting.targets:
-        if kind in (each.role, placement.kind_of(each)):
+        if kind in (each.role, relocation.kind_of(each)):
             return each
-    kinds = {placement.kind_of(each) for each in setting.targets}
+    kinds = {relocation.kind_of(each) for each in setting.targets}
     kinds |= {each.role for each in setting.targets}
     _unknown(key, "kind of host", sorted(kinds))
     raise AssertionError  # _unknown raises.
@@ -268,13 +268,13 @@ class Prediction:
                 found[name] = max(found.get(name, 0), count)
         return dict(sorted(found.items()))
 
-    def owners(self) -> dict[str, placement.Interruption]:
+    def owners(self) -> dict[str, relocation.Interruption]:
         """Return project -> what it goes through, as the mean over the runs."""
-        found: dict[str, placement.Interruption] = {}
+        found: dict[str, relocation.Interruption] = {}
         total = len(self.runs)
         for run in self.runs:
             for name, each in run.owners.items():
-                mean = found.setdefault(name, placement.Interruption())
+                mean = found.setdefault(name, relocation.Interruption())
                 mean.moved += each.moved / total
                 mean.moving_s += each.moving_s / total
                 mean.down += each.down / total

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import random
 import unittest
+from unittest import mock
 
 import hypothesis
 from hypothesis import strategies as st
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 from escalator.domain import (
     budget,
     fault_library,
-    placement,
     plan,
     play,
     play_campaign,
+    relocation,
     simulation,
     timing,
 )
@@ -159,6 +160,45 @@ class LadderTest(unittest.TestCase):
         self.assertEqual(("holding", 100.0), (run.outcome, run.end_s))
 
 
+class OrderTest(unittest.TestCase):
+    """A rollback undoes the last one worked on first, a higher level before all."""
+
+    def undos(self, made, count):
+        """Return (host, action) of every undo, in order."""
+        orders = []
+        draw = play.World.fate
+
+        def fate(world, slot):
+            if slot.undo:
+                orders.append((slot.target.name, slot.action))
+            if slot.step.id == "verify" and slot.target.name == f"h{count - 1:02d}":
+                return fault_library.Fate(1.0, "permanent")
+            return draw(world, slot)
+
+        with mock.patch.object(play.World, "fate", fate):
+            run = play_campaign.play(setting(made, hosts(count)), Steady())
+        self.assertEqual("rolled_back", run.outcome)
+        return orders
+
+    LADDER = (plan.Rung("rollback", scope="campaign"),)
+
+    def test_hosts_and_steps_in_reverse(self):
+        made = made_plan(self.LADDER, procedures=({"parallel": 1},))
+        self.assertEqual(
+            [(f"h0{at}", name) for at in (2, 1, 0) for name in ("restore", "open")],
+            self.undos(made, 3),
+        )
+
+    def test_levels_in_reverse(self):
+        procedures = (
+            {"id": "one", "level": 1, "steps": STEPS[:1], "parallel": 9},
+            {"id": "two", "level": 2, "steps": STEPS[1:], "parallel": 1},
+        )
+        made = made_plan(self.LADDER, procedures=procedures)
+        actions = [action for _, action in self.undos(made, 3)]
+        self.assertEqual(["restore"] * 3 + ["open"] * 3, actions)
+
+
 class DeathTest(unittest.TestCase):
     LIBRARY = fault_library.Library(deaths=1000.0 * 3600 / 60, recovery_s=7.0)
 
@@ -178,7 +218,7 @@ class DeathTest(unittest.TestCase):
 
     def test_its_instances_are_down_until_they_run_elsewhere(self):
         run = self.play("hold")
-        noticed = run.owners[placement.UNKNOWN]
+        noticed = run.owners[relocation.UNKNOWN]
         self.assertEqual((4, 28.0), (noticed.down, noticed.down_s))
 
     def test_a_selector_that_keeps_it_makes_the_campaign_wait(self):
@@ -193,7 +233,7 @@ class PlacementTest(unittest.TestCase):
 
     def play(self, residents, rooms=None, count=3, steps=DRAIN):
         residents = {
-            name: [placement.Resident(*each) for each in found]
+            name: [relocation.Resident(*each) for each in found]
             for name, found in residents.items()
         }
         made = made_plan([plan.Rung("rollback", scope="campaign")], steps)

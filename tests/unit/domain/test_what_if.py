@@ -2,7 +2,7 @@
 
 import unittest
 
-from escalator.domain import placement, plan, relaxation, what_if
+from escalator.domain import plan, relaxation, relocation, what_if
 from escalator.domain.fault_library import Rate
 from tests.unit.domain import test_play as plays
 
@@ -112,7 +112,7 @@ class PredictTest(unittest.TestCase):
 
     def test_owners_are_means(self):
         rooms = asked(self.setting, deaths=1000.0 * 3600 / 100)
-        found = what_if.predict(rooms, 1, 100).owners()[placement.UNKNOWN]
+        found = what_if.predict(rooms, 1, 100).owners()[relocation.UNKNOWN]
         self.assertGreater(found.down, 0)
         self.assertAlmostEqual(found.down_s, 300 * found.down)
 
@@ -121,7 +121,7 @@ class RelaxationTest(unittest.TestCase):
     def full(self, count=4, room=2, **more):
         """Return a fleet with no room at all."""
         residents = {
-            f"h{at:02d}": [placement.Resident("p", "", room)] for at in range(count)
+            f"h{at:02d}": [relocation.Resident("p", "", room)] for at in range(count)
         }
         made = plays.made_plan(
             [plan.Rung("rollback", scope="campaign")],
