@@ -10,7 +10,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import orders, quarantining, undoing
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, plan, states
+from escalator.domain import events, plan, rounds, states
 from escalator.objects import fields
 
 Row = Mapping[str, Any]
@@ -163,6 +163,10 @@ class Carrier:
             self._move(slot, move)
         if decision.slot_to is not None:
             self.batch.move_slot(slot, decision.slot_to, campaign_id, decision.reason)
+        if decision.rehearsal is not None:
+            change = self.batch.slots.setdefault(slot.id, {})
+            change["rehearsal"] = decision.rehearsal
+            slot = dataclasses.replace(slot, rehearsal=decision.rehearsal)
         if decision.is_undo_due:
             self.begin_undo(campaign_id, slot, states.SlotState.UNDOING)
         if decision.is_rerun_due:
@@ -266,19 +270,13 @@ class Carrier:
                 self.batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
             self.batch.steps.setdefault(step.id, {})["retries"] = 0
             first = first or row
-        is_undone = slot.state is not states.SlotState.REVERTED
-        times = slot.compensations + 1 if is_undone else 0
-        slot = dataclasses.replace(slot, compensations=times, reruns=slot.reruns + 1)
-        change = self.batch.slots.setdefault(slot.id, {})
-        change.update(compensations=times, reruns=slot.reruns)
-        if is_undone:
-            slot = dataclasses.replace(slot, state=states.SlotState.UNDONE)
-        self.batch.move_slot(
-            slot,
-            states.SlotState.ACTIVE,
-            campaign_id,
-            f"run again after compensation {times}" if is_undone else "run again",
+        slot, reason = rounds.next_round(slot)
+        self.batch.slots.setdefault(slot.id, {}).update(
+            compensations=slot.compensations,
+            reruns=slot.reruns,
+            rehearsal=slot.rehearsal,
         )
+        self.batch.move_slot(slot, states.SlotState.ACTIVE, campaign_id, reason)
         if first is not None:
             self._move(
                 slot,

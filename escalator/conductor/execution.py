@@ -14,6 +14,7 @@ from escalator.conductor import (
     drift,
     failure_budget,
     finishing,
+    rehearsing,
     releasing,
     unwinding,
 )
@@ -135,6 +136,7 @@ class Execution:
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return
+        rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
         procedures = {each.id for each in situation.plan.procedures}
         if batch.messages or situation.done() != procedures:

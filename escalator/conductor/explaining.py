@@ -1,11 +1,12 @@
 """A reason for every wait (architecture section 3, rule 7)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
-from escalator.conductor import unwinding
+from escalator.conductor import rehearsing, unwinding
 from escalator.db import work
 from escalator.domain import states
 
@@ -33,6 +34,7 @@ class Explaining:
                 waits = unwinding.explain(connection, campaign, situation)
             else:
                 waits = admissions.explain(campaign, situation)
+        waits += _rehearsed(campaign, situation)
         told = {(each["host"], each["procedure"]) for each in open_steps}
         told |= {(wait.host, wait.procedure) for wait in waits}
         waits += [
@@ -59,6 +61,26 @@ class Explaining:
             }
             for wait in waits
         ]
+
+
+def _rehearsed(
+    campaign: Mapping[str, Any], situation: admissions.Situation
+) -> list[admissions.Wait]:
+    """Return slots that are done, and of which the undo is about to be rehearsed."""
+    racks = {target.name: target.rack for target in situation.targets}
+    return [
+        admissions.Wait(
+            row["host"],
+            procedure,
+            "is undone next, to rehearse it"
+            if engines.is_open_to(campaign, row["host"], racks.get(row["host"], ""))
+            else admissions.CLOSED,
+        )
+        for procedure, slots in situation.slots.items()
+        for row in slots.values()
+        if rehearsing.is_ready(row)
+        and campaign["state"] != states.CampaignState.ROLLING_BACK
+    ]
 
 
 _STOPPED = {

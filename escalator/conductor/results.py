@@ -9,6 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, states
@@ -84,6 +85,9 @@ class Results:
             report,
             None if is_unwinding else procedure.ladder,
             engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
+        )
+        report, decision = rehearsing.judge(
+            carrier.connection, procedure, slot, report, decision
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:

@@ -86,6 +86,7 @@ slot = sa.Table(
     _text("reason", _TEXT),
     _count("compensations"),
     _count("reruns"),
+    _text("rehearsal", sa.String(16)),
     _at("opened_at", False),
     _at("ended_at"),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),

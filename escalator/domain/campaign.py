@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Collection, Sequence
 
 from escalator.domain import events, plan, states
+from escalator.domain.rehearsal import Rehearsal
+from escalator.domain.rehearsal import following as following_rehearsal
 from escalator.domain.states import SlotState, StepState
 
 
@@ -35,6 +37,7 @@ class SlotView:
     """A slot's row with the rows of its steps, by ``seq``.
 
     :ivar reruns: how often it was undone and begun anew, for whatever reason.
+    :ivar rehearsal: see ``domain.rehearsal``.
     """
 
     id: str
@@ -44,6 +47,7 @@ class SlotView:
     compensations: int
     steps: tuple[StepView, ...]
     reruns: int = 0
+    rehearsal: str = Rehearsal.NONE
 
     def step(self, step_id: str) -> StepView:
         """Return the step of that id.
@@ -93,6 +97,7 @@ class Decision:
     :ivar is_rerun_due: the slot is undone; run it again from its first step.
     :ivar is_late: the report changes nothing and is journalled as late.
     :ivar is_resent: the same attempt is cast again.
+    :ivar rehearsal: where the slot stands with it from now on, or None.
     """
 
     moves: tuple[Move, ...] = ()
@@ -104,6 +109,7 @@ class Decision:
     is_resent: bool = False
     is_quarantine: bool = False
     escalation: Escalation | None = None
+    rehearsal: str | None = None
 
 
 LATE = Decision(is_late=True)
@@ -157,9 +163,18 @@ def _done(slot: SlotView, step: StepView, is_open: bool) -> Decision:
         return _after_revert(slot, step, moves, is_open)
     following = next_step(slot, step, "run")
     if following is None:
-        return Decision(tuple(moves), SlotState.DONE)
+        return _done_with_all(slot, tuple(moves))
     moves.append(_open_step(following, is_open))
     return Decision(tuple(moves))
+
+
+def _done_with_all(slot: SlotView, moves: tuple[Move, ...]) -> Decision:
+    """End a slot whose last step is done, unless its undo is to be rehearsed."""
+    if slot.rehearsal == Rehearsal.NONE:
+        return Decision(moves, SlotState.DONE)
+    rehearsal = following_rehearsal(slot.rehearsal)
+    to = None if rehearsal is Rehearsal.READY else SlotState.DONE
+    return Decision(moves, to, rehearsal=rehearsal)
 
 
 def _open_step(step: StepView, is_open: bool) -> Move:

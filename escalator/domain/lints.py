@@ -44,6 +44,7 @@ C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
+C812  ``rehearse_undo`` without a checkpoint
 ====  =======================================================================
 """
 

@@ -123,6 +123,8 @@ class Procedure:
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.
+    :ivar rehearse_undo: the first target goes forward, back and forward again
+        before any other is begun.
     """
 
     id: str
@@ -135,6 +137,12 @@ class Procedure:
     steps: tuple[Step, ...]
     ladder: tuple[Rung, ...]
     parallel_percent: float = 0.0
+    rehearse_undo: bool = False
+
+    @property
+    def undo_s(self) -> float:
+        """Expected seconds to undo one target: as long as its steps took."""
+        return sum(step.expected_s for step in self.steps if step.undo)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

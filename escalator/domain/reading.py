@@ -155,6 +155,7 @@ def _procedure(
         steps=tuple(reader.step(each) for each in body["steps"] if not is_waiver(each)),
         ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
         parallel_percent=share or 0.0,
+        rehearse_undo=body.get("rehearse_undo", False),
     )
 
 
