@@ -245,6 +245,7 @@ fault = sa.Table(
     _text("severity", sa.String(16)),
     _text("state", sa.String(16)),
     sa.Column("is_marked_down", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_expected", sa.Boolean, nullable=False, default=False),
     sa.Column("times", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("instances", sa.JSON, nullable=False),
@@ -254,6 +255,8 @@ fault = sa.Table(
     sa.Index("ix_fault_raised", "raised_at"),
     sa.Index("ix_fault_host", "host"),
 )
+
+"""``is_expected``: a step of a campaign explains it."""
 
 fault_project = sa.Table(
     "fault_project",

@@ -157,6 +157,18 @@ class FaultPolicy:
     scope: str = "campaign"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attribution:
+    """When a fault of an upgraded host counts as the upgrade's fault.
+
+    :ivar significance: so unlikely must the faults be without the upgrade.
+    :ivar history_s: seconds before now whose faults tell the usual rate.
+    """
+
+    significance: float = 0.05
+    history_s: float = 30 * 86400.0
+
+
 class Commit(enum.StrEnum):
     """Who takes the step after which there is no way back."""
 
@@ -171,6 +183,7 @@ class Plan:
     :ivar commit: a value of :class:`Commit`.
     :ivar commit_after_s: seconds after which a campaign that waits for an
         operator's commit commits itself; None: never.
+    :ivar attribution: one or none: without it every fault in scope counts.
     :ivar max_quarantined: more quarantined hosts than this stop the campaign
         by its fault policy; None: no limit.
     """
@@ -187,6 +200,7 @@ class Plan:
     max_quarantined: int | None = None
     commit: str = Commit.AUTO.value
     commit_after_s: float | None = None
+    attribution: tuple[Attribution, ...] = ()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

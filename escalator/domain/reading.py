@@ -79,6 +79,19 @@ def read(
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
+        attribution=_attribution(doc.table(filled, "finish")),
+    )
+
+
+def _attribution(finish: Mapping[str, Any]) -> tuple[plan.Attribution, ...]:
+    if "attribution" not in finish:
+        return ()
+    body, usual = doc.table(finish, "attribution"), plan.Attribution()
+    return (
+        plan.Attribution(
+            float(body.get("significance", usual.significance)),
+            duration.parse(body.get("history", usual.history_s)),
+        ),
     )
 
 

@@ -239,6 +239,7 @@ fault = sa.Table(
     _text("severity", sa.String(16)),
     _text("state", sa.String(16)),
     sa.Column("is_marked_down", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_expected", sa.Boolean, nullable=False, default=False),
     sa.Column("times", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("instances", sa.JSON, nullable=False),

@@ -163,6 +163,10 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
+        (
+            "/finish/attribution/history",
+            _put("finish", "attribution", {"history": "a week"}),
+        ),
         ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
     ],
     "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
