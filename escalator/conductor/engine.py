@@ -7,7 +7,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
-from escalator.conductor import orders, quarantining, undoing
+from escalator.conductor import evacuating, orders, quarantining, undoing
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, plan, rounds, states
@@ -78,17 +78,21 @@ class Engine:
         campaign: Row,
         to: states.CampaignState,
         reason: str,
+        severity: str = events.Severity.WARNING.value,
         **values: Any,
     ) -> dict[str, Any]:
         """Move a campaign and owe its owner the news; returns the new row.
 
+        :param severity: of the news; ``critical`` pages its owner.
         :raises IllegalMove: ``to`` cannot follow the present state.
         """
         state = states.CampaignState(campaign["state"])
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, to)
         if to in states.ENDED:
             values["ended_at"] = batch.now
-        return self._note_campaign(connection, batch, campaign, to, reason, values)
+        return self._note_campaign(
+            connection, batch, campaign, to, reason, values, severity
+        )
 
     def tell_campaign(
         self,
@@ -96,10 +100,11 @@ class Engine:
         batch: batches.Batch,
         campaign: Row,
         reason: str,
+        severity: str = events.Severity.WARNING.value,
     ) -> None:
         """Owe its owner news of a campaign that stays in its state."""
         state = states.CampaignState(campaign["state"])
-        self._note_campaign(connection, batch, campaign, state, reason, {})
+        self._note_campaign(connection, batch, campaign, state, reason, {}, severity)
 
     def _note_campaign(
         self,
@@ -109,6 +114,7 @@ class Engine:
         to: states.CampaignState,
         reason: str,
         values: dict[str, Any],
+        severity: str = events.Severity.WARNING.value,
     ) -> dict[str, Any]:
         changed = {"state": to.value, "state_reason": reason, **values}
         work.update_campaign(connection, campaign["id"], batch.now, **changed)
@@ -131,6 +137,7 @@ class Engine:
                 reason=reason,
                 hosts=(),
                 occurred_at=batch.now,
+                severity=severity,
             )
         )
         return {**campaign, **changed}
@@ -166,9 +173,12 @@ class Carrier:
         if decision.rehearsal is not None:
             change = self.batch.slots.setdefault(slot.id, {})
             change["rehearsal"] = decision.rehearsal
-            slot = dataclasses.replace(slot, rehearsal=decision.rehearsal)
         if decision.is_undo_due:
             self.begin_undo(campaign_id, slot, states.SlotState.UNDOING)
+        if decision.is_evacuation_due:
+            row = evacuating.add_step(self.batch, campaign_id, slot)
+            self.rows[row["id"]] = row
+            self.dispatch(slot, row)
         if decision.is_rerun_due:
             self.rerun(campaign_id, slot)
         if decision.is_quarantine:

@@ -20,7 +20,7 @@ from escalator.conductor import (
 )
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
-from escalator.domain import states
+from escalator.domain import events, states
 
 LOG = logging.getLogger(__name__)
 
@@ -84,6 +84,10 @@ class Execution:
         arguments = note["arguments"]
         to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
         state = State(campaign["state"])
+        if note["kind"] == "page" and state is State.HOLDING:
+            told, critical = arguments["reason"], events.Severity.CRITICAL.value
+            self.engine.tell_campaign(connection, batch, campaign, told, critical)
+            return {**campaign, "state_reason": told}
         if to not in states.CAMPAIGN_MOVES[state]:
             batch.journal(
                 campaign["id"],
@@ -100,6 +104,8 @@ class Execution:
                 "rollback_scope": arguments.get("scope", "campaign"),
                 "rollback_procedure": arguments.get("procedure", ""),
             }
+        if note["kind"] == "page":
+            values = {"severity": events.Severity.CRITICAL.value}
         return self.engine.move_campaign(
             connection, batch, campaign, to, arguments.get("reason", ""), **values
         )

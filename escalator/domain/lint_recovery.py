@@ -19,8 +19,8 @@ FAILURES = {
 }
 """Failure classes by kind of step."""
 
-_LAST = frozenset({Try.QUARANTINE, Try.HOLD, Try.ROLLBACK})
-_LAST_NAMES = "quarantine, hold or rollback"
+_LAST = frozenset({Try.QUARANTINE, Try.HOLD, Try.PAGE, Try.ROLLBACK})
+_LAST_NAMES = "quarantine, hold, page or rollback"
 
 
 def find(filled: Mapping[str, Any]) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ class Try(enum.StrEnum):
     COMPENSATE = "compensate"
     QUARANTINE = "quarantine"
     HOLD = "hold"
+    PAGE = "page"
     ROLLBACK = "rollback"
 
 
@@ -34,6 +35,7 @@ class Rung:
     """:ivar classes: failure classes it answers to; empty: all.
     :ivar times: how often it may be tried for one target.
     :ivar scope: of a rollback: ``procedure`` or ``campaign``.
+    :ivar evacuate: of a quarantine: move the instances away first.
     """
 
     attempt: str
@@ -41,6 +43,7 @@ class Rung:
     times: int = 1
     backoff_s: float = 0.0
     scope: str = "procedure"
+    evacuate: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ def _rung(body: Mapping[str, Any]) -> plan.Rung:
         times=body.get("times", 1),
         backoff_s=duration.parse(body.get("backoff", 0)),
         scope=body.get("scope", "procedure"),
+        evacuate=body.get("evacuate", False),
     )
 
 
