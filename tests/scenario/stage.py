@@ -192,19 +192,32 @@ class Stage:
         self.api.call("POST", "/v1/subscriptions", {"subscription": wanted})
         return made
 
-    def begin(self, version: str, release: str) -> str:
-        """Create and start a campaign to ``version``; return its id."""
+    def begin(
+        self, version: str, release: str, change: Callable[[Any], object] | None = None
+    ) -> str:
+        """Create and start a campaign to ``version``; return its id.
+
+        :param change: changes the usual campaign file in place.
+        """
+        document = yaml.safe_load(CAMPAIGN.read_text())
+        if change is not None:
+            change(document)
         params = {"version": version, "repository": self.repository.url(release)}
-        given = {"document": CAMPAIGN.read_text(), "params": params}
+        given = {"document": document, "params": params}
         made = self.api.call("POST", "/v1/campaigns", {"campaign": given})["campaign"]
-        action = {"action": {"name": "start"}}
-        self.api.call("POST", f"/v1/campaigns/{made['id']}/actions", action)
+        self.order(made["id"], "start")
         return str(made["id"])
+
+    def order(self, campaign_id: str, action: str) -> None:
+        """Give a campaign an order."""
+        path = f"/v1/campaigns/{campaign_id}/actions"
+        self.api.call("POST", path, {"action": {"name": action}})
 
     def wait_end(self, campaign_id: str, limit_s: float) -> dict[str, Any]:
         """Wait until the campaign rests; return it."""
         path = f"/v1/campaigns/{campaign_id}"
-        resting = {"committed", "rolled_back", "failed", "holding", "validated"}
+        resting = {"completed", "committed", "rolled_back", "failed", "holding"}
+        resting.add("validated")
         found: dict[str, Any] = {}
 
         def is_resting() -> bool:
