@@ -72,6 +72,7 @@ slot = sa.Table(
     text("reason", TEXT),
     count("compensations"),
     count("reruns"),
+    text("rehearsal", sa.String(16)),
     at("opened_at", False),
     at("ended_at"),
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
@@ -270,6 +271,7 @@ fault = sa.Table(
     text("severity", sa.String(16)),
     text("state", sa.String(16)),
     sa.Column("is_marked_down", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_expected", sa.Boolean, nullable=False, default=False),
     sa.Column("times", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("instances", sa.JSON, nullable=False),
@@ -279,6 +281,8 @@ fault = sa.Table(
     sa.Index("ix_fault_raised", "raised_at"),
     sa.Index("ix_fault_host", "host"),
 )
+
+"""``is_expected``: a step of a campaign explains it."""
 
 fault_project = sa.Table(
     "fault_project",
