@@ -20,6 +20,7 @@ _SHOWN = (
     "params",
     "plan_rev",
     "progress",
+    "gates",
     "project_id",
     "user_id",
     "file_digest",
@@ -30,6 +31,7 @@ _SHOWN = (
 _CELLS = {
     "params": Structure,
     "progress": Progress,
+    "gates": Structure,
     "summary": Structure,
     "findings": Structure,
 }
@@ -85,7 +87,7 @@ class _Waiting(command.ShowOne):
         client = client_of(self.app)
         arguments = {
             name: value
-            for name in ("target", "rack", "reason", "without")
+            for name in ("target", "rack", "reason", "without", "gate")
             if (value := getattr(args, name, None)) is not None
         }
         key = str(uuid.uuid4())
@@ -202,7 +204,7 @@ class Show(command.ShowOne):
 
 
 class _Order(_Waiting):
-    """Base of the five orders."""
+    """Base of the orders."""
 
     ACTION = ""
     IS_PARTIAL = False
@@ -264,6 +266,21 @@ class Cancel(_Order):
     """Give up a campaign of which no host is midway"""
 
     ACTION = "cancel"
+
+
+class Approve(_Order):
+    """Open the gate that a campaign waits at"""
+
+    ACTION = "approve"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--gate",
+            metavar="<procedure/stage>",
+            help="This one; default: the only one that waits",
+        )
+        return parser
 
 
 class Explain(command.Lister):

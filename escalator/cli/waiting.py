@@ -16,6 +16,7 @@ ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"
 GOALS = {
     "start": frozenset({"committed"}),
     "resume": frozenset({"committed"}),
+    "approve": frozenset({"committed"}),
     "pause": frozenset({"paused"}),
     "rollback": frozenset({"rolled_back", "restored"}),
     "cancel": frozenset({"cancelled"}),

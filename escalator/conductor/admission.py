@@ -10,8 +10,9 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.db import gates as stored
 from escalator.db import session, signals, tokens, work
-from escalator.domain import budget, draining, ordering, states
+from escalator.domain import budget, draining, ordering, stages, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -45,12 +46,14 @@ class Situation:
 
     :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
+    :ivar gates: procedure -> stage -> its gate, of stages that began.
     """
 
     plan: plans.Plan
     targets: list[plans.Target]
     slots: dict[str, dict[str, Row]]
     ledger: budget.Ledger
+    gates: dict[str, dict[str, stages.Gate]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -78,6 +81,22 @@ class Situation:
             for each in self.plan.procedures
         }
 
+    def standing(self, procedure: plans.Procedure) -> stages.Standing:
+        """Return the stage whose turn it is."""
+        members: dict[str, int] = {}
+        for row in (
+            self.slots.get(procedure.id, {}).values() if procedure.stages else ()
+        ):
+            if row["state"] != states.SlotState.REVERTED:
+                members[row["stage"]] = members.get(row["stage"], 0) + 1
+        gates = self.gates.get(procedure.id, {})
+        population = len(self.selected(procedure))
+        return stages.standing(procedure, gates, members, population)
+
+    def is_over(self) -> bool:
+        """Say whether every procedure is complete."""
+        return len(self.done()) == len(self.plan.procedures)
+
     def done(self) -> set[str]:
         """Return the procedures that are complete."""
         return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
@@ -91,11 +110,15 @@ def choose(
     selected = situation.selected(procedure)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
+    stage = situation.standing(procedure)
+    left = len(selected) if stage.room is None else stage.room
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
         reason = _closed(campaign, target)
+        if not reason and left <= 0:
+            reason = stage.reason
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:
@@ -104,6 +127,7 @@ def choose(
         if not reason:
             situation.ledger.take(target, procedure.budgets)
             room -= 1
+            left -= 1
         chosen.append((target, reason))
     return chosen
 
@@ -165,7 +189,10 @@ class Admission:
             gone = self._written_off(connection, campaign)
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         ledger = budget.Ledger(made.budgets, counted, holds)
-        return Situation(made, targets, slots, ledger)
+        gates: dict[str, dict[str, stages.Gate]] = {}
+        for row in stored.read(connection, campaign["id"]):
+            gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
+        return Situation(made, targets, slots, ledger, gates)
 
     def _holds(
         self, connection: session.Connection, campaign: Row, made: plans.Plan
@@ -199,6 +226,7 @@ class Admission:
         for procedure in ordering.next_procedures(
             situation.plan.procedures, situation.done()
         ):
+            stage = situation.standing(procedure).stage
             for target, reason in choose(campaign, procedure, situation):
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
@@ -206,10 +234,11 @@ class Admission:
                 slots = situation.slots.setdefault(procedure.id, {})
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
+                    row["stage"] = stage
                     again.append(row)
                 else:
                     row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
-                    row["opened_at"] = batch.now
+                    row.update(opened_at=batch.now, stage=stage)
                     opened.append(row)
                     ordinal += 1
                 slots[target.name] = row
@@ -236,6 +265,7 @@ class Admission:
             tokens.occupy_hosts(connection, own, [row["host"]])
             holds = token_rows(situation.plan, procedure, targets[row["host"]], row)
             tokens.take_tokens(connection, holds)
+            batch.slots.setdefault(row["id"], {})["stage"] = row["stage"]
             carrier.rerun(own, views[row["id"]])
 
     def _store(
@@ -305,6 +335,11 @@ def token_rows(
     ]
 
 
+def _gate(row: Row) -> stages.Gate:
+    state = states.GateState(row["state"])
+    return stages.Gate(row["id"], state, row["take"], row["opens_at"], row["reason"])
+
+
 def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
@@ -330,6 +365,7 @@ def _slot_row(
         "campaign_id": campaign_id,
         "procedure": procedure,
         "host": host,
+        "stage": "",
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",

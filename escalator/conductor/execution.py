@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import continuing, drift, failure_budget, unwinding
+from escalator.conductor import continuing, drift, failure_budget, gates, unwinding
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
@@ -128,9 +128,9 @@ class Execution:
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return
+        campaign = gates.look(self.engine, connection, batch, campaign, situation)
         self.admission.admit(connection, batch, campaign, situation)
-        procedures = {each.id for each in situation.plan.procedures}
-        if batch.messages or situation.done() != procedures:
+        if batch.messages or not situation.is_over():
             return
         soak_s = situation.plan.soak_s
         if soak_s > 0:

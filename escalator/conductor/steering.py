@@ -4,15 +4,16 @@ Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
 import dataclasses
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import preflight
+from escalator.conductor import gates, preflight
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
@@ -48,7 +49,7 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Start, pause, resume, roll back, cancel a campaign, or approve a gate.
 
         Idempotent by ``request_key``.
 
@@ -79,13 +80,14 @@ class Steering:
         ``hold``, which alarms ask for, pauses a campaign, and stops one that
         soaks.  The caller writes the batch.
         """
-        verbs = {
+        verbs: dict[str, Callable[[Wish], None]] = {
             "start": self._start,
             "pause": self._pause,
             "hold": self._hold,
             "resume": self._resume,
             "rollback": self._roll_back,
             "cancel": self._cancel,
+            "approve": functools.partial(_approve, self.engine),
         }
         if action not in verbs:
             raise errors.InvalidInput(
@@ -180,6 +182,10 @@ class Steering:
             )
         self._move(wish, State.CANCELLED, "cancelled by an operator")
         self.execution.release(wish.connection, wish.campaign)
+
+
+def _approve(engine: engines.Engine, wish: Wish) -> None:
+    gates.approve(engine, wish.connection, wish.batch, wish.campaign, wish.arguments)
 
 
 def _midway(wish: Wish) -> list[str]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import alarms, correlation, fetching, models, session, work
+from escalator.db import alarms, correlation, fetching, gates, models, session, work
 from escalator.db.fetching import instant
 
 Row = Mapping[str, Any]
@@ -110,6 +110,7 @@ def _campaign(connection: sa.Connection, row: Row) -> dict[str, Any]:
     return {
         **row,
         "plan": made["plan"] if made else {},
+        "gates": gates.told(connection, row["id"]),
         "progress": {
             "slots": work.count_slots(connection, row["id"]),
             "targets": len(made["targets"]) if made else 0,

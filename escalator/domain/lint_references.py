@@ -68,6 +68,7 @@ def _ids(filled: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _twice(doc.rows(filled, section))
     for path, body in doc.rows(filled, "procedures"):
         yield from _twice(doc.rows(body, *path, "steps"))
+        yield from _twice(doc.rows(body, *path, "stages"))
 
 
 def _twice(entries: list[doc.Row]) -> Iterator[Finding]:

@@ -42,6 +42,8 @@ C703  a rolling procedure without a budget (warning)
 C704  a selector that chooses nothing now (warning)
 C711  a budget without a limit, or with several
 C712  a quorum or headroom that can never admit
+C721  a stage that takes nobody
+C722  a gate behind which nobody is left (warning)
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
@@ -59,6 +61,7 @@ from escalator.domain import (
     lint_order,
     lint_recovery,
     lint_references,
+    lint_stages,
     lint_steps,
     parameters,
     plan,
@@ -105,6 +108,7 @@ def check_document(
         *lint_references.find(filled, catalogue),
         *lint_order.find(filled),
         *lint_budgets.find(filled),
+        *lint_stages.find(filled),
         *lint_steps.find(filled, catalogue),
         *lint_recovery.find(filled),
     )

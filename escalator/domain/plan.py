@@ -142,12 +142,37 @@ class Budget:
     load: str = ""
 
 
+class Opening(enum.StrEnum):
+    """What opens a gate once every host of its stage is done."""
+
+    AUTO = "auto"
+    WAIT = "wait"
+    APPROVE = "approve"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """So many targets first, then a gate.
+
+    :ivar take: targets of this stage; used if ``take_percent`` is 0.
+    :ivar take_percent: percent of the chosen targets, rounded down, at least 1.
+    :ivar wait_s: of a gate that waits: seconds after the last one is done.
+    """
+
+    id: str
+    take: int = 1
+    take_percent: float = 0.0
+    gate: str = Opening.AUTO
+    wait_s: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
     """:ivar parallel: most targets under way at once; used if
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.
+    :ivar stages: in their order; what they leave over comes last.
     """
 
     id: str
@@ -160,6 +185,7 @@ class Procedure:
     steps: tuple[Step, ...]
     ladder: tuple[Rung, ...]
     parallel_percent: float = 0.0
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -174,6 +174,23 @@ def _procedure(
         steps=tuple(reader.step(each) for each in body["steps"] if not is_waiver(each)),
         ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
         parallel_percent=share or 0.0,
+        stages=tuple(read_stage(each) for each in body.get("stages", ())),
+    )
+
+
+def read_stage(body: Mapping[str, Any]) -> plan.Stage:
+    """Return the stage of one entry of ``stages``."""
+    gate: Any = body.get("gate", plan.Opening.AUTO)
+    wait_s = 0.0
+    if isinstance(gate, Mapping):
+        gate, wait_s = plan.Opening.WAIT, duration.parse(gate["wait"])
+    share = doc.percent(body["take"])
+    return plan.Stage(
+        body["id"],
+        take=body["take"] if share is None else 1,
+        take_percent=share or 0.0,
+        gate=plan.Opening(gate),
+        wait_s=wait_s,
     )
 
 

@@ -9,9 +9,10 @@ hosts cost seconds, not hours.  Source: P-0, P-2.
 
 import dataclasses
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, ordering
+from escalator.domain import budget, draining, ordering, stages
 from escalator.domain.plan import Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
@@ -31,15 +32,26 @@ class Visit:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Opening:
+    """A gate opens; seconds from the campaign's start."""
+
+    gate: str
+    at_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Forecast:
     """:ivar visits: in the order of their start.
 
     :ivar stuck: host -> why it can never be admitted; the campaign would wait
         there for ever.
+    :ivar gates: in the order of their opening; whoever has to approve one does it
+        at once.
     """
 
     visits: tuple[Visit, ...]
     stuck: dict[str, str]
+    gates: tuple[Opening, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -69,7 +81,7 @@ def simulate(plan: Plan, targets: Sequence[Target], duration: Duration) -> Forec
         if run.stuck:
             break
     visits = sorted(run.visits, key=lambda each: (each.start_s, each.host))
-    return Forecast(tuple(visits), run.stuck)
+    return Forecast(tuple(visits), run.stuck, tuple(run.gates))
 
 
 class _Run:
@@ -86,7 +98,9 @@ class _Run:
         self._ledger = budget.Ledger(plan.budgets, targets, ())
         self._done: set[str] = set()
         self._begun: set[str] = set()
-        self._ends: list[tuple[float, int, _Lane, Target, bool]] = []
+        self.gates: list[Opening] = []
+        self._ends: list[tuple[float, int, _Lane, Target | None, bool]] = []
+        self._numbers = itertools.count()
         self._draining = draining.budgets(plan.budgets)
         self._out: set[str] = set()
 
@@ -109,6 +123,10 @@ class _Run:
         """Let visits end until something new may begin, or nothing moves."""
         while self._ends:
             self.now, _, lane, target, is_over = heapq.heappop(self._ends)
+            if target is None:
+                self.gates.append(Opening(lane.open(), self.now))
+                self._admit(lane)
+                continue
             freed = self._tokens(lane.procedure, target)
             if not is_over:
                 self._drained(freed, target)
@@ -120,6 +138,8 @@ class _Run:
             for each in self.lanes:
                 each.recall([*freed, _host_key(target)])
                 self._admit(each)
+            if lane.is_at_gate:
+                self._push(self.now + lane.wait_s, lane, None, False)
             if lane.is_done and self._may_follow():
                 return
         for lane in self.lanes:
@@ -152,15 +172,19 @@ class _Run:
     def _begin(self, lane: "_Lane", target: Target) -> None:
         self._ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
-        lane.under_way += 1
+        lane.begin()
         took = self.duration(lane.procedure, target)
         end = self.now + took
         self.visits.append(Visit(target.name, lane.procedure.id, self.now, end))
-        number = 2 * len(self.visits)
-        heapq.heappush(self._ends, (end, number, lane, target, True))
         if self._draining & set(lane.procedure.budgets):
             drained = self.now + took * draining.share(lane.procedure)
-            heapq.heappush(self._ends, (drained, number - 1, lane, target, False))
+            self._push(drained, lane, target, False)
+        self._push(end, lane, target, True)
+
+    def _push(
+        self, at_s: float, lane: "_Lane", target: Target | None, is_over: bool
+    ) -> None:
+        heapq.heappush(self._ends, (at_s, next(self._numbers), lane, target, is_over))
 
     def _tokens(self, procedure: Procedure, target: Target) -> list[_Key]:
         return [
@@ -181,6 +205,9 @@ class _Lane:
         self.left = len(self.targets)
         self.under_way = 0
         self._queue = list(range(len(self.targets)))
+        self._stages = list(procedure.stages)
+        self._population = len(chosen)
+        self._room = self._take()
         self._refused: dict[_Key, dict[int, str]] = {}
 
     @property
@@ -189,9 +216,34 @@ class _Lane:
 
     def next(self) -> int | None:
         """Return the next target to be tried, if there is room for one."""
-        if self.under_way >= self.most or not self._queue:
+        if self.under_way >= self.most or not self._queue or self._room == 0:
             return None
         return heapq.heappop(self._queue)
+
+    def begin(self) -> None:
+        """Count one more under way."""
+        self.under_way += 1
+        if self._room is not None:
+            self._room -= 1
+
+    @property
+    def is_at_gate(self) -> bool:
+        """True if a stage is done and somebody is left behind its gate."""
+        return self._room == 0 and not self.under_way and not self.is_done
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the gate of the present stage opens."""
+        return self._stages[0].wait_s
+
+    def open(self) -> str:
+        """Go on to the next stage; returns the name of the gate."""
+        gone = self._stages.pop(0)
+        self._room = self._take()
+        return stages.name(self.procedure, gone.id)
+
+    def _take(self) -> int | None:
+        return stages.size(self._stages[0], self._population) if self._stages else None
 
     def refuse(self, at: int, key: _Key, reason: str) -> None:
         """Let a target wait until ``key`` is free."""

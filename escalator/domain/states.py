@@ -44,6 +44,15 @@ class SlotState(enum.StrEnum):
     QUARANTINED = "quarantined"
 
 
+class GateState(enum.StrEnum):
+    """A gate stands behind each stage of a procedure."""
+
+    CLOSED = "closed"
+    SOAKING = "soaking"
+    WAITING = "waiting"
+    OPEN = "open"
+
+
 class StepState(enum.StrEnum):
     BLOCKED = "blocked"
     READY = "ready"
@@ -104,6 +113,14 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
     SL.QUARANTINED: frozenset(),
 }
 
+GATE_MOVES: Mapping[GateState, frozenset[GateState]] = {
+    GateState.CLOSED: frozenset({GateState.SOAKING, GateState.WAITING, GateState.OPEN}),
+    GateState.SOAKING: frozenset({GateState.WAITING, GateState.OPEN, GateState.CLOSED}),
+    GateState.WAITING: frozenset({GateState.OPEN, GateState.CLOSED}),
+    GateState.OPEN: frozenset({GateState.CLOSED}),
+}
+"""A gate closes again when its procedure is rolled back."""
+
 _GONE = frozenset({ST.SUPERSEDED, ST.QUARANTINED})
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
@@ -143,7 +160,7 @@ MAY_HAVE_ACTED = IN_FLIGHT | {ST.DONE, ST.FAILED, ST.HUNG, ST.LOST, ST.REVERT_FA
 ENDED = frozenset({C.COMMITTED, C.ROLLED_BACK, C.RESTORED, C.FAILED, C.CANCELLED})
 """No engine work is left for a campaign in one of these states."""
 
-_Move = TypeVar("_Move", CampaignState, SlotState, StepState)
+_Move = TypeVar("_Move", CampaignState, SlotState, StepState, GateState)
 
 
 def check_move(

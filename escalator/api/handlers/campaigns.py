@@ -13,6 +13,7 @@ _TAKERS = {
     "target": ("pause", "resume"),
     "rack": ("pause", "resume"),
     "without": ("rollback",),
+    "gate": ("approve",),
 }
 
 
@@ -107,7 +108,7 @@ def explain(call: Call) -> Reply:
 
 
 def act(call: Call) -> Reply:
-    """Order a campaign to start, pause, resume, roll back or cancel."""
+    """Order a campaign to start, pause, resume, roll back, cancel or approve."""
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")

@@ -7,7 +7,7 @@ from escalator.api.policies.rule import rule
 
 _ONE = "/v1/campaigns/{campaign_id}"
 
-ACTIONS = ("start", "pause", "resume", "rollback", "cancel")
+ACTIONS = ("start", "pause", "resume", "rollback", "cancel", "approve")
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

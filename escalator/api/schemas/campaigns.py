@@ -40,12 +40,18 @@ ACTION = wrapped(
     "action",
     closed(
         {
-            "name": {"enum": ["start", "pause", "resume", "rollback", "cancel"]},
+            "name": {
+                "enum": ["start", "pause", "resume", "rollback", "cancel", "approve"]
+            },
             "arguments": closed(
                 {
                     "target": {**text(255), "description": "Pause: one host only."},
                     "rack": {**text(255), "description": "Pause: one rack only."},
                     "reason": {**text(1024), "description": "For the journal."},
+                    "gate": {
+                        **text(129),
+                        "description": "Approve: this one, as procedure/stage.",
+                    },
                     "without": {
                         "type": "array",
                         "items": text(255),
@@ -59,6 +65,16 @@ ACTION = wrapped(
     ),
 )
 
+_GATE = closed(
+    {
+        "procedure": TEXT,
+        "stage": TEXT,
+        "state": {"enum": [state.value for state in states.GateState]},
+        "take": WHOLE,
+        "opens_at": {"type": ["string", "null"]},
+        "reason": TEXT,
+    }
+)
 _BRIEF: dict[str, Any] = {
     "id": UUID,
     "name": TEXT,
@@ -70,6 +86,7 @@ _BRIEF: dict[str, Any] = {
     "params": OBJECT,
     "plan_rev": WHOLE,
     "progress": ANY,
+    "gates": {"type": "array", "items": _GATE},
     "created_at": TIME,
     "updated_at": TIME,
     "started_at": TIME,
@@ -184,6 +201,10 @@ PLAN = wrapped(
             "summary": OBJECT,
             "visits": {"type": "array", "items": _VISIT},
             "end_s": closed({"expected": NUMBER, "p50": NUMBER, "p90": NUMBER}),
+            "gates": {
+                "type": "array",
+                "items": closed({"gate": TEXT, "at_s": NUMBER}),
+            },
             "most_out": WHOLE,
             "stuck": {
                 "type": "array",

@@ -200,11 +200,20 @@ class TestAct(CampaignCase):
         )
 
     def test_every_action_is_ordered(self) -> None:
-        for name in ("start", "pause", "resume", "rollback", "cancel"):
+        for name in ("start", "pause", "resume", "rollback", "cancel", "approve"):
             answer = self.act(name=name, arguments={"reason": "because"})
             self.assertEqual(202, answer.status_code, api.pretty(answer))
         ordered = [call[2] for call in self.house.conductor.calls]
-        self.assertEqual(["start", "pause", "resume", "rollback", "cancel"], ordered)
+        self.assertEqual(
+            ["start", "pause", "resume", "rollback", "cancel", "approve"], ordered
+        )
+
+    def test_only_approve_names_a_gate(self) -> None:
+        arguments = {"gate": "computes/canary"}
+        self.assertEqual(202, self.act(name="approve", arguments=arguments).status_code)
+        self.assertEqual(arguments, self.house.conductor.calls[0][3])
+        answer = self.act(name="start", arguments=arguments)
+        self.assertEqual(400, answer.status_code)
 
     def test_pause_can_name_a_part(self) -> None:
         self.act(name="pause", arguments={"rack": "r1"})

@@ -161,6 +161,8 @@ class TestWait(unittest.TestCase):
             ("pause", ("pausing", "paused"), 0),
             ("pause", ("pausing", "holding"), 1),
             ("cancel", ("cancelled",), 0),
+            ("approve", ("running", "committed"), 0),
+            ("approve", ("running", "holding"), 1),
         ]
         for action, states, code in cases:
             with self.subTest(action=action, states=states):

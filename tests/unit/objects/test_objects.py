@@ -17,7 +17,7 @@ FINGERPRINTS = {
     "Alarm": "1.0-658d9ba7489fc0907b8ade30daab412f",
     "AlarmList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
     "AlarmReported": "1.0-c5edfb6d5fec0d5dfc70832f6598c049",
-    "Campaign": "1.0-d5ef41d59a4a99486f73f0361063cd19",
+    "Campaign": "1.0-e720e2fc34ed90e16013053bfe3f25a0",
     "CampaignChanged": "1.0-f1e045cf60d38c922aae1544c843e3fc",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
