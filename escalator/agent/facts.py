@@ -57,7 +57,10 @@ class Beats(Protocol):
 
 
 class Heart:
-    """Sends one beat per call of :meth:`beat`."""
+    """Sends one beat per call of :meth:`beat`.
+
+    :param tellers: tell facts of the node; of equal names the last one's counts.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class Heart:
         capabilities: tuple[str, ...],
         interval_s: float,
         sender: Beats,
-        packages: PackageFacts,
+        tellers: Sequence[Callable[[], dict[str, Any]]],
         is_cut_off: Callable[[], bool],
     ) -> None:
         self._host = host
@@ -74,20 +77,22 @@ class Heart:
         self._capabilities = capabilities
         self._interval_s = interval_s
         self._sender = sender
-        self._packages = packages
+        self._tellers = tuple(tellers)
         self._is_cut_off = is_cut_off
 
     def beat(self) -> None:
         """Say that the agent lives, unless its simulated host is dead."""
         if self._is_cut_off():
             return
-        is_node = "node" in self._capabilities
+        told: dict[str, Any] = {}
+        for tell in self._tellers if "node" in self._capabilities else ():
+            told |= tell()
         self._sender.send(
             events.AgentBeat(
                 host=self._host,
                 agent=self._agent,
                 capabilities=self._capabilities,
-                facts=self._packages.facts() if is_node else {},
+                facts=told,
                 sent_at=time.time(),
                 interval_s=self._interval_s,
             )

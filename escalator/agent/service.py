@@ -9,6 +9,7 @@ from escalator.agent import (
     deeds,
     endpoint,
     facts,
+    local_facts,
     progress,
     reporting,
     runner,
@@ -86,8 +87,9 @@ class AgentService:
         ]
         interval_s = options.heartbeat_interval_s
         packages = _packages(options.watched_packages, host, fleet)
+        tellers = (local_facts.LocalFacts(options.facts_path).facts, packages.facts)
         heart = facts.Heart(
-            host, name, capabilities, interval_s, beats, packages, is_cut_off
+            host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )
         self._tickers = [
             ticker.Ticker(f"beat-{host}", interval_s, heart.beat),

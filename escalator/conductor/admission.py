@@ -12,7 +12,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import gates as stored
 from escalator.db import session, signals, tokens, work
-from escalator.domain import budget, draining, ordering, stages, states
+from escalator.domain import budget, draining, last, ordering, stages, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -29,6 +29,9 @@ _OPEN = frozenset(
         states.SlotState.FAILED.value,
     }
 )
+
+
+_SETTLED = (states.SlotState.DONE.value, states.SlotState.QUARANTINED.value)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,13 +115,15 @@ def choose(
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
     stage = situation.standing(procedure)
     left = len(selected) if stage.room is None else stage.room
+    settled = {name for name, row in slots.items() if row["state"] in _SETTLED}
+    queue = last.Queue(situation.plan.selector(procedure.selector), selected, settled)
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
         reason = _closed(campaign, target)
-        if not reason and left <= 0:
-            reason = stage.reason
+        if not reason:
+            reason = queue.reason(target) or ("" if left > 0 else stage.reason)
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:

@@ -59,6 +59,12 @@ OPTS = [
         default=[],
         help="Packages whose installed version is told in the heartbeat's facts.",
     ),
+    cfg.StrOpt(
+        "facts_path",
+        default="",
+        help="Directory of JSON files, *.json, in which programs of the node keep facts"
+        ' of it, such as {"ha": {"active": true}}; told in the heartbeat. Empty: none.',
+    ),
     cfg.ListOpt(
         "writable_paths",
         default=[],

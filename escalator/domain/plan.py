@@ -84,8 +84,13 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
+    """:ivar is_last: targets of which the fact is true come last, and wait until
+    the others are done; see ``domain.last``.
+    """
+
     fact: str
     is_descending: bool = False
+    is_last: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

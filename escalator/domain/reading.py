@@ -107,7 +107,11 @@ def _selector(selector_id: str, body: Mapping[str, Any]) -> plan.Selector:
             for condition in _conditions(each)
         ),
         order_by=tuple(
-            plan.Order(each["fact"], each.get("value") == "descending")
+            plan.Order(
+                each["fact"],
+                is_descending=each.get("value") == "descending",
+                is_last=each.get("value") == "last",
+            )
             for each in body.get("order_by", ())
         ),
     )

@@ -12,7 +12,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, ordering, stages
+from escalator.domain import budget, draining, last, ordering, stages
 from escalator.domain.plan import Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
@@ -114,7 +114,8 @@ class _Run:
             chosen = ordering.targets_of(
                 self.plan, procedure, self.targets, self._ledger
             )
-            lane = _Lane(procedure, chosen)
+            chosen_by = self.plan.selector(procedure.selector)
+            lane = _Lane(procedure, chosen, last.Queue(chosen_by, chosen, ()))
             self.lanes.append(lane)
             self._admit(lane)
         return bool(fresh)
@@ -135,8 +136,9 @@ class _Run:
             self._out.discard(target.name)
             lane.under_way -= 1
             lane.left -= 1
+            lane.queue.settle(target)
             for each in self.lanes:
-                each.recall([*freed, _host_key(target)])
+                each.recall([*freed, _host_key(target), _cluster_key(target)])
                 self._admit(each)
             if lane.is_at_gate:
                 self._push(self.now + lane.wait_s, lane, None, False)
@@ -161,6 +163,9 @@ class _Run:
             target = lane.targets[at]
             if target.name in self._out:
                 lane.refuse(at, _host_key(target), "another procedure works on it")
+                continue
+            if reason := lane.queue.reason(target):
+                lane.refuse(at, _cluster_key(target), reason)
                 continue
             refusals = self._ledger.refusals(target, lane.procedure.budgets)
             if refusals:
@@ -198,7 +203,10 @@ class _Run:
 class _Lane:
     """One procedure: its targets in order, and what each waits for."""
 
-    def __init__(self, procedure: Procedure, chosen: Sequence[Target]) -> None:
+    def __init__(
+        self, procedure: Procedure, chosen: Sequence[Target], queue: last.Queue
+    ) -> None:
+        self.queue = queue
         self.procedure = procedure
         self.targets = [each for each in chosen if each.is_up]
         self.most = ordering.parallel_limit(procedure, len(chosen))
@@ -262,6 +270,10 @@ class _Lane:
             for waiting in self._refused.values()
             for at, reason in waiting.items()
         }
+
+
+def _cluster_key(target: Target) -> _Key:
+    return ("cluster", last.cluster_of(target))
 
 
 def _host_key(target: Target) -> _Key:
