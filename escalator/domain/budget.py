@@ -41,6 +41,7 @@ class Refusal:
     :ivar used: targets that hold the key's tokens, are down or quarantined.
     :ivar holders: their names, sorted.
     :ivar detail: of headroom: what is free, and what has to be.
+    :ivar need: how much of the key the target needs.
     """
 
     budget: str
@@ -49,6 +50,7 @@ class Refusal:
     limit: int
     holders: tuple[str, ...]
     detail: str = ""
+    need: float = 1.0
 
     def text(self) -> str:
         """Say it in one line; of many holders only the first are named."""
@@ -116,6 +118,7 @@ class Ledger:
         self._held: dict[str, dict[_Token, None]] = {}
         self._lost: dict[str, frozenset[_Token]] = {}
         self._declared: dict[_Token, int] = {}
+        self._sorted: dict[_Token, tuple[str, ...]] = {}
         self._room = headroom.Room(self._budgets.values())
         for target in population:
             self._count(target)
@@ -137,13 +140,19 @@ class Ledger:
             users = self._users.get(token, set())
             if target.name in users:
                 continue
-            limit, detail = self._limit(token), ""
+            limit, detail, need = self._limit(token), "", 1.0
             if token[0] in self._room:
-                detail = self._room.lack(token, target, users)
+                detail = self._room.lack(token, target)
+                need = self._room.need(token, target)
             if detail or (token[0] not in self._room and len(users) >= limit):
-                holders = tuple(sorted(users))
-                found.append(Refusal(*token, len(users), limit, holders, detail))
+                holders = self._holders(token, users)
+                found.append(Refusal(*token, len(users), limit, holders, detail, need))
         return tuple(found)
+
+    def _holders(self, token: _Token, users: set[str]) -> tuple[str, ...]:
+        if token not in self._sorted:
+            self._sorted[token] = tuple(sorted(users))
+        return self._sorted[token]
 
     def contention(self, target: Target, budget_ids: Iterable[str]) -> float:
         """Return how hard it is to place ``target``: the sum of population/limit.
@@ -191,6 +200,8 @@ class Ledger:
             del held[token]
             if token not in lost:
                 self._users[token].discard(target)
+                self._room.leave(token, target)
+                self._sorted.pop(token, None)
 
     def _count(self, target: Target) -> None:
         tokens = self._tokens(target, self._budgets)
@@ -207,7 +218,7 @@ class Ledger:
             lost = [token for token in tokens if self._counts_lost(token)]
             self._lost[target.name] = frozenset(lost)
             for token in lost:
-                self._users.setdefault(token, set()).add(target.name)
+                self._use(target.name, token)
 
     def _counts_lost(self, token: _Token) -> bool:
         """What is dead is not being drained."""
@@ -224,7 +235,12 @@ class Ledger:
 
     def _give(self, target: str, token: _Token) -> None:
         self._held.setdefault(target, {})[token] = None
+        self._use(target, token)
+
+    def _use(self, target: str, token: _Token) -> None:
         self._users.setdefault(token, set()).add(target)
+        self._room.enter(token, target)
+        self._sorted.pop(token, None)
 
     def _tokens(self, target: Target, budget_ids: Iterable[str]) -> list[_Token]:
         return [

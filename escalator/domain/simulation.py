@@ -1,7 +1,7 @@
 """A campaign played forward on the inventory, visit by visit.  Pure.
 
 It admits as the engine does: in the selector's order, a token of every key or
-none, no barrier but levels and ``after`` edges (E-0, E-1, P-4b).  Nothing fails:
+none, no barrier but levels, ``after`` edges and gates (E-0, E-1, P-4b).  Nothing fails:
 what goes wrong belongs to the what-if.  Each target waits under the one key that
 refuses it, and is looked at again only when that key is free, so that 5,000
 hosts cost seconds, not hours.  Source: P-0, P-2.
@@ -12,13 +12,12 @@ import heapq
 import itertools
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, last, ordering, stages
+from escalator.domain import budget, draining, last, ordering
+from escalator.domain.lanes import Key, Lane
 from escalator.domain.plan import Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
 """Seconds that a visit takes, from its first step to its last."""
-
-_Key = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,12 +93,12 @@ class _Run:
         self.now = 0.0
         self.visits: list[Visit] = []
         self.stuck: dict[str, str] = {}
-        self.lanes: list[_Lane] = []
+        self.lanes: list[Lane] = []
         self._ledger = budget.Ledger(plan.budgets, targets, ())
         self._done: set[str] = set()
         self._begun: set[str] = set()
         self.gates: list[Opening] = []
-        self._ends: list[tuple[float, int, _Lane, Target | None, bool]] = []
+        self._ends: list[tuple[float, int, Lane, Target | None, bool]] = []
         self._numbers = itertools.count()
         self._draining = draining.budgets(plan.budgets)
         self._out: set[str] = set()
@@ -115,7 +114,7 @@ class _Run:
                 self.plan, procedure, self.targets, self._ledger
             )
             chosen_by = self.plan.selector(procedure.selector)
-            lane = _Lane(procedure, chosen, last.Queue(chosen_by, chosen, ()))
+            lane = Lane(procedure, chosen, last.Queue(chosen_by, chosen, ()))
             self.lanes.append(lane)
             self._admit(lane)
         return bool(fresh)
@@ -134,9 +133,7 @@ class _Run:
                 continue
             self._ledger.give_back(target.name)
             self._out.discard(target.name)
-            lane.under_way -= 1
-            lane.left -= 1
-            lane.queue.settle(target)
+            lane.end(target)
             for each in self.lanes:
                 each.recall([*freed, _host_key(target), _cluster_key(target)])
                 self._admit(each)
@@ -147,7 +144,7 @@ class _Run:
         for lane in self.lanes:
             self.stuck |= lane.refused()
 
-    def _drained(self, freed: Sequence[_Key], target: Target) -> None:
+    def _drained(self, freed: Sequence[Key], target: Target) -> None:
         self._ledger.give_back(target.name, self._draining)
         for each in self.lanes:
             each.recall([key for key in freed if key[0] in self._draining])
@@ -158,23 +155,22 @@ class _Run:
         following = ordering.next_procedures(self.plan.procedures, done)
         return any(each.id not in self._begun for each in following)
 
-    def _admit(self, lane: "_Lane") -> None:
-        while (at := lane.next()) is not None:
-            target = lane.targets[at]
+    def _admit(self, lane: Lane) -> None:
+        while (target := lane.next()) is not None:
             if target.name in self._out:
-                lane.refuse(at, _host_key(target), "another procedure works on it")
+                lane.refuse(_host_key(target), "another procedure works on it")
                 continue
             if reason := lane.queue.reason(target):
-                lane.refuse(at, _cluster_key(target), reason)
+                lane.refuse(_cluster_key(target), reason)
                 continue
             refusals = self._ledger.refusals(target, lane.procedure.budgets)
             if refusals:
                 first = refusals[0]
-                lane.refuse(at, (first.budget, first.key), first.text())
+                lane.refuse((first.budget, first.key), first.text(), first.need)
             else:
                 self._begin(lane, target)
 
-    def _begin(self, lane: "_Lane", target: Target) -> None:
+    def _begin(self, lane: Lane, target: Target) -> None:
         self._ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
         lane.begin()
@@ -187,11 +183,11 @@ class _Run:
         self._push(end, lane, target, True)
 
     def _push(
-        self, at_s: float, lane: "_Lane", target: Target | None, is_over: bool
+        self, at_s: float, lane: Lane, target: Target | None, is_over: bool
     ) -> None:
         heapq.heappush(self._ends, (at_s, next(self._numbers), lane, target, is_over))
 
-    def _tokens(self, procedure: Procedure, target: Target) -> list[_Key]:
+    def _tokens(self, procedure: Procedure, target: Target) -> list[Key]:
         return [
             (each.id, key)
             for each in self.plan.budgets
@@ -200,81 +196,9 @@ class _Run:
         ]
 
 
-class _Lane:
-    """One procedure: its targets in order, and what each waits for."""
-
-    def __init__(
-        self, procedure: Procedure, chosen: Sequence[Target], queue: last.Queue
-    ) -> None:
-        self.queue = queue
-        self.procedure = procedure
-        self.targets = [each for each in chosen if each.is_up]
-        self.most = ordering.parallel_limit(procedure, len(chosen))
-        self.left = len(self.targets)
-        self.under_way = 0
-        self._queue = list(range(len(self.targets)))
-        self._stages = list(procedure.stages)
-        self._population = len(chosen)
-        self._room = self._take()
-        self._refused: dict[_Key, dict[int, str]] = {}
-
-    @property
-    def is_done(self) -> bool:
-        return not self.left
-
-    def next(self) -> int | None:
-        """Return the next target to be tried, if there is room for one."""
-        if self.under_way >= self.most or not self._queue or self._room == 0:
-            return None
-        return heapq.heappop(self._queue)
-
-    def begin(self) -> None:
-        """Count one more under way."""
-        self.under_way += 1
-        if self._room is not None:
-            self._room -= 1
-
-    @property
-    def is_at_gate(self) -> bool:
-        """True if a stage is done and somebody is left behind its gate."""
-        return self._room == 0 and not self.under_way and not self.is_done
-
-    @property
-    def wait_s(self) -> float:
-        """Seconds until the gate of the present stage opens."""
-        return self._stages[0].wait_s
-
-    def open(self) -> str:
-        """Go on to the next stage; returns the name of the gate."""
-        gone = self._stages.pop(0)
-        self._room = self._take()
-        return stages.name(self.procedure, gone.id)
-
-    def _take(self) -> int | None:
-        return stages.size(self._stages[0], self._population) if self._stages else None
-
-    def refuse(self, at: int, key: _Key, reason: str) -> None:
-        """Let a target wait until ``key`` is free."""
-        self._refused.setdefault(key, {})[at] = reason
-
-    def recall(self, keys: Sequence[_Key]) -> None:
-        """Let those be tried again that wait for one of ``keys``."""
-        for key in keys:
-            for at in self._refused.pop(key, ()):
-                heapq.heappush(self._queue, at)
-
-    def refused(self) -> dict[str, str]:
-        """Return who waits, and for what."""
-        return {
-            self.targets[at].name: reason
-            for waiting in self._refused.values()
-            for at, reason in waiting.items()
-        }
-
-
-def _cluster_key(target: Target) -> _Key:
+def _cluster_key(target: Target) -> Key:
     return ("cluster", last.cluster_of(target))
 
 
-def _host_key(target: Target) -> _Key:
+def _host_key(target: Target) -> Key:
     return ("", target.name)
