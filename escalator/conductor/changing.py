@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
-from escalator.conductor import drift, leaving
+from escalator.conductor import drift, gates, leaving
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -67,15 +67,23 @@ class Changing:
         self._retry(wish, situation)
 
     def approve(self, wish: Wish) -> None:
-        """Approve what waits for a person: ``{kind: revision, revision: N}``.
+        """Approve what waits for a person: a gate, or ``{revision: N}``.
 
-        :raises InvalidInput: an unknown kind.
-        :raises Conflict: that revision does not wait for an approval.
+        :raises InvalidInput: an unknown kind, or no such gate.
+        :raises Conflict: that gate or revision does not wait for an approval.
         """
-        kind = wish.arguments.get("kind", "revision")
+        usual = "revision" if "revision" in wish.arguments else "gate"
+        kind = wish.arguments.get("kind", usual)
+        if kind == "gate":
+            campaign = wish.campaign
+            gates.approve(
+                self.engine, wish.connection, wish.batch, campaign, wish.arguments
+            )
+            return
         if kind != "revision":
             raise errors.InvalidInput(
-                kind="order", summary=f"{kind} cannot be approved; known: revision"
+                kind="order",
+                summary=f"{kind} cannot be approved; known: gate, revision",
             )
         rev, present = wish.arguments.get("revision"), wish.campaign["plan_rev"]
         reason = drift.awaited(wish.connection, wish.campaign)

@@ -14,6 +14,7 @@ from escalator.conductor import (
     drift,
     failure_budget,
     finishing,
+    gates,
     preflight,
     rehearsing,
     releasing,
@@ -104,10 +105,10 @@ class Execution:
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return
+        campaign = gates.look(self.engine, connection, batch, campaign, situation)
         rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
-        procedures = {each.id for each in situation.plan.procedures}
-        if batch.messages or situation.done() != procedures:
+        if batch.messages or not situation.is_over():
             return
         self.finishing.begin(connection, batch, campaign)
 

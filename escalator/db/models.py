@@ -67,6 +67,7 @@ slot = sa.Table(
     sa.Column("campaign_id", ID, nullable=False),
     text("procedure"),
     text("host"),
+    text("stage", sa.String(64)),
     count("ordinal"),
     text("state", STATE),
     text("reason", TEXT),
@@ -78,6 +79,21 @@ slot = sa.Table(
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),
     sa.Index("ix_slot_host", "host"),
+)
+
+gate = sa.Table(
+    "gate",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("campaign_id", ID, nullable=False),
+    text("procedure", sa.String(64)),
+    text("stage", sa.String(64)),
+    text("state", STATE),
+    count("take"),
+    at("opens_at"),
+    text("reason", TEXT),
+    at("changed_at", False),
+    sa.UniqueConstraint("campaign_id", "procedure", "stage", name="uq_gate_stage"),
 )
 
 step = sa.Table(

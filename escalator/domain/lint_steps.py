@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters
+from escalator.domain import duration, lint_stages, parameters
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Idempotence, OnPause
 from escalator.domain.reading import NONE_NEEDED, Catalogue, is_waiver
@@ -171,6 +171,9 @@ def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
     for ladder in recovery:
         for path, rung in doc.rows(recovery, "recovery", ladder):
             places.append((path, rung, "backoff"))
+    for path, stage in lint_stages.rows(filled):
+        if gate := doc.table(stage, "gate"):
+            places.append(((*path, "gate"), gate, "wait"))
     for path, body, key in places:
         try:
             duration.parse(body.get(key, 0))

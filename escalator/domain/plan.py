@@ -113,8 +113,13 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
+    """:ivar is_last: targets of which the fact is true come last, and wait until
+    the others are done; see ``domain.last``.
+    """
+
     fact: str
     is_descending: bool = False
+    is_last: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,6 +177,30 @@ class Budget:
     load: str = ""
 
 
+class Opening(enum.StrEnum):
+    """What opens a gate once every host of its stage is done."""
+
+    AUTO = "auto"
+    WAIT = "wait"
+    APPROVE = "approve"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """So many targets first, then a gate.
+
+    :ivar take: targets of this stage; used if ``take_percent`` is 0.
+    :ivar take_percent: percent of the chosen targets, rounded down, at least 1.
+    :ivar wait_s: of a gate that waits: seconds after the last one is done.
+    """
+
+    id: str
+    take: int = 1
+    take_percent: float = 0.0
+    gate: str = Opening.AUTO
+    wait_s: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
     """:ivar method: ``rolling`` or ``single_step``: all targets at once.
@@ -181,6 +210,7 @@ class Procedure:
         least 1; see ``ordering.parallel_limit``.
     :ivar rehearse_undo: the first target goes forward, back and forward again
         before any other is begun.
+    :ivar stages: in their order; what they leave over comes last.
     """
 
     id: str
@@ -194,6 +224,7 @@ class Procedure:
     ladder: tuple[Rung, ...]
     parallel_percent: float = 0.0
     rehearse_undo: bool = False
+    stages: tuple[Stage, ...] = ()
 
     @property
     def undo_s(self) -> float:

@@ -167,7 +167,11 @@ def _selector(selector_id: str, body: Mapping[str, Any]) -> plan.Selector:
             for condition in _conditions(each)
         ),
         order_by=tuple(
-            plan.Order(each["fact"], each.get("value") == "descending")
+            plan.Order(
+                each["fact"],
+                is_descending=each.get("value") == "descending",
+                is_last=each.get("value") == "last",
+            )
             for each in body.get("order_by", ())
         ),
     )
@@ -235,6 +239,23 @@ def _procedure(
         ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
         parallel_percent=share or 0.0,
         rehearse_undo=body.get("rehearse_undo", False),
+        stages=tuple(read_stage(each) for each in body.get("stages", ())),
+    )
+
+
+def read_stage(body: Mapping[str, Any]) -> plan.Stage:
+    """Return the stage of one entry of ``stages``."""
+    gate: Any = body.get("gate", plan.Opening.AUTO)
+    wait_s = 0.0
+    if isinstance(gate, Mapping):
+        gate, wait_s = plan.Opening.WAIT, duration.parse(gate["wait"])
+    share = doc.percent(body["take"])
+    return plan.Stage(
+        body["id"],
+        take=body["take"] if share is None else 1,
+        take_percent=share or 0.0,
+        gate=plan.Opening(gate),
+        wait_s=wait_s,
     )
 
 

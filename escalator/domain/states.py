@@ -46,6 +46,15 @@ class SlotState(enum.StrEnum):
     SKIPPED = "skipped"
 
 
+class GateState(enum.StrEnum):
+    """A gate stands behind each stage of a procedure."""
+
+    CLOSED = "closed"
+    SOAKING = "soaking"
+    WAITING = "waiting"
+    OPEN = "open"
+
+
 class StepState(enum.StrEnum):
     BLOCKED = "blocked"
     READY = "ready"
@@ -117,6 +126,14 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
 }
 """Skipped: an operator leaves a target out that was not begun, or is undone."""
 
+GATE_MOVES: Mapping[GateState, frozenset[GateState]] = {
+    GateState.CLOSED: frozenset({GateState.SOAKING, GateState.WAITING, GateState.OPEN}),
+    GateState.SOAKING: frozenset({GateState.WAITING, GateState.OPEN, GateState.CLOSED}),
+    GateState.WAITING: frozenset({GateState.OPEN, GateState.CLOSED}),
+    GateState.OPEN: frozenset({GateState.CLOSED}),
+}
+"""A gate closes again when its procedure is rolled back."""
+
 _GONE = frozenset({ST.SUPERSEDED, ST.QUARANTINED})
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
@@ -162,7 +179,7 @@ NOT_COMMITTED = frozenset({C.SOAKING, C.COMPLETED})
 ENDED = frozenset({C.COMMITTED, C.ROLLED_BACK, C.RESTORED, C.FAILED, C.CANCELLED})
 """No engine work is left for a campaign in one of these states."""
 
-_Move = TypeVar("_Move", CampaignState, SlotState, StepState)
+_Move = TypeVar("_Move", CampaignState, SlotState, StepState, GateState)
 
 
 def check_move(

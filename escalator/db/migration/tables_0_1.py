@@ -84,6 +84,7 @@ slot = sa.Table(
     sa.Column("campaign_id", _ID, nullable=False),
     _text("procedure"),
     _text("host"),
+    _text("stage", sa.String(64)),
     _count("ordinal"),
     _text("state", _STATE),
     _text("reason", _TEXT),
@@ -95,6 +96,21 @@ slot = sa.Table(
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),
     sa.Index("ix_slot_host", "host"),
+)
+
+gate = sa.Table(
+    "gate",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("campaign_id", _ID, nullable=False),
+    _text("procedure", sa.String(64)),
+    _text("stage", sa.String(64)),
+    _text("state", _STATE),
+    _count("take"),
+    _at("opens_at"),
+    _text("reason", _TEXT),
+    _at("changed_at", False),
+    sa.UniqueConstraint("campaign_id", "procedure", "stage", name="uq_gate_stage"),
 )
 
 step = sa.Table(
