@@ -78,6 +78,7 @@ class AgentService:
             can_resume,
             options.max_parallel_steps,
             board,
+            self._state.jobs,
         )
         capabilities = tuple(options.capabilities)
         served = [endpoint.Endpoint(self._steps, self._state.release, is_cut_off)]

@@ -117,7 +117,7 @@ def choose(
     for target in selected:
         if not is_waiting(target, slots):
             continue
-        reason = _closed(campaign, target)
+        reason = _closed(campaign, target, procedure.id)
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:
@@ -236,7 +236,7 @@ class Admission:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
                     again.append(row)
                 else:
-                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
                     row["opened_at"] = batch.now
                     opened.append(row)
                     ordinal += 1
@@ -337,9 +337,9 @@ def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
 
-def _closed(campaign: Row, target: plans.Target) -> str:
+def _closed(campaign: Row, target: plans.Target, procedure: str) -> str:
     """Return why a target cannot be begun at all, or ""."""
-    if not engines.is_open_to(campaign, target.name, target.rack):
+    if not engines.is_open_to(campaign, target.name, target.rack, procedure):
         return CLOSED
     if target.is_quarantined:
         return "waits: the host is quarantined"
@@ -350,9 +350,10 @@ def _closed(campaign: Row, target: plans.Target) -> str:
     return ""
 
 
-def _slot_row(
+def slot_row(
     campaign_id: str, procedure: str, host: str, ordinal: int
 ) -> dict[str, Any]:
+    """Return the row of a slot that opens; its time is still missing."""
     return {
         "id": work.new_id(),
         "campaign_id": campaign_id,

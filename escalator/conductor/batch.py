@@ -78,7 +78,7 @@ class Batch:
         return {**known, **change}
 
     def cast(self, command: commands.Command) -> None:
-        """Owe an order, a probe or a release to an agent."""
+        """Owe an order, a probe, a stop or a release to an agent."""
         kind = _KINDS[type(command)]
         payload = order_objects.wrap(command).obj_to_primitive()
         self._message(kind, command.host, command.executor, payload)
@@ -204,9 +204,10 @@ class Batch:
         outbox.insert(connection, self.messages)
 
 
-_KINDS: Mapping[type, str] = {
+_KINDS: Mapping[type[commands.Command], str] = {
     commands.RunStep: "run",
     commands.ProbeStep: "probe",
+    commands.StopStep: "stop",
     commands.ReleaseSteps: "release",
 }
 
@@ -215,6 +216,7 @@ _ENDED = frozenset(
         states.SlotState.DONE,
         states.SlotState.REVERTED,
         states.SlotState.QUARANTINED,
+        states.SlotState.SKIPPED,
     }
 )
 

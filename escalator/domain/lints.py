@@ -36,6 +36,8 @@ C609  a rolling procedure changes its nodes without a checkpoint before, or
       waives it without a reason
 C610  a drain without a cordon before
 C611  parameters that the action refuses
+C612  ``on_pause: stop`` of a step that may not be repeated, or not be stopped
+C613  a ``progress`` limit that is never reached before ``timeout``
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)

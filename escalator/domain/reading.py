@@ -101,6 +101,7 @@ def read(
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(doc.table(filled, "preflight")),
+        on_drift=_drift(doc.table(filled, "on_drift")),
     )
 
 
@@ -109,6 +110,12 @@ def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
         return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
     after_s = duration.parse(finish["commit_after"])
     return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
+
+
+def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
+    limit = body.get("approve_above")
+    share = doc.percent(limit)
+    return plan.DriftPolicy(limit if share is None else None, share)
 
 
 def substituted(
@@ -246,6 +253,8 @@ class _Steps:
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
             version=facts.version,
+            on_pause=plan.OnPause(body.get("on_pause", "drain")),
+            progress_s=duration.parse(body.get("progress", 0)),
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

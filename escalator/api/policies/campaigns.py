@@ -15,6 +15,8 @@ ACTIONS = (
     "commit",
     "rollback",
     "cancel",
+    "change",
+    "approve",
 )
 
 
@@ -27,6 +29,7 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
         ("journal", "Read a campaign's journal.", f"{_ONE}/journal"),
         ("explain", "Ask why steps wait.", f"{_ONE}/explain"),
         ("show_preflight", "Read the preflight report.", f"{_ONE}/preflight"),
+        ("revisions", "List the revisions of a plan.", f"{_ONE}/revisions"),
     ]
     return [
         rule("campaigns:create", ADMIN, "Submit a file.", "POST", "/v1/campaigns"),

@@ -169,6 +169,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
         ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
+        ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "soon")),
     ],
     "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
     "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
@@ -196,6 +197,19 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
     ],
     "C610": [("/procedures/0/steps/1", _cut(*CORDON))],
+    "C612": [
+        ("/procedures/0/steps/2/on_pause", _put(*DRAIN, "on_pause", "stop")),
+        (
+            "/procedures/0/steps/3/on_pause",
+            _both(
+                _put(*INSTALL, "on_pause", "stop"),
+                _put(*INSTALL, "idempotent", "never"),
+            ),
+        ),
+    ],
+    "C613": [
+        ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "2h")),
+    ],
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
         ("/budgets/1/max_down", _put("budgets", 1, "max_down", "0%")),
