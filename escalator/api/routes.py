@@ -135,6 +135,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        f"{_CAMPAIGN}/preflight",
+        campaigns.preflight,
+        "Show the latest preflight report of a campaign.",
+        campaign_schemas.PREFLIGHT,
+        rules=_can("campaigns:show_preflight"),
+    ),
+    Route(
+        "GET",
         f"{_CAMPAIGN}/revisions",
         campaigns.revisions,
         "List the revisions of a campaign's plan.",

@@ -96,7 +96,8 @@ class ConductorAPI:
     ) -> campaign.Campaign:
         """Move a campaign; idempotent by ``request_key``.
 
-        :param action: start, pause, resume, rollback, cancel, change or approve.
+        :param action: preflight, start, pause, resume, commit, rollback, cancel, change
+            or approve.
         :raises IllegalMove: the campaign's state does not allow it.
         """
         moved: campaign.Campaign = self._client.call(
@@ -152,7 +153,7 @@ class AgentAPI:
 
     Version history:
 
-    * 1.0 - run_step, probe_step, stop_step
+    * 1.0 - run_step, probe_step, stop_step, release_steps
 
     An order returns once the broker has it.  It may reach the agent twice,
     or late: step, attempt, fence and deadline tell the agent what to do.
@@ -176,6 +177,12 @@ class AgentAPI:
     def probe_step(self, ctxt: Context, host: str, probe: order.StepProbe) -> None:
         """Ask what became of an attempt; answered by a fact."""
         self._cast(ctxt, host, probe.executor, "probe_step", probe=probe)
+
+    def release_steps(
+        self, ctxt: Context, host: str, release: order.StepRelease
+    ) -> None:
+        """Let the agent forget what it kept for an undo; not answered."""
+        self._cast(ctxt, host, release.executor, "release_steps", release=release)
 
     def stop_step(self, ctxt: Context, host: str, stop: order.StepStop) -> None:
         """Have the programs of an attempt ended; answered by a fact."""

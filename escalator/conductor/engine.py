@@ -50,6 +50,8 @@ class Engine:
         self.owner = owner
         self.send = send
         self.wake = wake
+        self.vim_trouble = ""
+        """Why the VIM did not answer this process the last time, or ""."""
         self._plans: dict[tuple[str, int], plan.Plan] = {}
 
     def batch(self, connection: session.Connection) -> batches.Batch:

@@ -35,9 +35,9 @@ class Pausing:
         self._stop_steps(wish)
 
     def hold(self, wish: Wish) -> None:
-        """Pause a campaign, or stop one that soaks."""
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        to = State.HOLDING if is_soaking else State.PAUSING
+        """Pause a campaign, or hold one on which everything is done."""
+        is_done = wish.campaign["state"] in states.NOT_COMMITTED
+        to = State.HOLDING if is_done else State.PAUSING
         wish.move(self.engine, to, "held")
         self._stop_steps(wish)
 

@@ -1,4 +1,4 @@
-"""What operators ask of a campaign: start, pause, resume, roll back, cancel.
+"""What operators ask of a campaign: start, pause, resume, commit, roll back, cancel.
 
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import changing, drift, pausing, preflight
+from escalator.conductor import beginning, changing, finishing, pausing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -27,6 +27,7 @@ class Steering:
         self.engine = engine
         self.execution = execution
         self.changing = changing.Changing(engine, execution)
+        self.beginning = beginning.Beginning(engine, execution, self.changing)
         self.pausing = pausing.Pausing(engine)
 
     @session.retry_on_conflict
@@ -43,6 +44,7 @@ class Steering:
         Idempotent by ``request_key``.
 
         :raises NotFound: there is no such campaign.
+        :raises Conflict: it is committed, or hosts are midway.
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
@@ -70,10 +72,12 @@ class Steering:
         soaks.  The caller writes the batch.
         """
         verbs = {
-            "start": self._start,
+            "preflight": self.beginning.preflight,
+            "start": self.beginning.start,
             "pause": self.pausing.pause,
             "hold": self.pausing.hold,
             "resume": self._resume,
+            "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
             "change": self.changing.change,
@@ -85,50 +89,21 @@ class Steering:
             )
         arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
-        signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
-        )
-
-    def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
-        wish.move(self.engine, to, reason, **values)
-
-    def _start(self, wish: Wish) -> None:
-        self._move(wish, State.PREFLIGHT, "started by an operator")
-        situation = self.execution.admission.read(
-            wish.connection, wish.campaign, wish.batch.now
-        )
-        wish.campaign = drift.note(
-            wish.connection, wish.batch, wish.campaign, situation
-        )
-        refusal = preflight.refusal(situation) or drift.awaited(
-            wish.connection, wish.campaign
-        )
-        wish.arguments = {}
-        if refusal:
-            self._move(wish, State.VALIDATED, refusal)
-        else:
-            self._move(
-                wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
-            )
+        _note(wish, action, arguments, actor, request_key)
 
     def _resume(self, wish: Wish) -> None:
         if self.pausing.reopen(wish):
             return
-        was_holding = wish.campaign["state"] == State.HOLDING
-        if was_holding:
-            self.changing.check_approved(wish)
-        self._move(wish, State.RUNNING, "resumed by an operator")
-        if was_holding:
-            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
+        self.beginning.resume(wish)
+
+    def _commit(self, wish: Wish) -> None:
+        reason = wish.arguments.get("reason") or "committed by an operator"
+        wish.campaign = self.execution.finishing.commit_as_asked(
+            wish.connection, wish.batch, wish.campaign, reason
+        )
 
     def _roll_back(self, wish: Wish) -> None:
+        finishing.check_way_back(wish.campaign)
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
         again = self.execution.unwinding.try_again(
@@ -139,8 +114,8 @@ class Steering:
                 wish.connection, wish.batch, wish.campaign, _news(without, again)
             )
             return
-        self._move(
-            wish,
+        wish.move(
+            self.engine,
             State.ROLLING_BACK,
             "asked for by an operator",
             rollback_scope="campaign",
@@ -152,8 +127,8 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        self._move(wish, State.CANCELLED, "cancelled by an operator")
-        self.execution.release(wish.connection, wish.campaign)
+        wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
+        releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 
 def _midway(wish: Wish) -> list[str]:
@@ -183,3 +158,19 @@ def _check_lost(wish: Wish, names: list[str]) -> None:
             summary=f"without: {', '.join(sound)}: unknown, or neither down nor"
             " quarantined; only a lost host can be left out",
         )
+
+
+def _note(
+    wish: Wish, action: str, arguments: Row, actor: str, request_key: str | None
+) -> None:
+    """Keep what was asked, as done; a repeat of the request finds it."""
+    signals.add_signal(
+        wish.connection,
+        wish.campaign["id"],
+        action,
+        arguments,
+        actor,
+        wish.batch.now,
+        request_key,
+        handled_at=wish.batch.now,
+    )

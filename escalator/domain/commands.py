@@ -66,6 +66,20 @@ class ProbeStep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ReleaseSteps:
+    """Tell an agent that these steps will never be undone any more.
+
+    :ivar fences: step id -> the highest fence it was ordered with; a step that
+        the agent knows with a higher one is kept.
+    """
+
+    campaign_id: str
+    host: str
+    executor: str
+    fences: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StopStep:
     """End the programs of an attempt that is under way; it reports ``stopped``."""
 
@@ -78,4 +92,4 @@ class StopStep:
     reason: str
 
 
-Command = RunStep | ProbeStep | StopStep
+Command = RunStep | ProbeStep | StopStep | ReleaseSteps

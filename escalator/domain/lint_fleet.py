@@ -1,9 +1,16 @@
-"""C503, C702, C704: what shows once a plan meets the inventory."""
+"""C503, C702, C704, C705, C712: what shows once a plan meets the inventory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from escalator.domain import budget, ordering, plan, selector
+from escalator.domain import (
+    budget,
+    lint_budgets,
+    ordering,
+    plan,
+    selector,
+    single_step,
+)
 from escalator.domain.finding import Finding, point
 
 Chosen = dict[str, list[plan.Target]]
@@ -14,7 +21,9 @@ def find(understood: plan.Plan, targets: Sequence[plan.Target]) -> Iterator[Find
     chosen = {each.id: selector.select(each, targets) for each in understood.selectors}
     yield from _empty(understood, chosen)
     yield from _shared(understood, chosen)
-    yield from _used_up(understood, targets, chosen)
+    refused = lint_budgets.hopeless(understood, targets)
+    yield from lint_budgets.find_hopeless(understood, refused)
+    yield from _used_up(understood, targets, chosen, refused)
 
 
 def _empty(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
@@ -31,11 +40,13 @@ def _empty(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
 
 def _shared(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
     places = {each.id: index for index, each in enumerate(understood.procedures)}
+    names = {key: {target.name for target in found} for key, found in chosen.items()}
+    before = ordering.earlier({each.id: each.after for each in understood.procedures})
     for one, other in itertools.combinations(understood.procedures, 2):
-        if one.level != other.level or _is_ordered(understood, one, other):
+        is_ordered = one.id in before[other.id] or other.id in before[one.id]
+        if one.level != other.level or is_ordered:
             continue
-        names = {target.name for target in chosen[one.selector]}
-        both = sorted(names & {target.name for target in chosen[other.selector]})
+        both = names[one.selector] & names[other.selector]
         if both:
             yield Finding(
                 "C503",
@@ -45,27 +56,32 @@ def _shared(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
             )
 
 
-def _is_ordered(
-    understood: plan.Plan, one: plan.Procedure, other: plan.Procedure
-) -> bool:
-    """An edge between the two, added in either direction, would be a cycle."""
-    edges = {each.id: each.after for each in understood.procedures}
-    return any(
-        ordering.find_cycle({**edges, a.id: (*a.after, b.id)}) is not None
-        for a, b in ((one, other), (other, one))
-    )
-
-
 def _used_up(
-    understood: plan.Plan, targets: Sequence[plan.Target], chosen: Chosen
+    understood: plan.Plan,
+    targets: Sequence[plan.Target],
+    chosen: Chosen,
+    hopeless: lint_budgets.Refused,
 ) -> Iterator[Finding]:
     """A fault in a rack may leave no room there before the run begins."""
     ledger = budget.Ledger(understood.budgets, targets, ())
     for index, procedure in enumerate(understood.procedures):
+        if procedure.method == plan.Method.SINGLE_STEP:
+            fit = [t for t in chosen[procedure.selector] if t.is_up]
+            reason = single_step.obstacle(ledger, fit, procedure.budgets)
+            if reason:
+                yield Finding(
+                    "C705",
+                    point("procedures", index, "budgets"),
+                    f"a single step takes its {len(fit)} hosts at once: {reason}",
+                    "widen the budget, or list none for a single step",
+                    severity="warning",
+                )
+            continue
         full = {
             (refusal.budget, refusal.key): refusal
             for target in chosen[procedure.selector]
             for refusal in ledger.refusals(target, procedure.budgets)
+            if (refusal.budget, refusal.key) not in hopeless
         }
         for refusal in full.values():
             yield Finding(

@@ -172,7 +172,9 @@ def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Findi
 
 def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
     places: list[tuple[doc.Path, Mapping[str, Any], str]] = [
-        (("finish",), doc.table(filled, "finish"), "soak")
+        (("finish",), doc.table(filled, "finish"), "soak"),
+        (("finish",), doc.table(filled, "finish"), "commit_after"),
+        (("preflight",), doc.table(filled, "preflight"), "valid"),
     ]
     recovery = doc.table(filled, "recovery")
     for ladder in recovery:

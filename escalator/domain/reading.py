@@ -5,18 +5,37 @@ presupposed.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
+from escalator.domain import (
+    artifacts,
+    composition,
+    duration,
+    parameters,
+    plan,
+    preflight,
+    selector,
+)
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
+
+OWN_SCOPES = ("params", "subplans")
+"""Sections in which the file's parameters are not filled in."""
+
+MAJORITY = "majority"
+"""In place of a quorum's number: more than half."""
+
+HOSTS = "hosts"
+"""In place of a capacity fact: every host counts 1."""
 
 ON_FAULT = "on_fault"
 """The one key of ``recovery`` that is no ladder."""
@@ -39,6 +58,19 @@ class ActionFacts:
     idempotence: str = ""
     undo: str = ""
 
+    @property
+    def version(self) -> str:
+        """Return a digest of what a file is judged by; the agent has its own."""
+        return version_of(self.executor, self.is_mutating, self.params_schema)
+
+
+def version_of(
+    executor: str, is_mutating: bool, params_schema: Mapping[str, Any]
+) -> str:
+    """Return what tells two versions of an action apart: eight digits (V-3)."""
+    told = json.dumps([executor, is_mutating, params_schema], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
+
 
 Catalogue = Mapping[str, ActionFacts]
 
@@ -58,7 +90,7 @@ def read(
             summary=findings[0].detail,
             findings=tuple(dataclasses.asdict(found) for found in findings),
         )
-    filled = substituted(document, values)
+    filled = composition.compose(substituted(document, values)).document
     metadata = doc.table(filled, "metadata")
     recovery = doc.table(filled, "recovery")
     on_fault = doc.table(recovery, ON_FAULT)
@@ -78,8 +110,17 @@ def read(
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        **_commit(doc.table(filled, "finish")),
+        preflight=preflight.read(doc.table(filled, "preflight")),
         on_drift=_drift(doc.table(filled, "on_drift")),
     )
+
+
+def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
+    if "commit_after" not in finish:
+        return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
+    after_s = duration.parse(finish["commit_after"])
+    return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
 
 
 def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
@@ -91,9 +132,14 @@ def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
 def substituted(
     document: Mapping[str, Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the document with its parameters filled in, outside ``params``."""
+    """Return the document with its parameters filled in.
+
+    Not in ``params`` and ``subplans``: a sub-plan has parameters of its own.
+    """
+    brought = parameters.substitute(document.get("artifacts"), values)
+    known = {**values, **artifacts.values({"artifacts": brought})}
     return {
-        key: body if key == "params" else parameters.substitute(body, values)
+        key: body if key in OWN_SCOPES else parameters.substitute(body, known)
         for key, body in document.items()
     }
 
@@ -127,15 +173,36 @@ def _many(value: Any) -> list[Any]:
 
 def read_budget(body: Mapping[str, Any]) -> plan.Budget:
     """Return the budget of one entry of ``budgets``."""
-    scope, limit = body["scope"], body["max_down"]
-    kind, fact = "all", ""
+    scope = body["scope"]
+    kind, fact = scope, ""
     if isinstance(scope, Mapping):
         fact = scope.get("by", "")
         kind = "fact" if fact else "server_group"
+    return plan.Budget(body["id"], kind, fact, **_limit(body))
+
+
+def _limit(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the budget counts, and how much is allowed."""
+    if "quorum" in body:
+        quorum = body["quorum"]
+        keep = 0.0 if quorum == MAJORITY else float(quorum)
+        return {"kind": plan.Kind.QUORUM, "keep": keep}
+    if "headroom" in body:
+        room = body["headroom"]
+        share = doc.percent(room["keep"])
+        return {
+            "kind": plan.Kind.HEADROOM,
+            "capacity": "" if room["of"] == HOSTS else room["of"],
+            "load": room.get("used", ""),
+            "keep": float(room["keep"]) if share is None else 0.0,
+            "keep_percent": share or 0.0,
+        }
+    kind = plan.Kind.MIGRATIONS if "max_migrations" in body else plan.Kind.DOWN
+    limit = body.get("max_migrations", body.get("max_down", 1))
     share = doc.percent(limit)
     if share is None:
-        return plan.Budget(body["id"], kind, fact, max_down=limit)
-    return plan.Budget(body["id"], kind, fact, max_percent=share)
+        return {"kind": body.get("kind", kind), "max_down": limit}
+    return {"kind": kind, "max_percent": share}
 
 
 def _procedure(
@@ -201,6 +268,7 @@ class _Steps:
             may_reboot=body.get("may_reboot", False),
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
+            version=facts.version,
             on_pause=plan.OnPause(body.get("on_pause", "drain")),
             progress_s=duration.parse(body.get("progress", 0)),
         )
@@ -219,7 +287,7 @@ class _Steps:
         self, names: Sequence[str], params: dict[str, Any]
     ) -> tuple[plan.Undo, ...]:
         return tuple(
-            plan.Undo(name, self._catalogue[name].executor, params)
+            plan.Undo(name, known.executor, params, known.version)
             for name in names
-            if name and name != NONE_NEEDED
+            if name and name != NONE_NEEDED and (known := self._catalogue[name])
         )

@@ -72,6 +72,18 @@ class StepProbe(OrderObject):
 
 
 @base.Registry.register
+class StepRelease(OrderObject):
+    VERSION = "1.0"
+    DOMAIN = commands.ReleaseSteps
+    fields = {
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "executor": ovo.StringField(),
+        "fences": fields.JsonField(),
+    }
+
+
+@base.Registry.register
 class StepStop(OrderObject):
     VERSION = "1.0"
     DOMAIN = commands.StopStep
@@ -89,6 +101,7 @@ class StepStop(OrderObject):
 _BY_DOMAIN: dict[type[Any], type[OrderObject]] = {
     commands.RunStep: StepOrder,
     commands.ProbeStep: StepProbe,
+    commands.ReleaseSteps: StepRelease,
     commands.StopStep: StepStop,
 }
 

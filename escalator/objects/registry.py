@@ -8,6 +8,7 @@ from escalator.objects import (
     fault,
     host,
     order,
+    preflight,
     revision,
     service,
     subscription,
@@ -20,6 +21,7 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     campaign.StepList,
     campaign.JournalEntry,
     campaign.JournalList,
+    preflight.PreflightReport,
     revision.PlanRevision,
     revision.PlanRevisionList,
     host.Host,
@@ -36,6 +38,7 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepRelease,
     order.StepStop,
     *event.CLASSES,
 )

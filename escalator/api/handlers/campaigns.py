@@ -7,6 +7,7 @@ from escalator import errors
 from escalator.api import intake, paging
 from escalator.api.contract import Call, Reply
 from escalator.objects.campaign import Campaign, CampaignList, JournalList, StepList
+from escalator.objects.preflight import PreflightReport
 from escalator.objects.revision import PlanRevisionList
 
 _LONG = ("document", "plan")
@@ -123,6 +124,12 @@ def explain(call: Call) -> Reply:
     """Say of every waiting step why it waits."""
     waits = call.parts.conductor.campaign_explain(call.ctxt, _id(call))
     return Reply({"waits": waits})
+
+
+def preflight(call: Call) -> Reply:
+    """Show what the latest preflight found (V-5)."""
+    report = PreflightReport.get_of_campaign(call.ctxt, _get(call).id)
+    return Reply({"preflight": report.to_dict()})
 
 
 def act(call: Call) -> Reply:

@@ -8,9 +8,11 @@ from escalator.api.policies.rule import rule
 _ONE = "/v1/campaigns/{campaign_id}"
 
 ACTIONS = (
+    "preflight",
     "start",
     "pause",
     "resume",
+    "commit",
     "rollback",
     "cancel",
     "change",
@@ -26,6 +28,7 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
         ("steps", "List a campaign's steps.", f"{_ONE}/steps"),
         ("journal", "Read a campaign's journal.", f"{_ONE}/journal"),
         ("explain", "Ask why steps wait.", f"{_ONE}/explain"),
+        ("show_preflight", "Read the preflight report.", f"{_ONE}/preflight"),
         ("revisions", "List the revisions of a plan.", f"{_ONE}/revisions"),
     ]
     return [

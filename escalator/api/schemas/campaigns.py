@@ -18,7 +18,7 @@ from escalator.api.schemas.fields import (
     text,
     wrapped,
 )
-from escalator.domain import states
+from escalator.domain import preflight, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
@@ -205,6 +205,32 @@ _WAIT = closed(
     ("host", "step", "reason"),
 )
 WAITS = closed({"waits": {"type": "array", "items": _WAIT}}, ("waits",))
+
+_FOUND = closed(
+    {
+        "code": TEXT,
+        "host": TEXT,
+        "text": TEXT,
+        "remedy": TEXT,
+        "effect": {"enum": list(preflight.POLICIES)},
+    },
+    ("code", "host", "text", "remedy", "effect"),
+)
+PREFLIGHT = wrapped(
+    "preflight",
+    closed(
+        {
+            "id": UUID,
+            "campaign_id": UUID,
+            "plan_rev": WHOLE,
+            "verdict": {"enum": ["passed", "refused"]},
+            "refusal": TEXT,
+            "findings": {"type": "array", "items": _FOUND},
+            "made_at": TIME,
+        },
+        ("id", "campaign_id", "plan_rev", "verdict", "findings", "made_at"),
+    ),
+)
 
 FINDING = closed(
     {

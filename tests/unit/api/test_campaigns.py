@@ -183,6 +183,17 @@ class TestRead(CampaignCase):
             self.assertEqual(404, answer.status_code)
             self.assertEqual("escalator.not_found", answer.json["errors"][0]["code"])
 
+    def test_the_preflight_report(self) -> None:
+        path = f"/v1/campaigns/{self.campaign_id}/preflight"
+        self.assertEqual(404, self.house.get(path).status_code)
+        row = api.preflight_row(self.campaign_id)
+        self.house.store.add("preflight", row)
+        answer = self.house.get(path)
+        self.assertEqual(200, answer.status_code, api.pretty(answer))
+        told = answer.json["preflight"]
+        self.assertEqual("refused", told["verdict"])
+        self.assertEqual(row["findings"], told["findings"])
+
     def test_explain_says_why(self) -> None:
         waits = self.house.get(f"/v1/campaigns/{self.campaign_id}/explain").json[
             "waits"

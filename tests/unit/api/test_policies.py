@@ -38,6 +38,7 @@ MATRIX = {
             "revisions",
         )
     },
+    "campaigns:show_preflight": OVERSEERS,
     "hosts:list": OVERSEERS,
     "hosts:show": OVERSEERS,
     "hosts:quarantine": ADMINS,

@@ -1,7 +1,11 @@
 """The client against the application itself, without a network."""
 
+import io
+import sys
+import tempfile
 import unittest
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 from osc_lib import exceptions
@@ -80,6 +84,8 @@ class TestClient(ClientCase):
         self.client.act(made["id"], "start", {"reason": "now"}, "key-2")
         self.assertEqual("running", self.client.campaign(made["id"])["state"])
         self.assertEqual("held", self.client.explain(made["id"])[0]["state"])
+        self.house.store.add("preflight", api.preflight_row(made["id"]))
+        self.assertEqual("refused", self.client.preflight(made["id"])["verdict"])
         self.assertEqual(
             {"steps": 6}, self.client.validate_campaign("x", {})["summary"]
         )
@@ -133,6 +139,34 @@ class TestDocument(unittest.TestCase):
         with self.assertRaisesRegex(exceptions.CommandError, "No such file"):
             document.read("/nowhere/campaign.yaml")
 
+    def test_a_huge_file_is_refused_without_being_read(self) -> None:
+        """100 MB, and an input that never ends."""
+        with tempfile.NamedTemporaryFile() as huge:
+            huge.truncate(100_000_000)
+            with self.assertRaisesRegex(exceptions.CommandError, "split the campaign"):
+                document.read(huge.name)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as wide:
+            wide.write("\u20ac" * (document.MAX_BYTES // 2))
+            wide.flush()
+            with self.assertRaisesRegex(exceptions.CommandError, "split the campaign"):
+                document.read(wide.name)
+
+        class Endless(io.TextIOBase):
+            taken = 0
+
+            def read(self, size: int | None = -1) -> str:
+                assert size is not None and 0 <= size < 10_000_000, "all at once"
+                self.taken += size
+                return "x" * size
+
+        endless = Endless()
+        with (
+            mock.patch.object(sys, "stdin", endless),
+            self.assertRaisesRegex(exceptions.CommandError, "split the campaign"),
+        ):
+            document.read("-")
+        self.assertLess(endless.taken, 2 * document.MAX_BYTES)
+
 
 class TestWait(unittest.TestCase):
     def wait(
@@ -156,9 +190,12 @@ class TestWait(unittest.TestCase):
             ("start", ("running", "holding"), 1),
             ("start", ("validated",), 1),
             ("resume", ("running", "failed"), 1),
+            ("start", ("running", "soaking", "completed"), 0),
+            ("commit", ("committed",), 0),
             ("rollback", ("rolling_back", "rolled_back"), 0),
             ("rollback", ("rolling_back", "failed"), 1),
             ("pause", ("pausing", "paused"), 0),
+            ("resume", ("paused",), 1),
             ("pause", ("pausing", "holding"), 1),
             ("cancel", ("cancelled",), 0),
         ]
