@@ -39,7 +39,12 @@ class Conductor(Protocol):
     ) -> dict[str, Any]: ...
 
     def campaign_plan(
-        self, ctxt: Any, document: str, params: dict[str, Any], seed: int
+        self,
+        ctxt: Any,
+        document: str,
+        params: dict[str, Any],
+        seed: int,
+        what_if: dict[str, Any] | None,
     ) -> dict[str, Any]: ...
 
     def campaign_create(

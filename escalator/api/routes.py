@@ -87,7 +87,7 @@ ROUTES: tuple[Route, ...] = (
         campaign_schemas.PLAN,
         rules=_can("campaigns:plan"),
         query=campaign_schemas.PLAN_QUERY,
-        body=campaign_schemas.SUBMISSION,
+        body=campaign_schemas.PLAN_SUBMISSION,
         takes_yaml=True,
     ),
     Route(

@@ -18,6 +18,9 @@ MONITOR = "monitor"
 ALARM_TIMEOUT_S = 2.0
 """Aodh tells one consumer after the other, and waits for each without limit."""
 
+WHAT_IF_TIMEOUT_S = 120.0
+"""Some dozens of simulated runs; the largest fleets take a minute."""
+
 Context = context.RequestContext
 
 
@@ -47,6 +50,13 @@ class ConductorAPI:
             version_cap=version_cap,
             timeout_s=min(conf.bus.call_timeout_s, ALARM_TIMEOUT_S),
         )
+        self._patient = rpc.Client(
+            conf,
+            CONDUCTOR,
+            self.VERSION,
+            version_cap=version_cap,
+            timeout_s=max(conf.bus.call_timeout_s, WHAT_IF_TIMEOUT_S),
+        )
 
     def campaign_validate(
         self, ctxt: Context, document: str, params: dict[str, Any]
@@ -58,14 +68,26 @@ class ConductorAPI:
         return answer
 
     def campaign_plan(
-        self, ctxt: Context, document: str, params: dict[str, Any], seed: int
+        self,
+        ctxt: Context,
+        document: str,
+        params: dict[str, Any],
+        seed: int,
+        what_if: dict[str, Any] | None,
     ) -> dict[str, Any]:
         """Return the forecast of a campaign file; store nothing.
 
-        :raises InvalidInput: the file is refused.
+        :raises InvalidInput: the file or the question is refused.
         """
-        answer: dict[str, Any] = self._client.call(
-            ctxt, "1.0", "campaign_plan", document=document, params=params, seed=seed
+        client = self._client if what_if is None else self._patient
+        answer: dict[str, Any] = client.call(
+            ctxt,
+            "1.0",
+            "campaign_plan",
+            document=document,
+            params=params,
+            seed=seed,
+            what_if=what_if,
         )
         return answer
 

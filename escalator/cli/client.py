@@ -102,12 +102,16 @@ class Campaigns(_Rest):
         body = {"campaign": {"document": document, "params": params}}
         return self._send("POST", "/campaigns/validate", body, "validation")
 
-    def plan_campaign(self, document: str, params: Row, seed: int) -> Row:
+    def plan_campaign(
+        self, document: str, params: Row, seed: int, what_if: Row | None = None
+    ) -> Row:
         """Return what a file would do.
 
         :raises Refused: with one problem for each finding.
         """
         body = {"campaign": {"document": document, "params": params}}
+        if what_if is not None:
+            body["campaign"]["what_if"] = what_if
         return self._send("POST", "/campaigns/plan", body, "plan", query={"seed": seed})
 
     def create_campaign(self, document: str, params: Row, key: str) -> Row:

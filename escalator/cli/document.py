@@ -36,7 +36,7 @@ def _bounded(path: str, file: TextIO) -> str:
     return text
 
 
-def read_params(texts: list[str]) -> dict[str, Any]:
+def read_params(texts: list[str], option: str = "--param") -> dict[str, Any]:
     """Return parameters from ``name=value``; the server knows their types.
 
     :raises CommandError: one has no name, or stands twice.
@@ -45,9 +45,9 @@ def read_params(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise exceptions.CommandError(f"--param {text}: give name=value.")
+            raise exceptions.CommandError(f"{option} {text}: give name=value.")
         if name in params:
-            raise exceptions.CommandError(f"--param {name}: given twice.")
+            raise exceptions.CommandError(f"{option} {name}: given twice.")
         params[name] = value
     return params
 

@@ -184,7 +184,7 @@ def conductor(
     intake = conductor_service.Intake(
         results.Results(engine), faults.Faults(engine), hears
     )
-    plans = planning.Planning(engine, catalogue(conf))
+    plans = planning.Planning(engine, catalogue(conf), conf.conductor.tick_s)
     endpoint = conductor_service.Endpoint(
         plans,
         steers,

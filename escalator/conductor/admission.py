@@ -10,6 +10,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import rehearsing
 from escalator.db import preflights, session, signals, tokens, work
 from escalator.domain import budget, draining, ordering, single_step, states
 from escalator.domain import campaign as rules
@@ -28,6 +29,9 @@ _OPEN = frozenset(
         states.SlotState.FAILED.value,
     }
 )
+
+
+_UNSETTLED = _OPEN | {states.SlotState.UNDO_FAILED.value}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,13 +141,17 @@ def choose(
     shut_out = single_step.shut_out(situation.plan.procedures, under_way)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
+    full = f"waits: {parallel} targets are worked on already"
+    if rehearsing.is_due(procedure, slots):
+        room = 0 if any(row["state"] in _UNSETTLED for row in slots.values()) else 1
+        full = rehearsing.WAITS
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
         reason = _closed(campaign, target, procedure.id) or shut_out
         if not reason and room <= 0:
-            reason = f"waits: {parallel} targets are worked on already"
+            reason = full
         if not reason:
             refusals = situation.ledger.refusals(target, procedure.budgets)
             reason = "; ".join(refusal.text() for refusal in refusals)
@@ -251,17 +259,20 @@ class Admission:
         for procedure in ordering.next_procedures(
             situation.plan.procedures, situation.done()
         ):
+            slots = situation.slots.setdefault(procedure.id, {})
+            is_rehearsed = rehearsing.is_due(procedure, slots)
             for target, reason in choose(campaign, procedure, situation):
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
-                slots = situation.slots.setdefault(procedure.id, {})
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
+                    row["rehearsal"] = rehearsing.of_slot(row, is_rehearsed)
                     again.append(row)
                 else:
                     row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
                     row["opened_at"] = batch.now
+                    row["rehearsal"] = rehearsing.of_slot(None, is_rehearsed)
                     opened.append(row)
                     ordinal += 1
                 slots[target.name] = row
@@ -288,7 +299,8 @@ class Admission:
             tokens.occupy_hosts(connection, own, [row["host"]])
             holds = token_rows(situation.plan, procedure, targets[row["host"]], row)
             tokens.take_tokens(connection, holds)
-            carrier.rerun(own, views[row["id"]])
+            view = dataclasses.replace(views[row["id"]], rehearsal=row["rehearsal"])
+            carrier.rerun(own, view)
 
     def _store(
         self,
@@ -388,6 +400,7 @@ def slot_row(
         "reason": "",
         "compensations": 0,
         "reruns": 0,
+        "rehearsal": "",
         "opened_at": 0.0,
         "ended_at": None,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import engine as engines
-from escalator.db import facts, session
+from escalator.db import facts, residents, session
 from escalator.domain import events
 from escalator.drivers import base as drivers
 
@@ -71,19 +71,26 @@ class Inventory:
                 self.engine.vim_trouble = ""
                 return
             hosts = self._supplement(self.vim.list_hosts())
-            listed = _listed(hosts, self.vim.list_instances(), self._declared)
+            instances = self.vim.list_instances()
+            listed = _listed(hosts, instances, self._declared)
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
             self.engine.vim_trouble = str(error)
             return
         self.engine.vim_trouble = ""
-        if self._store(listed):
+        if self._store(listed, instances):
             self.engine.wake()
         self._changes = changes
 
     @session.retry_on_conflict
-    def _store(self, listed: dict[str, dict[str, Any]]) -> int:
+    def _store(
+        self,
+        listed: dict[str, dict[str, Any]],
+        instances: list[drivers.VimInstance],
+    ) -> int:
+        owners = Counter((i.host, i.project_id, i.server_group) for i in instances)
         with self.engine.database.begin() as connection:
+            residents.sync(connection, owners)
             return facts.sync_hosts(connection, listed)
 
 

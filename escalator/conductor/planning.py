@@ -11,9 +11,9 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
-from escalator.conductor import campaign_file, drift
+from escalator.conductor import campaign_file, drift, foreseeing
 from escalator.conductor import engine as engines
-from escalator.db import session, timings, tokens, work
+from escalator.db import session, tokens, work
 from escalator.domain import forecast, plan, reading, states
 
 Row = Mapping[str, Any]
@@ -24,14 +24,17 @@ class Planning:
     """Validates and stores campaigns.
 
     :param catalogue: installed actions and checkpoint drivers by name.
+    :param look_s: seconds between two looks at the campaigns.
     """
 
     def __init__(
         self,
         engine: engines.Engine,
         catalogue: Mapping[str, reading.ActionFacts],
+        look_s: float = 0.0,
     ) -> None:
         self.engine = engine
+        self.look_s = look_s
         self.catalogue = catalogue
 
     def validate(self, document: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,25 +47,33 @@ class Planning:
         return {"findings": warnings, "summary": _summary(made, targets)}
 
     def forecast(
-        self, document: str, params: Mapping[str, Any], seed: int
+        self,
+        document: str,
+        params: Mapping[str, Any],
+        seed: int,
+        asked: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Say what a file would do with the inventory as it is; store nothing (P-0).
 
+        :param asked: see ``foreseeing.answer``.
         :returns: ``digest``, ``findings``, ``summary``, ``visits`` (seconds from
             the start), ``end_s`` (expected, p50, p90), ``most_out``, ``stuck``.
         :raises InvalidInput: with every finding at once.
         """
         made, warnings, targets = self._understand(document, params)
         with self.engine.database.begin() as connection:
-            learned = timings.read_learned(connection)
-        found = forecast.make(made, targets, learned, seed)
+            setting = foreseeing.read(
+                connection, made, targets, self.look_s, self.engine.settings.lease_s
+            )
+        found = forecast.make(made, targets, setting.learned, seed)
         encoded = engines.PLAN_CODEC.encode(made)
         return {
-            "digest": forecast.digest(encoded, targets, learned, seed),
+            "digest": forecast.digest(encoded, targets, setting.learned, seed),
             "seed": seed,
             "findings": warnings,
             "summary": _summary(made, targets),
             **_foreseen(found),
+            **foreseeing.answer(setting, asked, seed),
         }
 
     def _understand(
@@ -113,7 +124,8 @@ class Planning:
                 },
             )
         except session.Duplicate:
-            return self._same_request(project_id, request_key, digest)
+            database = self.engine.database
+            return _same_request(database, project_id, request_key, digest)
         return campaign_id
 
     @session.retry_on_conflict
@@ -154,16 +166,17 @@ class Planning:
             )
             batch.write(connection)
 
-    def _same_request(
-        self, project_id: str, request_key: str | None, digest: str
-    ) -> str:
-        with self.engine.database.begin() as connection:
-            found = work.campaign_of_request(connection, project_id, request_key)
-        if found["request_digest"] != digest:
-            raise errors.Conflict(
-                "The idempotency key was used for another request; take a new one."
-            )
-        return str(found["id"])
+
+def _same_request(
+    database: session.Database, project_id: str, request_key: str | None, digest: str
+) -> str:
+    with database.begin() as connection:
+        found = work.campaign_of_request(connection, project_id, request_key)
+    if found["request_digest"] != digest:
+        raise errors.Conflict(
+            "The idempotency key was used for another request; take a new one."
+        )
+    return str(found["id"])
 
 
 def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:

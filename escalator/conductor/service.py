@@ -51,9 +51,14 @@ class Endpoint:
         return self.plans.validate(document, params)
 
     def campaign_plan(
-        self, ctxt: Any, document: str, params: dict[str, Any], seed: int
+        self,
+        ctxt: Any,
+        document: str,
+        params: dict[str, Any],
+        seed: int,
+        what_if: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        return self.plans.forecast(document, params, seed)
+        return self.plans.forecast(document, params, seed, what_if)
 
     def campaign_create(
         self, ctxt: Any, document: str, params: dict[str, Any], request_key: str | None

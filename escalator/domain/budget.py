@@ -192,6 +192,17 @@ class Ledger:
             if token not in lost:
                 self._users[token].discard(target)
 
+    def lose(self, target: Target) -> None:
+        """Count a target as down from now on; idempotent."""
+        self._lost[target.name] = frozenset(self._known.get(target.name, ()))
+        for token in self._lost[target.name]:
+            self._users.setdefault(token, set()).add(target.name)
+
+    def used(self, target: Target) -> dict[_Token, int]:
+        """Return how many use up each key that ``target`` stands under."""
+        known = self._known.get(target.name, ())
+        return {token: len(self._users.get(token, ())) for token in known}
+
     def _count(self, target: Target) -> None:
         tokens = self._tokens(target, self._budgets)
         self._known[target.name] = tokens

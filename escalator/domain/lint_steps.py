@@ -176,6 +176,8 @@ def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
         (("finish",), doc.table(filled, "finish"), "commit_after"),
         (("preflight",), doc.table(filled, "preflight"), "valid"),
     ]
+    finish = doc.table(filled, "finish")
+    places += [(("finish", "attribution"), doc.table(finish, "attribution"), "history")]
     recovery = doc.table(filled, "recovery")
     for ladder in recovery:
         for path, rung in doc.rows(recovery, "recovery", ladder):

@@ -53,6 +53,7 @@ C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
+C812  ``rehearse_undo`` without a checkpoint
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts

@@ -113,6 +113,19 @@ def read(
         **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(doc.table(filled, "preflight")),
         on_drift=_drift(doc.table(filled, "on_drift")),
+        attribution=_attribution(doc.table(filled, "finish")),
+    )
+
+
+def _attribution(finish: Mapping[str, Any]) -> tuple[plan.Attribution, ...]:
+    if "attribution" not in finish:
+        return ()
+    body, usual = doc.table(finish, "attribution"), plan.Attribution()
+    return (
+        plan.Attribution(
+            float(body.get("significance", usual.significance)),
+            duration.parse(body.get("history", usual.history_s)),
+        ),
     )
 
 
@@ -221,6 +234,7 @@ def _procedure(
         steps=tuple(reader.step(each) for each in body["steps"] if not is_waiver(each)),
         ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
         parallel_percent=share or 0.0,
+        rehearse_undo=body.get("rehearse_undo", False),
     )
 
 
@@ -236,6 +250,7 @@ def _rung(body: Mapping[str, Any]) -> plan.Rung:
         times=body.get("times", 1),
         backoff_s=duration.parse(body.get("backoff", 0)),
         scope=body.get("scope", "procedure"),
+        evacuate=body.get("evacuate", False),
     )
 
 

@@ -129,6 +129,7 @@ class _Run:
             self._out.discard(target.name)
             lane.under_way -= 1
             lane.left -= 1
+            lane.is_rehearsed = True
             for each in self.lanes:
                 each.recall([*freed, _host_key(target)])
                 self._admit(each)
@@ -165,7 +166,7 @@ class _Run:
         self._ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
         lane.under_way += 1
-        took = self.duration(lane.procedure, target)
+        took = lane.rounds_s(self.duration(lane.procedure, target))
         end = self.now + took
         self.visits.append(Visit(target.name, lane.procedure.id, self.now, end))
         number = 2 * len(self.visits)
@@ -192,6 +193,7 @@ class _Lane:
         self.most = ordering.parallel_limit(procedure, len(chosen))
         self.left = len(self.targets)
         self.under_way = 0
+        self.is_rehearsed = not procedure.rehearse_undo
         self._queue = list(range(len(self.targets)))
         self._refused: dict[_Key, dict[int, str]] = {}
 
@@ -199,9 +201,19 @@ class _Lane:
     def is_done(self) -> bool:
         return not self.left
 
+    def rounds_s(self, seconds: float) -> float:
+        """Return how long the next visit takes: one round, or there, back and there.
+
+        :param seconds: of one round.
+        """
+        if self.is_rehearsed:
+            return seconds
+        return 2 * seconds + self.procedure.undo_s
+
     def next(self) -> int | None:
         """Return the next target to be tried, if there is room for one."""
-        if self.under_way >= self.most or not self._queue:
+        most = self.most if self.is_rehearsed else 1
+        if self.under_way >= most or not self._queue:
             return None
         return heapq.heappop(self._queue)
 

@@ -150,6 +150,9 @@ runs, the row that it undoes is ``reverting``."""
 IN_FLIGHT = frozenset({ST.DISPATCHED, ST.RUNNING, ST.VERIFYING})
 """The agent may be acting: a lease is held and a deadline is set."""
 
+BROKEN = frozenset({ST.FAILED, ST.HUNG, ST.LOST})
+"""The last attempt did not succeed, as far as anybody knows."""
+
 MAY_HAVE_ACTED = IN_FLIGHT | {ST.DONE, ST.FAILED, ST.HUNG, ST.LOST, ST.REVERT_FAILED}
 """The target may have been changed: the step has something to undo."""
 

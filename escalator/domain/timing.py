@@ -12,11 +12,14 @@ FEWEST_SAMPLES = 5
 """Fewer say less than the file does."""
 
 EXPECTED_SIGMA = 0.3
-"""Spread where nothing was learned: p90 is half as long again as expected."""
+"""Spread where nothing was learned: p90 is half as long again as expected.  The
+file's word itself may be as wrong."""
 
 _MOST_SIGMA = 1.5
 _P90 = 1.2816
 """Standard deviations from the median to p90 of a normal distribution."""
+_OF_MEDIAN = 1.2533
+"""Standard error of a normal sample's median, in sigma / sqrt(n)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,10 +28,12 @@ class Timing:
 
     :ivar median_s: seconds.
     :ivar sigma: standard deviation of its logarithm.
+    :ivar doubt: the same of the median itself: an error that all attempts share.
     """
 
     median_s: float
     sigma: float
+    doubt: float = 0.0
 
     def sample(self, chance: random.Random) -> float:
         """Return one duration, seconds."""
@@ -46,13 +51,19 @@ def fit(samples: Sequence[float]) -> Timing | None:
         return None
     median = statistics.median(known)
     p90 = known[max(math.ceil(0.9 * len(known)), 1) - 1]
-    return Timing(median, min(math.log(p90 / median) / _P90, _MOST_SIGMA))
+    sigma = min(math.log(p90 / median) / _P90, _MOST_SIGMA)
+    return Timing(median, sigma, _OF_MEDIAN * sigma / math.sqrt(len(known)))
 
 
 def of_step(step: Step, target: Target, learned: Learned) -> Timing:
     """Return what was learned of the action on such a host, or the file's word."""
-    known = learned.get((step.action, target.role))
-    return known or Timing(step.expected_s, EXPECTED_SIGMA)
+    return of_action(step, step.action, target, learned)
+
+
+def of_action(step: Step, action: str, target: Target, learned: Learned) -> Timing:
+    """Return the timing of a step's action, or of the one that undoes it."""
+    known = learned.get((action, target.role))
+    return known or Timing(step.expected_s, EXPECTED_SIGMA, EXPECTED_SIGMA)
 
 
 def expected_s(procedure: Procedure, target: Target, learned: Learned) -> float:

@@ -52,8 +52,11 @@ def validate(call: Call) -> Reply:
 def plan(call: Call) -> Reply:
     """Say what a campaign file would do; nothing is stored (P-0)."""
     seed = call.query.get("seed", 0)
+    asked = call.body["campaign"].get("what_if")
     try:
-        found = call.parts.conductor.campaign_plan(call.ctxt, *_submission(call), seed)
+        found = call.parts.conductor.campaign_plan(
+            call.ctxt, *_submission(call), seed, asked
+        )
     except errors.InvalidInput as error:
         raise _placed(call, error) from error
     return Reply({"plan": found})
@@ -177,6 +180,8 @@ def _placed(call: Call, error: errors.InvalidInput) -> errors.InvalidInput:
             "pointer": f"/campaign/document{finding.get('pointer') or ''}",
             "line": None,
         }
+        if finding["rule"] != "what_if"
+        else finding
         for finding in error.findings
     )
     return errors.InvalidInput(str(error), findings=findings)

@@ -18,6 +18,7 @@ from escalator.api.schemas.fields import (
     text,
     wrapped,
 )
+from escalator.api.schemas.what_if import ASKED, STUCK, WHAT_IF
 from escalator.domain import preflight, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
@@ -36,20 +37,15 @@ _LIMITS: dict[str, Any] = {
     },
 }
 
-SUBMISSION = wrapped(
-    "campaign",
-    closed(
-        {
-            "document": {
-                "type": ["string", "object"],
-                "minLength": 1,
-                "description": "A campaign file: YAML text, or the same as an object.",
-            },
-            "params": {"type": "object", "propertyNames": {"maxLength": 255}},
-        },
-        ("document",),
-    ),
-)
+_SUBMISSION: dict[str, Any] = {
+    "document": {
+        "type": ["string", "object"],
+        "minLength": 1,
+        "description": "A campaign file: YAML text, or the same as an object.",
+    },
+    "params": {"type": "object", "propertyNames": {"maxLength": 255}},
+}
+SUBMISSION = wrapped("campaign", closed(_SUBMISSION, ("document",)))
 ACTION = wrapped(
     "action",
     closed(
@@ -263,6 +259,9 @@ JOURNAL_QUERY = closed(
     }
 )
 
+PLAN_SUBMISSION = wrapped(
+    "campaign", closed({**_SUBMISSION, "what_if": ASKED}, ("document",))
+)
 _VISIT = closed(
     {"host": TEXT, "procedure": TEXT, "start_s": NUMBER, "end_s": NUMBER},
     ("host", "procedure", "start_s", "end_s"),
@@ -278,10 +277,8 @@ PLAN = wrapped(
             "visits": {"type": "array", "items": _VISIT},
             "end_s": closed({"expected": NUMBER, "p50": NUMBER, "p90": NUMBER}),
             "most_out": WHOLE,
-            "stuck": {
-                "type": "array",
-                "items": closed({"host": TEXT, "reason": TEXT}),
-            },
+            "stuck": STUCK,
+            "what_if": WHAT_IF,
         },
         ("digest", "visits", "end_s", "most_out", "stuck"),
     ),

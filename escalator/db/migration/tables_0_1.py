@@ -89,6 +89,7 @@ slot = sa.Table(
     _text("reason", _TEXT),
     _count("compensations"),
     _count("reruns"),
+    _text("rehearsal", sa.String(16)),
     _at("opened_at", False),
     _at("ended_at"),
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
@@ -266,6 +267,16 @@ host = sa.Table(
 """``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
 operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
 
+resident = sa.Table(
+    "resident",
+    metadata,
+    sa.Column("host", _NAME, primary_key=True),
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("server_group", sa.String(64), primary_key=True),
+    _count("instances"),
+)
+"""Instances by host, project and anti-affinity group ("": none)."""
+
 fault = sa.Table(
     "fault",
     metadata,
@@ -275,6 +286,7 @@ fault = sa.Table(
     _text("severity", sa.String(16)),
     _text("state", sa.String(16)),
     sa.Column("is_marked_down", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_expected", sa.Boolean, nullable=False, default=False),
     sa.Column("times", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("instances", sa.JSON, nullable=False),

@@ -1,5 +1,6 @@
 """Campaign files and operators' wishes on a real SQLite database."""
 
+import dataclasses
 import os
 import tempfile
 import unittest
@@ -7,8 +8,9 @@ import unittest
 import sqlalchemy as sa
 
 from escalator import errors
-from escalator.conductor import explaining, hosts, planning, steering
-from escalator.db import models
+from escalator.conductor import explaining, hosts, inventory, planning, steering
+from escalator.db import models, residents, timings
+from escalator.drivers.vim import simulated
 from tests.fixtures import campaigns
 from tests.fixtures import engine as beds
 
@@ -55,6 +57,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.folder = folder.name
         self.database = beds.database(
             "sqlite:///" + os.path.join(folder.name, "e.sqlite")
         )
@@ -281,6 +284,53 @@ class TestForecast(Case):
         self.assertGreater(after["end_s"]["expected"], before["end_s"]["expected"] + 60)
         self.assertNotEqual(before["digest"], after["digest"])
 
+    def test_what_if(self):
+        """P-2: compared with the plan as it is, by the same seed."""
+        told = self.plans.forecast(DOCUMENT, {}, 1, {"parallel.computes": "1"})
+        found = told.pop("what_if")
+        self.assertEqual(self.forecast(), told, "the plan itself is as without")
+        again = self.plans.forecast(DOCUMENT, {}, 1, {"parallel.computes": 1})
+        self.assertEqual(found, again["what_if"])
+        before, after = found["before"], found["after"]
+        self.assertGreater(after["end_s"]["p50"], 1.5 * before["end_s"]["p50"])
+        self.assertEqual({"committed": 1.0}, after["outcomes"])
+        self.assertEqual(([], True), (found["relaxations"], after["is_feasible"]))
+        self.assertEqual([], self.bed.rows(models.campaign))
+
+    def test_a_bad_question_is_refused(self):
+        with self.assertRaises(errors.InvalidInput) as caught:
+            self.plans.forecast(DOCUMENT, {}, 1, {"parallel.nobody": "1"})
+        (finding,) = caught.exception.findings
+        self.assertIn("computes", finding["remedy"])
+
+    def test_failures_of_earlier_campaigns_count(self):
+        """P-4e: a fifth of the installs failed, so did they in the simulation."""
+        self.learn("package.install", 1.0)
+        lines = [
+            {
+                "at": 1000.0 + at,
+                "campaign_id": "c" * 36,
+                "object_type": "step",
+                "object_id": f"{number:036d}",
+                "to_state": state,
+                "attempt": 1,
+            }
+            for number in range(5)
+            for at, state in enumerate(("dispatched", "failed" if not number else ""))
+            if state
+        ]
+        with self.bed.database.begin() as connection:
+            connection.execute(sa.insert(models.journal), lines)
+            values = {"failure_class": "permanent"}
+            first = models.step.c.id == f"{0:036d}"
+            connection.execute(sa.update(models.step).where(first).values(**values))
+            library = timings.read_fault_library(connection)
+        (rate,) = library.rates["package.install"]
+        self.assertEqual(("permanent", 0.2), (rate.failure_class, rate.probability))
+        found = self.plans.forecast(DOCUMENT, {}, 1, {})["what_if"]
+        self.assertNotEqual({"committed": 1.0}, found["before"]["outcomes"])
+        self.assertEqual(found["before"], found["after"])
+
     def learn(self, action, seconds):
         """Store steps of an earlier campaign that took so long."""
         host = self.bed.rows(models.host)[0]["name"]
@@ -301,3 +351,26 @@ class TestForecast(Case):
         ]
         with self.bed.database.begin() as connection:
             connection.execute(sa.insert(models.step), rows)
+
+
+class TestResidents(Case):
+    def test_the_inventory_tells_whose_instances_are_where(self):
+        """P-2: owners and anti-affinity groups of what is drained."""
+        source = {
+            "hosts": [{"name": "a"}, {"name": "b"}],
+            "instances": [
+                {"id": "1", "name": "1", "project": "red", "host": "a", "group": "g"},
+                {"id": "2", "name": "2", "project": "red", "host": "a"},
+                {"id": "3", "name": "3", "project": "red", "host": "a"},
+            ],
+        }
+        vim = simulated.Simulated(os.path.join(self.folder, "vim.sqlite"), source)
+        stock = inventory.Inventory(self.bed.engine, vim)
+        for host in ("a", "b"):
+            stock.sync()
+            with self.database.begin() as connection:
+                read = residents.read(connection)
+            found = [dataclasses.astuple(each) for each in read.pop(host)]
+            self.assertEqual([("red", "", 2), ("red", "g", 1)], found)
+            self.assertEqual({}, read)
+            vim.drain("a")

@@ -117,6 +117,31 @@ class TestPlan(CampaignCase):
         self.assertEqual(400, answer.status_code)
         self.assertEqual(FINDING["remedy"], answer.json["errors"][0]["remedy"])
 
+    def test_a_question_reaches_the_conductor(self) -> None:
+        """P-2: what is asked and what is answered."""
+        asked = {"parallel.computes": 2, "deaths": "1.5"}
+        body = {"campaign": {"document": "x", "what_if": asked}}
+        answer = self.house.post("/v1/campaigns/plan", body)
+        self.assertEqual(200, answer.status_code, api.pretty(answer))
+        self.assertEqual(api.WHAT_IF, answer.json["plan"]["what_if"])
+        self.assertEqual([("plan", "x", {}, 0, asked)], self.house.conductor.calls)
+
+    def test_a_question_of_the_wrong_shape_is_refused(self) -> None:
+        for asked in ([], {"deaths": [1]}, {"x" * 256: 1}):
+            body = {"campaign": {"document": "x", "what_if": asked}}
+            answer = self.house.post("/v1/campaigns/plan", body)
+            self.assertEqual(400, answer.status_code)
+        self.assertEqual([], self.house.conductor.calls)
+
+    def test_a_bad_key_is_told_by_its_place_in_the_body(self) -> None:
+        place = "/campaign/what_if/colour"
+        finding = {**FINDING, "rule": "what_if", "pointer": place, "line": None}
+        self.house.conductor.findings = [finding]
+        for document in ("x", {"kind": "Campaign"}):
+            body = {"campaign": {"document": document, "what_if": {"colour": 1}}}
+            answer = self.house.post("/v1/campaigns/plan", body)
+            self.assertEqual(place, answer.json["errors"][0]["source"]["pointer"])
+
     def test_a_bad_seed_is_refused(self) -> None:
         source = {"parameter": "seed"}
         self.assertEqual(source, self.plan("?seed=x").json["errors"][0]["source"])

@@ -94,6 +94,16 @@ class TestClient(ClientCase):
         self.client.delete_subscription(hook["id"])
         self.assertEqual([], list(self.client.subscriptions()))
 
+    def test_a_question_and_its_answer(self) -> None:
+        """P-2: only asked if there is one; the answer fills the table."""
+        self.assertNotIn("what_if", self.client.plan_campaign("x", {}, 1))
+        plan = self.client.plan_campaign("x", {}, 1, {"deaths": "2"})
+        self.assertEqual(api.WHAT_IF, plan["what_if"])
+        calls = self.house.conductor.calls
+        self.assertEqual(
+            [("plan", "x", {}, 1), ("plan", "x", {}, 1, {"deaths": "2"})], calls
+        )
+
     def test_a_refusal_tells_place_rule_and_remedy(self) -> None:
         self.house.conductor.findings = [
             {

@@ -1,5 +1,6 @@
 """What a plan will do (P-0, P-4e)."""
 
+import math
 import random
 import statistics
 import unittest
@@ -66,7 +67,19 @@ class TimingTest(unittest.TestCase):
     def test_the_files_word_otherwise(self):
         step = beds.step("s", "act")
         known = timing.of_step(step, HOSTS[0], {("act", "controller"): None})
-        self.assertEqual(timing.Timing(step.expected_s, timing.EXPECTED_SIGMA), known)
+        sigma = timing.EXPECTED_SIGMA
+        self.assertEqual(timing.Timing(step.expected_s, sigma, sigma), known)
+
+    def test_the_doubt_about_a_median_is_as_large_as_medians_differ(self):
+        chance = random.Random(1)
+        true = timing.Timing(60.0, 0.4)
+        found = [
+            timing.fit([true.sample(chance) for _ in range(25)]) for _ in range(400)
+        ]
+        spread = statistics.stdev(math.log(each.median_s) for each in found)
+        self.assertAlmostEqual(
+            spread, statistics.fmean(each.doubt for each in found), delta=0.02
+        )
 
     def test_half_of_the_samples_are_longer_than_the_median(self):
         chance = random.Random(1)

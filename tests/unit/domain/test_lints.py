@@ -72,6 +72,16 @@ def _both(*changes: Change) -> Change:
     return lambda document: [change(document) for change in changes]
 
 
+def _both(*changes: Change) -> Change:
+    """Return the change that makes several ones."""
+
+    def change(document: Document) -> None:
+        for each in changes:
+            each(document)
+
+    return change
+
+
 P = ("procedures", 0)
 STEP = (*P, "steps")
 CHECKPOINT, CORDON, DRAIN, INSTALL, VERIFY = ((*STEP, n) for n in range(5))
@@ -302,6 +312,10 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
+        (
+            "/finish/attribution/history",
+            _put("finish", "attribution", {"history": "a week"}),
+        ),
         ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
         ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "soon")),
     ],
@@ -406,6 +420,17 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         (
             "/finish/commit_after",
             _put("finish", {"commit": "auto", "commit_after": "1d"}),
+        )
+    ],
+    "C812": [
+        (
+            "/procedures/0/rehearse_undo",
+            _both(
+                _put(*P, "rehearse_undo", True),
+                _put(
+                    *STEP, 0, {"id": "none", "checkpoint": "waived", "reason": "a lab"}
+                ),
+            ),
         )
     ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],

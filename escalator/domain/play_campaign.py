@@ -1,0 +1,246 @@
+"""The campaign of one simulated run: admission, hosts that die, rollback.  Pure.
+
+Source: P-2, P-4b, R-2, V-1.
+"""
+
+import random
+
+from escalator.domain import campaign as rules
+from escalator.domain import ordering
+from escalator.domain import play_losses as losses
+from escalator.domain.lane import Lane
+from escalator.domain.plan import Procedure
+from escalator.domain.play import (
+    TO_UNDO,
+    WAITING,
+    Run,
+    Setting,
+    Slot,
+    State,
+    Steps,
+    World,
+    may_move,
+)
+from escalator.domain.states import SlotState
+
+
+def play(setting: Setting, chance: random.Random | None) -> Run:
+    """Play a campaign once; the same setting and chance give the same run.
+
+    :param chance: None: at the medians, and nothing fails.
+    """
+    return _Campaign(setting, chance).run()
+
+
+class Forward:
+    """Opens slots for the hosts whose turn it is."""
+
+    def __init__(self, world: World, steps: Steps) -> None:
+        self.world = world
+        self.steps = steps
+        self.lanes: dict[str, Lane] = {}
+        self._done: set[str] | None = None
+
+    def look(self) -> bool:
+        """Admit who may be admitted; True if every procedure is done."""
+        plan = self.world.plan
+        done = {i for i, lane in self.lanes.items() if not lane.left}
+        while done != self._done:
+            self._done = done
+            for procedure in ordering.next_procedures(plan.procedures, done):
+                if procedure.id not in self.lanes:
+                    self.lanes[procedure.id] = self._lane(procedure)
+            done = {i for i, lane in self.lanes.items() if not lane.left}
+        for lane in self.lanes.values():
+            self._admit(lane)
+        return len(done) == len(plan.procedures)
+
+    def _lane(self, procedure: Procedure) -> Lane:
+        world = self.world
+        chosen = ordering.targets_of(
+            world.plan, procedure, world.targets.values(), world.ledger
+        )
+        chosen = [t for t in chosen if t.name not in world.setting.visited_not]
+        hosts = [t.name for t in chosen if t.is_up and not t.is_quarantined]
+        most = ordering.parallel_limit(procedure, len(chosen))
+        lane = Lane(procedure, hosts, most)
+        lane.left += sum(1 for each in chosen if each.name in world.dead)
+        return lane
+
+    def _admit(self, lane: Lane) -> None:
+        world = self.world
+        while (at := lane.next()) is not None:
+            host = lane.hosts[at]
+            if host in world.out:
+                lane.refuse(at, ("", host), "another procedure works on it")
+                continue
+            target = world.targets[host]
+            refusals = world.ledger.refusals(target, lane.procedure.budgets)
+            if refusals:
+                first = refusals[0]
+                lane.refuse(at, (first.budget, first.key), first.text())
+                continue
+            lane.begin(at)
+            slot = Slot(lane.procedure, target)
+            world.slots[lane.procedure.id, host] = slot
+            world.take(slot)
+            self.steps.order(slot)
+
+
+class Backward:
+    """Undoes slots in reverse, through the same budgets.
+
+    :param scope: ``procedure`` or ``campaign``.
+    """
+
+    def __init__(self, world: World, steps: Steps, scope: str, procedure: str) -> None:
+        self.world = world
+        self.steps = steps
+        self.slots = [
+            slot
+            for (name, _), slot in world.slots.items()
+            if scope != "procedure" or name == procedure
+        ]
+        self.is_partial = (
+            scope == "procedure" and len({name for name, _ in world.slots}) > 1
+        )
+        self.lanes: dict[str, Lane] = {}
+        for each in world.plan.procedures:
+            mine = [s for s in self.slots if s.procedure.id == each.id]
+            if mine:
+                self.lanes[each.id] = self._lane(each, mine)
+
+    def _lane(self, procedure: Procedure, slots: list[Slot]) -> Lane:
+        todo = [slot for slot in slots if slot.state in TO_UNDO]
+        todo.sort(key=lambda slot: -slot.last_acted)
+        most = ordering.parallel_limit(procedure, len(slots))
+        lane = Lane(procedure, [slot.target.name for slot in todo], most)
+        undoing = [slot for slot in slots if slot.state is SlotState.UNDOING]
+        lane.left += len(undoing)
+        lane.under_way = len(undoing) + sum(1 for slot in todo if slot.is_flying)
+        return lane
+
+    def look(self) -> bool:
+        """Undo who may be undone; True if nothing is left."""
+        busy = [lane for lane in self.lanes.values() if lane.left]
+        top = max((lane.procedure.level for lane in busy), default=0)
+        for lane in busy:
+            if lane.procedure.level == top:
+                self._admit(lane)
+        return not any(lane.left for lane in self.lanes.values())
+
+    def _admit(self, lane: Lane) -> None:
+        world = self.world
+        while (at := lane.next()) is not None:
+            slot = world.slots[lane.procedure.id, lane.hosts[at]]
+            if slot.is_flying:
+                lane.refuse(at, ("", slot.target.name), "its step ends first")
+                continue
+            refusals = world.ledger.refusals(slot.target, lane.procedure.budgets)
+            if refusals:
+                first = refusals[0]
+                lane.refuse(at, (first.budget, first.key), first.text())
+                continue
+            lane.begin(at)
+            world.take(slot)
+            self.steps.undo(slot, SlotState.REVERTING)
+
+
+class _Campaign:
+    def __init__(self, setting: Setting, chance: random.Random | None) -> None:
+        self.world = World(setting, chance)
+        self.losses = losses.Losses(self.world, self._lanes, self._escalate)
+        self.steps = Steps(
+            self.world, self._escalate, self._settled, self._landed, self.losses.lose
+        )
+        self.forward = Forward(self.world, self.steps)
+        self.backward: Backward | None = None
+        self.state = State.RUNNING
+        self.reason = ""
+
+    def run(self) -> Run:
+        """Play to the end, or until nothing moves any more."""
+        world = self.world
+        self._look()
+        while self.state in (State.RUNNING, State.SOAKING, State.ROLLING_BACK):
+            following = world.next_at()
+            if following is None:
+                return self._result(WAITING)
+            if not self.losses.happen_before(following):
+                world.happen()
+            self._look()
+        return self._result(self.state.value)
+
+    def _result(self, outcome: str) -> Run:
+        world = self.world
+        lanes, _ = self._lanes()
+        stuck: dict[str, tuple[tuple[str, str], str]] = {}
+        for lane in lanes.values() if outcome == WAITING else ():
+            stuck |= lane.refused()
+        if outcome == WAITING and not self.reason:
+            lost = ", ".join(sorted(world.dead))
+            reasons = [reason for _, reason in stuck.values()]
+            self.reason = reasons[0] if reasons else f"waits: lost hosts: {lost}"
+        return Run(
+            outcome,
+            world.now,
+            self.reason,
+            dict(sorted(world.most_down.items())),
+            dict(sorted(world.placement.owners.items())),
+            tuple(sorted(self.losses.quarantined)),
+            stuck,
+            dict(world.placement.no_room),
+        )
+
+    def _look(self) -> None:
+        if self.state is State.RUNNING:
+            self.losses.judge()
+        if self.state is State.RUNNING and self.forward.look():
+            soak_s = self.world.plan.soak_s
+            self.state = State.SOAKING if soak_s else State.COMMITTED
+            if soak_s:
+                self.world.at(soak_s, self._soaked)
+        if self.state is State.ROLLING_BACK and self.backward and self.backward.look():
+            states = [slot.state for slot in self.backward.slots]
+            self.state, _ = rules.rollback_outcome(states, self.backward.is_partial)
+
+    def _soaked(self) -> None:
+        if self.state is State.SOAKING:
+            self.state = State.COMMITTED
+
+    def _escalate(self, kind: str, scope: str, procedure: str, reason: str) -> None:
+        to = State.ROLLING_BACK if kind == "rollback" else State.HOLDING
+        if not may_move(self.state, to):
+            return
+        self.state, self.reason = to, reason
+        self.steps.is_running = False
+        if to is State.ROLLING_BACK:
+            self.backward = Backward(self.world, self.steps, scope, procedure)
+
+    def _lanes(self) -> tuple[dict[str, Lane], bool]:
+        """Return the lanes of the present way, and whether it is the way back."""
+        if self.backward is not None:
+            return self.backward.lanes, True
+        return self.forward.lanes, False
+
+    def _settled(self, slot: Slot) -> None:
+        """Count a slot that is done, reverted or given up."""
+        lanes, is_back = self._lanes()
+        lane = lanes.get(slot.procedure.id)
+        if lane is not None and (not is_back or slot.state is not SlotState.DONE):
+            lane.finish()
+        if slot.state is not SlotState.UNDO_FAILED:
+            self._recall(self.world.give_back(slot))
+
+    def _landed(self, slot: Slot) -> None:
+        """On the way back a slot whose step ended may be undone."""
+        lanes, _ = self._lanes()
+        lane = lanes.get(slot.procedure.id)
+        if self.backward is None or lane is None or slot.state not in TO_UNDO:
+            return
+        lane.under_way -= 1
+        lane.recall([("", slot.target.name)])
+
+    def _recall(self, keys: list[tuple[str, str]]) -> None:
+        for lane in self._lanes()[0].values():
+            lane.recall(keys)
