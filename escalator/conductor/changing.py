@@ -45,6 +45,7 @@ class Changing:
             raise errors.InvalidInput(
                 kind="order", summary=f"nothing to change; give {', '.join(_KEYS)}"
             )
+        waited = drift.awaited(wish.connection, wish.campaign)
         situation = self._situation(wish)
         wish.campaign = drift.note(
             wish.connection, wish.batch, wish.campaign, situation
@@ -64,6 +65,7 @@ class Changing:
             wish.campaign = drift.write(
                 wish.connection, wish.batch, wish.campaign, changed, told, actor
             )
+            self._ask_anew(wish, waited)
         self._retry(wish, situation)
 
     def approve(self, wish: Wish) -> None:
@@ -110,6 +112,17 @@ class Changing:
         """
         if reason := drift.awaited(wish.connection, wish.campaign):
             raise errors.Conflict(f"The campaign {reason}.")
+
+    def _ask_anew(self, wish: Wish, waited: str) -> None:
+        """Say what a campaign that waits for an approval waits for now."""
+        held = (wish.campaign["state"], wish.campaign["state_reason"])
+        if not waited or held != (State.HOLDING, waited):
+            return
+        reason = drift.awaited(wish.connection, wish.campaign) or (
+            f"waits: revision {wish.campaign['plan_rev']} needs no approval; resume"
+        )
+        self.engine.tell_campaign(wish.connection, wish.batch, wish.campaign, reason)
+        wish.campaign = {**wish.campaign, "state_reason": reason}
 
     def _situation(self, wish: Wish) -> admissions.Situation:
         return self.execution.admission.read(

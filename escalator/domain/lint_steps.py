@@ -21,6 +21,8 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
         steps = doc.rows(body, *path, "steps")
         for place, step in steps:
             yield from _step(place, step, catalogue)
+            yield from _progress(place, step)
+            yield from _stops(place, step, _deed(step, filled), catalogue)
         yield from _drains(steps)
         if body.get("method") == "rolling":
             yield from _unsaved(steps, catalogue)
@@ -43,7 +45,6 @@ def _step(
         yield from _waiver(path, step)
         return
     yield from _times(path, step)
-    yield from _stops(path, step, catalogue)
     action = doc.text(step, "action")
     if action in catalogue and catalogue[action].is_mutating:
         yield from _promises(path, step, action, catalogue)
@@ -117,11 +118,11 @@ def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
     try:
-        limit_s = duration.parse(step["progress"])
+        limit_s = duration.parse(step.get("progress", 0))
         timeout_s = duration.parse(step.get("timeout", 0))
     except ValueError:
         return
-    if limit_s >= timeout_s:
+    if "progress" in step and "timeout" in step and limit_s >= timeout_s:
         yield Finding(
             "C613",
             point(*path, "progress"),
@@ -130,12 +131,22 @@ def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
+def _deed(step: Mapping[str, Any], filled: Mapping[str, Any]) -> str:
+    """Return the action or checkpoint driver that a step comes down to, or ""."""
+    if "verify" in step:
+        suite = doc.table(doc.table(filled, "verify"), doc.text(step, "verify"))
+        return doc.text(suite, "action")
+    if "checkpoint" in step:
+        for _, body in doc.rows(filled, "checkpoints"):
+            if doc.text(body, "id") == doc.text(step, "checkpoint"):
+                return doc.text(body, "driver")
+    return doc.text(step, "action")
+
+
 def _stops(
-    path: doc.Path, step: Mapping[str, Any], catalogue: Catalogue
+    path: doc.Path, step: Mapping[str, Any], deed: str, catalogue: Catalogue
 ) -> Iterator[Finding]:
-    if "progress" in step:
-        yield from _progress(path, step)
-    facts = catalogue.get(doc.text(step, "action"))
+    facts = catalogue.get(deed)
     if step.get("on_pause") != OnPause.STOP or facts is None:
         return
     usual = step.get("idempotent") or facts.idempotence
