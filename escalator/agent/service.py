@@ -78,16 +78,19 @@ class AgentService:
             can_resume,
             options.max_parallel_steps,
             board,
+            self._state.jobs,
         )
         capabilities = tuple(options.capabilities)
-        served = [endpoint.Endpoint(self._steps, is_cut_off)]
+        served = [endpoint.Endpoint(self._steps, self._state.release, is_cut_off)]
         self._servers = [
             server_factory(TOPICS[each], host, served) for each in capabilities
         ]
         interval_s = options.heartbeat_interval_s
         packages = _packages(options.watched_packages, host, fleet)
+        addresses = facts.AddressFacts(options.virtual_addresses)
+        tellers = (addresses.facts, packages.facts)
         heart = facts.Heart(
-            host, name, capabilities, interval_s, beats, packages, is_cut_off
+            host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )
         self._tickers = [
             ticker.Ticker(f"beat-{host}", interval_s, heart.beat),

@@ -118,7 +118,8 @@ class ConductorAPI:
     ) -> campaign.Campaign:
         """Move a campaign; idempotent by ``request_key``.
 
-        :param action: start, pause, resume, rollback or cancel.
+        :param action: preflight, start, pause, resume, commit, rollback, cancel, change
+            or approve.
         :raises IllegalMove: the campaign's state does not allow it.
         """
         moved: campaign.Campaign = self._client.call(
@@ -174,7 +175,7 @@ class AgentAPI:
 
     Version history:
 
-    * 1.0 - run_step, probe_step
+    * 1.0 - run_step, probe_step, stop_step, release_steps
 
     An order returns once the broker has it.  It may reach the agent twice,
     or late: step, attempt, fence and deadline tell the agent what to do.
@@ -198,6 +199,16 @@ class AgentAPI:
     def probe_step(self, ctxt: Context, host: str, probe: order.StepProbe) -> None:
         """Ask what became of an attempt; answered by a fact."""
         self._cast(ctxt, host, probe.executor, "probe_step", probe=probe)
+
+    def release_steps(
+        self, ctxt: Context, host: str, release: order.StepRelease
+    ) -> None:
+        """Let the agent forget what it kept for an undo; not answered."""
+        self._cast(ctxt, host, release.executor, "release_steps", release=release)
+
+    def stop_step(self, ctxt: Context, host: str, stop: order.StepStop) -> None:
+        """Have the programs of an attempt ended; answered by a fact."""
+        self._cast(ctxt, host, stop.executor, "stop_step", stop=stop)
 
     def _cast(
         self, ctxt: Context, host: str, executor: str, method: str, **args: Any

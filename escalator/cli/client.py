@@ -142,6 +142,16 @@ class Campaigns(_Rest):
         path = f"/campaigns/{_safe(campaign_id)}/journal"
         return self._pages(path, "journal", None, {"after": after})
 
+    def preflight(self, campaign_id: str) -> Row:
+        """Return the latest preflight report of a campaign."""
+        path = f"/campaigns/{_safe(campaign_id)}/preflight"
+        return self._send("GET", path, None, "preflight")
+
+    def revisions(self, campaign_id: str) -> Iterator[Row]:
+        """Yield the revisions of its plan, oldest first."""
+        path = f"/campaigns/{_safe(campaign_id)}/revisions"
+        return self._pages(path, "revisions", None, {})
+
     def explain(self, campaign_id: str) -> list[Row]:
         """Return what waits, and why."""
         path = f"/campaigns/{_safe(campaign_id)}/explain"

@@ -14,14 +14,18 @@ ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"
 """Nothing moves any more."""
 
 GOALS = {
-    "start": frozenset({"committed"}),
-    "resume": frozenset({"committed"}),
+    "start": frozenset({"completed", "committed"}),
+    "resume": frozenset({"completed", "committed"}),
+    "commit": frozenset({"committed"}),
     "pause": frozenset({"paused"}),
     "rollback": frozenset({"rolled_back", "restored"}),
     "cancel": frozenset({"cancelled"}),
 }
 _STUCK = frozenset({"holding", "validated"})
 """Only a person gets it out of there; validated: the preflight refused."""
+
+_REFUSED = {"resume": frozenset({"paused"})}
+"""Where an order leaves a campaign whose preflight refused."""
 
 INTERVAL_S = 1.0
 PATIENCE_S = 60.0
@@ -92,7 +96,8 @@ class Wait:
         return campaign
 
     def _is_over(self, state: str) -> bool:
-        return state in GOALS[self.action] | ENDED | _STUCK
+        stuck = _STUCK | _REFUSED.get(self.action, frozenset())
+        return state in GOALS[self.action] | ENDED | stuck
 
     def exit_code(self, campaign: Any) -> int:
         """Return 0 if the goal was reached, else 1."""

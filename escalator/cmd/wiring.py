@@ -17,7 +17,7 @@ from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
 from escalator.bus import heartbeat, rpcapi, server, transport
-from escalator.cmd import record, sinks
+from escalator.cmd import courier, record, sinks
 from escalator.cmd import vim as vims
 from escalator.conductor import (
     alarms,
@@ -147,26 +147,6 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
     return found
 
 
-class _Courier:
-    """Takes the outbox's messages to the bus."""
-
-    def __init__(self, conf: Any, publisher: bus_events.EventPublisher) -> None:
-        self._agents = rpcapi.AgentAPI(conf)
-        self._publisher = publisher
-        self._context = context.service_context("conductor")
-
-    def deliver(self, message: dict[str, Any]) -> None:
-        """Send one message; raises a retryable EscalatorError if it cannot."""
-        made: Any = objects_base.EscalatorObject.obj_from_primitive(message["payload"])
-        match message["kind"]:
-            case "run":
-                self._agents.run_step(self._context, message["target"], made)
-            case "probe":
-                self._agents.probe_step(self._context, message["target"], made)
-            case _:
-                self._publisher.publish(made.to_domain())
-
-
 def conductor(
     conf: Any, worker: int = 0, database: session.Database | None = None
 ) -> Running:
@@ -177,7 +157,7 @@ def conductor(
     objects_base.use_store(store.Store(opened))
     publisher = bus_events.EventPublisher(conf)
     box = outbox.Outbox(
-        opened, _Courier(conf, publisher).deliver, conf.conductor.outbox_retry_s
+        opened, courier.Courier(conf, publisher).deliver, conf.conductor.outbox_retry_s
     )
     late: list[clockwork.Clockwork] = []
     engine = engines.Engine(
@@ -189,7 +169,7 @@ def conductor(
     )
     looked = execution.Execution(engine)
     facts = supplement.Supplement(conf.vim.host_facts)
-    stock = inventory.Inventory(engine, vims.make(conf), facts.apply)
+    stock = inventory.Inventory(engine, vims.make(conf), facts.apply, facts.declared)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),

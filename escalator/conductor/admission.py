@@ -10,8 +10,8 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import session, signals, tokens, work
-from escalator.domain import budget, ordering, states
+from escalator.db import preflights, session, signals, tokens, work
+from escalator.domain import budget, draining, ordering, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -45,12 +45,14 @@ class Situation:
 
     :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
+    :ivar excluded: hosts that the preflight left out, and why.
     """
 
     plan: plans.Plan
     targets: list[plans.Target]
     slots: dict[str, dict[str, Row]]
     ledger: budget.Ledger
+    excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -68,14 +70,34 @@ class Situation:
         return rules.Progress(counts, len(waiting))
 
     def selected(self, procedure: plans.Procedure) -> list[plans.Target]:
-        """Return the targets the procedure selects at this moment, in order."""
+        """Return the targets the procedure works on, in order.
+
+        What the preflight left out is none of them, unless it was begun before.
+        """
         return self._selections[procedure.id]
+
+    def matching(self, procedure: plans.Procedure) -> list[plans.Target]:
+        """Return the targets the procedure selects at this moment, in order."""
+        return ordering.targets_of(self.plan, procedure, self.targets, self.ledger)
+
+    def begun(self) -> frozenset[str]:
+        """Return the hosts that the campaign has touched and not undone."""
+        return frozenset(
+            host
+            for slots in self.slots.values()
+            for host, row in slots.items()
+            if row["state"] != states.SlotState.REVERTED
+        )
 
     @functools.cached_property
     def _selections(self) -> dict[str, list[plans.Target]]:
+        chosen = {each.id: self.matching(each) for each in self.plan.procedures}
+        gone = set(self.excluded) - self.begun() if self.excluded else set()
+        if not gone:
+            return chosen
         return {
-            each.id: ordering.targets_of(self.plan, each, self.targets, self.ledger)
-            for each in self.plan.procedures
+            name: [target for target in row if target.name not in gone]
+            for name, row in chosen.items()
         }
 
     def done(self) -> set[str]:
@@ -95,7 +117,7 @@ def choose(
     for target in selected:
         if not is_waiting(target, slots):
             continue
-        reason = _closed(campaign, target)
+        reason = _closed(campaign, target, procedure.id)
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:
@@ -110,7 +132,12 @@ def choose(
 
 def explain(campaign: Row, situation: Situation) -> list[Wait]:
     """Return every target not begun or reverted, and what it waits for (pure)."""
-    waits: list[Wait] = []
+    begun = situation.begun()
+    waits: list[Wait] = [
+        Wait(host, "", f"left out by the preflight: {why}")
+        for host, why in sorted(situation.excluded.items())
+        if host not in begun
+    ]
     following = {
         each.id
         for each in ordering.next_procedures(
@@ -159,16 +186,26 @@ class Admission:
         slots: dict[str, dict[str, Row]] = {}
         for row in work.read_slots(connection, campaign["id"]):
             slots.setdefault(row["procedure"], {})[row["host"]] = row
-        holds = [
-            budget.Hold(row["target"], row["budget"], row["key"])
-            for row in tokens.read_holds(connection, campaign["id"])
-        ]
+        holds = self._holds(connection, campaign, made)
         counted = targets
         if campaign["state"] == states.CampaignState.ROLLING_BACK:
             gone = self._written_off(connection, campaign)
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         ledger = budget.Ledger(made.budgets, counted, holds)
-        return Situation(made, targets, slots, ledger)
+        excluded = preflights.read_excluded(connection, campaign)
+        return Situation(made, targets, slots, ledger, excluded)
+
+    def _holds(
+        self, connection: session.Connection, campaign: Row, made: plans.Plan
+    ) -> list[budget.Hold]:
+        """Return tokens out there; those of migrations only until the drain is over."""
+        rows = tokens.read_holds(connection, campaign["id"])
+        if limited := draining.budgets(made.budgets):
+            busy = tokens.draining_slots(connection, campaign["id"], draining.ACTIONS)
+            rows = [
+                r for r in rows if r["budget"] not in limited or r["slot_id"] in busy
+            ]
+        return [budget.Hold(row["target"], row["budget"], row["key"]) for row in rows]
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
         """Return the lost hosts that an operator wants a rollback not to count."""
@@ -199,7 +236,7 @@ class Admission:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
                     again.append(row)
                 else:
-                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
                     row["opened_at"] = batch.now
                     opened.append(row)
                     ordinal += 1
@@ -300,9 +337,9 @@ def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
 
-def _closed(campaign: Row, target: plans.Target) -> str:
+def _closed(campaign: Row, target: plans.Target, procedure: str) -> str:
     """Return why a target cannot be begun at all, or ""."""
-    if not engines.is_open_to(campaign, target.name, target.rack):
+    if not engines.is_open_to(campaign, target.name, target.rack, procedure):
         return CLOSED
     if target.is_quarantined:
         return "waits: the host is quarantined"
@@ -313,9 +350,10 @@ def _closed(campaign: Row, target: plans.Target) -> str:
     return ""
 
 
-def _slot_row(
+def slot_row(
     campaign_id: str, procedure: str, host: str, ordinal: int
 ) -> dict[str, Any]:
+    """Return the row of a slot that opens; its time is still missing."""
     return {
         "id": work.new_id(),
         "campaign_id": campaign_id,

@@ -50,6 +50,8 @@ class Engine:
         self.owner = owner
         self.send = send
         self.wake = wake
+        self.vim_trouble = ""
+        """Why the VIM did not answer this process the last time, or ""."""
         self._plans: dict[tuple[str, int], plan.Plan] = {}
 
     def batch(self, connection: session.Connection) -> batches.Batch:
@@ -286,11 +288,13 @@ class Carrier:
             )
 
 
-def is_open_to(campaign: Row, host: str, rack: str = "") -> bool:
+def is_open_to(campaign: Row, host: str, rack: str = "", procedure: str = "") -> bool:
     """Tell whether new orders may go to a target of this campaign."""
     if campaign["state"] != states.CampaignState.RUNNING:
         return False
     return not any(
-        entry.get("host") == host or (rack and entry.get("rack") == rack)
+        entry.get("host") == host
+        or (rack and entry.get("rack") == rack)
+        or (procedure and entry.get("procedure") == procedure)
         for entry in campaign["closed_to"]
     )

@@ -9,7 +9,15 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import continuing, drift, failure_budget, unwinding
+from escalator.conductor import (
+    continuing,
+    drift,
+    failure_budget,
+    finishing,
+    preflight,
+    releasing,
+    unwinding,
+)
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
@@ -28,6 +36,8 @@ class Execution:
         self.admission = admissions.Admission(engine)
         self.unwinding = unwinding.Unwinding(engine)
         self.continuing = continuing.Continuing(engine)
+        self.finishing = finishing.Finishing(engine)
+        self.preflights = preflight.Preflights(engine, self.admission)
 
     def look_at_all(self) -> None:
         """Look at every campaign that is not over."""
@@ -59,41 +69,10 @@ class Execution:
     ) -> Row:
         notes = signals.read_signals(connection, campaign["id"])
         for note in notes:
-            campaign = self._heed(connection, batch, campaign, note)
+            campaign = _heed(self.engine, connection, batch, campaign, note)
         if notes:
             signals.close_signals(connection, [note["id"] for note in notes], batch.now)
         return campaign
-
-    def _heed(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        note: Row,
-    ) -> Row:
-        """Do what a slot or a fault asks, if the campaign's state allows it."""
-        arguments = note["arguments"]
-        to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
-        state = State(campaign["state"])
-        if to not in states.CAMPAIGN_MOVES[state]:
-            batch.journal(
-                campaign["id"],
-                "signal",
-                str(note["id"]),
-                campaign["state"],
-                "ignored",
-                f"{note['kind']}: {arguments.get('reason', '')}",
-            )
-            return campaign
-        values: dict[str, Any] = {}
-        if to is State.ROLLING_BACK:
-            values = {
-                "rollback_scope": arguments.get("scope", "campaign"),
-                "rollback_procedure": arguments.get("procedure", ""),
-            }
-        return self.engine.move_campaign(
-            connection, batch, campaign, to, arguments.get("reason", ""), **values
-        )
 
     def _move_on(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -103,16 +82,10 @@ class Execution:
                 self._run(connection, batch, campaign)
             case State.PAUSING:
                 if not work.count_in_flight(connection, campaign["id"]):
-                    self.engine.move_campaign(
-                        connection,
-                        batch,
-                        campaign,
-                        State.PAUSED,
-                        campaign["state_reason"],
-                    )
-            case State.SOAKING:
-                if campaign["soak_until"] <= batch.now:
-                    self._commit(connection, batch, campaign)
+                    to, reason = State.PAUSED, campaign["state_reason"]
+                    self.engine.move_campaign(connection, batch, campaign, to, reason)
+            case State.SOAKING | State.COMPLETED:
+                self.finishing.go_on(connection, batch, campaign)
             case State.ROLLING_BACK:
                 self._unwind(connection, batch, campaign)
 
@@ -121,8 +94,10 @@ class Execution:
     ) -> None:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
-        drift.note(connection, batch, campaign, situation)
-        broken = failure_budget.judge(connection, campaign, situation)
+        campaign = drift.note(connection, batch, campaign, situation)
+        broken = drift.judge(connection, campaign) or failure_budget.judge(
+            connection, campaign, situation
+        )
         if broken is not None:
             to, reason = broken
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
@@ -132,26 +107,7 @@ class Execution:
         procedures = {each.id for each in situation.plan.procedures}
         if batch.messages or situation.done() != procedures:
             return
-        soak_s = situation.plan.soak_s
-        if soak_s > 0:
-            self.engine.move_campaign(
-                connection,
-                batch,
-                campaign,
-                State.SOAKING,
-                f"all targets are done; watched for {soak_s:g} s",
-                soak_until=batch.now + soak_s,
-            )
-        else:
-            self._commit(connection, batch, campaign)
-
-    def _commit(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        moved = self.engine.move_campaign(
-            connection, batch, campaign, State.COMMITTED, "all targets are done"
-        )
-        self.release(connection, moved)
+        self.finishing.begin(connection, batch, campaign)
 
     def _unwind(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -159,14 +115,36 @@ class Execution:
         self.continuing.go_back(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = self.unwinding.go_on(connection, batch, campaign, situation)
-        self.release(connection, campaign)
+        releasing.let_go(connection, batch, campaign)
 
-    def release(self, connection: session.Connection, campaign: Row) -> None:
-        """Let go of hosts that the campaign will not touch any more."""
-        is_over = State(campaign["state"]) in states.ENDED
-        left = ("reverted", "quarantined", *(("done",) if is_over else ()))
-        slots = work.read_slots(connection, campaign["id"])
-        kept = {row["host"] for row in slots if row["state"] not in left}
-        over = {row["host"] for row in slots} - kept
-        if over:
-            tokens.release_hosts(connection, campaign["id"], sorted(over))
+
+def _heed(
+    engine: engines.Engine,
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    note: Row,
+) -> Row:
+    """Do what a slot or a fault asks, if the campaign's state allows it."""
+    arguments = note["arguments"]
+    to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
+    state = State(campaign["state"])
+    if to not in states.CAMPAIGN_MOVES[state]:
+        batch.journal(
+            campaign["id"],
+            "signal",
+            str(note["id"]),
+            campaign["state"],
+            "ignored",
+            f"{note['kind']}: {arguments.get('reason', '')}",
+        )
+        return campaign
+    values: dict[str, Any] = {}
+    if to is State.ROLLING_BACK:
+        values = {
+            "rollback_scope": arguments.get("scope", "campaign"),
+            "rollback_procedure": arguments.get("procedure", ""),
+        }
+    return engine.move_campaign(
+        connection, batch, campaign, to, arguments.get("reason", ""), **values
+    )

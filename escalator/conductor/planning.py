@@ -159,6 +159,7 @@ class Planning:
                 names,
                 {"joined": names, "left": []},
                 batch.now,
+                author=values["user_id"],
             )
             batch.journal(
                 campaign_id, "campaign", campaign_id, "draft", State.VALIDATED.value
@@ -179,7 +180,7 @@ def _same_request(
 
 
 def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:
-    return drift.selected_names(admissions.Situation.empty(made, targets))
+    return drift.members(admissions.Situation.empty(made, targets))
 
 
 def _foreseen(found: forecast.Forecast) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, states
+from escalator.domain import draining, events, states
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Results:
             self._apply_all(connection, batch, reports)
             batch.write(connection)
         self.engine.send(batch.messages)
-        if batch.freed or batch.signals:
+        if batch.freed or batch.signals or batch.is_drained:
             self.engine.wake()
 
     def _apply_all(
@@ -83,13 +83,20 @@ class Results:
             slot,
             report,
             None if is_unwinding else procedure.ladder,
-            engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
+            engines.is_open_to(
+                campaign,
+                slot.host,
+                carrier.standing(slot.host).rack,
+                slot.procedure,
+            ),
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:
             _journal_late(carrier.batch, row, report)
             return
         self._keep(carrier.batch, row, procedure, report)
+        if row["action"] in draining.ACTIONS and report.outcome == events.Outcome.DONE:
+            carrier.batch.is_drained |= bool(draining.budgets(carrier.plan.budgets))
         carrier.carry_out(campaign["id"], slot, decision)
         if decision.is_resent:
             carrier.cast(slot, row, row["attempt"] > 1)
@@ -132,7 +139,7 @@ def _journal_late(batch: batches.Batch, row: Row, report: events.StepReported) -
         row["id"],
         row["state"],
         "late",
-        f"outcome {report.outcome}, fence {report.fence}, current {row['fence']}",
+        _why_late(row, report),
         slot_id=row["slot_id"],
         host=row["host"],
         name=row["name"],
@@ -140,6 +147,15 @@ def _journal_late(batch: batches.Batch, row: Row, report: events.StepReported) -
         attempt=report.attempt,
         fence=report.fence,
     )
+
+
+def _why_late(row: Row, report: events.StepReported) -> str:
+    told = f"outcome {report.outcome} of attempt {report.attempt}"
+    if report.fence != row["fence"]:
+        why = f"its fence {report.fence} is not the present one, {row['fence']}"
+    else:
+        why = f"the step was {row['state']} already"
+    return f"{told} came late and changed nothing: {why}"
 
 
 def _rounds(

@@ -1,35 +1,23 @@
-"""What operators ask of a campaign: start, pause, resume, roll back, cancel.
+"""What operators ask of a campaign: start, pause, resume, commit, roll back, cancel.
 
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import batch as batches
+from escalator.conductor import beginning, changing, finishing, pausing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor import preflight
+from escalator.conductor.wishing import Wish
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
 
-_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
-
-
-@dataclasses.dataclass(slots=True)
-class Wish:
-    """What an operator asks, in the transaction that carries it out."""
-
-    connection: session.Connection
-    batch: batches.Batch
-    campaign: Row
-    arguments: Row
+_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted", "skipped")
 
 
 class Steering:
@@ -38,6 +26,9 @@ class Steering:
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
         self.execution = execution
+        self.changing = changing.Changing(engine, execution)
+        self.beginning = beginning.Beginning(engine, execution, self.changing)
+        self.pausing = pausing.Pausing(engine)
 
     @session.retry_on_conflict
     def act(
@@ -48,11 +39,12 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Carry out one of the verbs of :meth:`carry_out`.
 
         Idempotent by ``request_key``.
 
         :raises NotFound: there is no such campaign.
+        :raises Conflict: it is committed, or hosts are midway.
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
@@ -65,7 +57,7 @@ class Steering:
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
-            wish = Wish(connection, batch, campaign, arguments)
+            wish = Wish(connection, batch, campaign, arguments, actor)
             self.carry_out(wish, action, actor, request_key)
             batch.write(connection)
         self.engine.send(batch.messages)
@@ -80,12 +72,16 @@ class Steering:
         soaks.  The caller writes the batch.
         """
         verbs = {
-            "start": self._start,
-            "pause": self._pause,
-            "hold": self._hold,
+            "preflight": self.beginning.preflight,
+            "start": self.beginning.start,
+            "pause": self.pausing.pause,
+            "hold": self.pausing.hold,
             "resume": self._resume,
+            "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
+            "change": self.changing.change,
+            "approve": self.changing.approve,
         }
         if action not in verbs:
             raise errors.InvalidInput(
@@ -93,68 +89,21 @@ class Steering:
             )
         arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
-        signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
-        )
-
-    def _move(self, wish: Wish, to: State, reason: str, **values: Any) -> None:
-        wish.campaign = self.engine.move_campaign(
-            wish.connection,
-            wish.batch,
-            wish.campaign,
-            to,
-            wish.arguments.get("reason") or reason,
-            **values,
-        )
-
-    def _start(self, wish: Wish) -> None:
-        self._move(wish, State.PREFLIGHT, "started by an operator")
-        situation = self.execution.admission.read(
-            wish.connection, wish.campaign, wish.batch.now
-        )
-        refusal = preflight.refusal(situation)
-        wish.arguments = {}
-        if refusal:
-            self._move(wish, State.VALIDATED, refusal)
-        else:
-            self._move(
-                wish, State.RUNNING, "preflight passed", started_at=wish.batch.now
-            )
-
-    def _pause(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, [*_others(wish, entry), entry], "closed")
-        else:
-            self._move(wish, State.PAUSING, "paused by an operator")
-
-    def _hold(self, wish: Wish) -> None:
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        self._move(wish, State.HOLDING if is_soaking else State.PAUSING, "held")
+        _note(wish, action, arguments, actor, request_key)
 
     def _resume(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, _others(wish, entry), "reopened")
+        if self.pausing.reopen(wish):
             return
-        was_holding = wish.campaign["state"] == State.HOLDING
-        self._move(wish, State.RUNNING, "resumed by an operator")
-        if was_holding:
-            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
+        self.beginning.resume(wish)
 
-    def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
-        own = wish.campaign["id"]
-        work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
-        wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
+    def _commit(self, wish: Wish) -> None:
+        reason = wish.arguments.get("reason") or "committed by an operator"
+        wish.campaign = self.execution.finishing.commit_as_asked(
+            wish.connection, wish.batch, wish.campaign, reason
+        )
 
     def _roll_back(self, wish: Wish) -> None:
+        finishing.check_way_back(wish.campaign)
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
         again = self.execution.unwinding.try_again(
@@ -165,8 +114,8 @@ class Steering:
                 wish.connection, wish.batch, wish.campaign, _news(without, again)
             )
             return
-        self._move(
-            wish,
+        wish.move(
+            self.engine,
             State.ROLLING_BACK,
             "asked for by an operator",
             rollback_scope="campaign",
@@ -178,8 +127,8 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        self._move(wish, State.CANCELLED, "cancelled by an operator")
-        self.execution.release(wish.connection, wish.campaign)
+        wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
+        releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 
 def _midway(wish: Wish) -> list[str]:
@@ -211,13 +160,17 @@ def _check_lost(wish: Wish, names: list[str]) -> None:
         )
 
 
-def _others(wish: Wish, entry: dict[str, str]) -> list[Any]:
-    return [each for each in wish.campaign["closed_to"] if each != entry]
-
-
-def _closed_entry(arguments: Row) -> dict[str, str]:
-    if arguments.get("target"):
-        return {"host": str(arguments["target"])}
-    if arguments.get("rack"):
-        return {"rack": str(arguments["rack"])}
-    return {}
+def _note(
+    wish: Wish, action: str, arguments: Row, actor: str, request_key: str | None
+) -> None:
+    """Keep what was asked, as done; a repeat of the request finds it."""
+    signals.add_signal(
+        wish.connection,
+        wish.campaign["id"],
+        action,
+        arguments,
+        actor,
+        wish.batch.now,
+        request_key,
+        handled_at=wish.batch.now,
+    )

@@ -15,7 +15,7 @@ def sync_hosts(connection: sa.Connection, listed: Mapping[str, Row]) -> int:
     """Make the inventory equal to what the VIM lists.
 
     :param listed: host name -> address, role, rack, availability_zone, tags,
-        groups, nics, server_groups, instances.
+        groups, nics, server_groups, declared, instances, listed_facts, vim.
     :returns: number of rows that changed.
     """
     known = {
@@ -63,6 +63,13 @@ def note_beats(
         if merged != facts:
             values["facts"] = merged
         _update_host(connection, name, values)
+
+
+def read_agent_seen(connection: sa.Connection, host: str) -> float | None:
+    """Return when the agent of a host was last heard of, epoch seconds, or None."""
+    query = sa.select(models.host.c.agent_seen_at).where(models.host.c.name == host)
+    found: float | None = connection.execute(query).scalar_one_or_none()
+    return found
 
 
 def mark_down(connection: sa.Connection, host: str, fault_id: str) -> None:

@@ -10,7 +10,16 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import alarms, correlation, models, session, work
+from escalator.db import (
+    alarms,
+    correlation,
+    fetching,
+    models,
+    preflights,
+    revisions,
+    session,
+    work,
+)
 from escalator.db.fetching import instant
 
 Row = Mapping[str, Any]
@@ -25,6 +34,8 @@ class Store:
             "campaign": _campaigns,
             "step": _steps,
             "journal": _journal,
+            "preflight": preflights.read,
+            "revision": revisions.read_page,
             "host": _hosts,
             "fault": _faults,
             "subscription": _subscriptions,
@@ -192,6 +203,7 @@ def _hosts(
     return [
         {
             **row,
+            "facts": fetching.merged(row["facts"], row["listed_facts"]),
             "agent_seen_at": instant(row["agent_seen_at"]),
             "expected_down_until": instant(ends.get(row["name"])),
         }

@@ -18,6 +18,7 @@ class RunStep:
         of the step that is undone, else empty.
     :ivar deadline_at: epoch seconds of the database's clock.
     :ivar rerun: how often the target was undone and begun anew before.
+    :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     """
 
     step_id: str
@@ -36,6 +37,7 @@ class RunStep:
     deadline_at: float
     undo: dict[str, Any]
     rerun: int = 0
+    progress_s: float = 0.0
 
     @property
     def record(self) -> str:
@@ -63,4 +65,31 @@ class ProbeStep:
     fence: int
 
 
-Command = RunStep | ProbeStep
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReleaseSteps:
+    """Tell an agent that these steps will never be undone any more.
+
+    :ivar fences: step id -> the highest fence it was ordered with; a step that
+        the agent knows with a higher one is kept.
+    """
+
+    campaign_id: str
+    host: str
+    executor: str
+    fences: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopStep:
+    """End the programs of an attempt that is under way; it reports ``stopped``."""
+
+    step_id: str
+    campaign_id: str
+    host: str
+    executor: str
+    attempt: int
+    fence: int
+    reason: str
+
+
+Command = RunStep | ProbeStep | StopStep | ReleaseSteps

@@ -13,7 +13,7 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
     procedures = doc.rows(filled, "procedures")
     yield from _cycles(procedures)
     for path, body in procedures:
-        if _is_nothing(body.get("parallel", 1)):
+        if is_nothing(body.get("parallel", 1)):
             yield Finding(
                 "C502",
                 point(*path, "parallel"),
@@ -29,16 +29,18 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
                 severity="warning",
             )
     for path, body in doc.rows(filled, "budgets"):
-        if _is_nothing(body.get("max_down", 1)):
-            yield Finding(
-                "C701",
-                point(*path, "max_down"),
-                f"max_down {body.get('max_down')} never admits a target",
-                "allow at least 1 or a percentage above 0",
-            )
+        for key in ("max_down", "max_migrations"):
+            if is_nothing(body.get(key, 1)):
+                yield Finding(
+                    "C701",
+                    point(*path, key),
+                    f"{key} {body.get(key)} never admits a target",
+                    "allow at least 1 or a percentage above 0",
+                )
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Say whether a limit is no number above 0, nor a percentage above 0."""
     share = doc.percent(value)
     if share is not None:
         return share == 0

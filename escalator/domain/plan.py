@@ -20,6 +20,13 @@ class Try(enum.StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnPause(enum.StrEnum):
+    """What a pause does to a step under way."""
+
+    DRAIN = "drain"
+    STOP = "stop"
+
+
 class Idempotence(enum.StrEnum):
     """What may be done if nobody knows whether an attempt acted."""
 
@@ -50,6 +57,7 @@ class Undo:
     action: str
     executor: str
     params: dict[str, Any]
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,6 +66,10 @@ class Step:
     :ivar action: entry-point name of the action or checkpoint driver.
     :ivar checkpoint: id of the checkpoint definition, for that kind.
     :ivar undo: None if nothing has to be undone.
+    :ivar version: of the action that the file was judged by, see
+        ``reading.ActionFacts``.
+    :ivar on_pause: a value of :class:`OnPause`.
+    :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     """
 
     id: str
@@ -72,6 +84,9 @@ class Step:
     may_reboot: bool = False
     checkpoint: str = ""
     undo: tuple[Undo, ...] = ()
+    version: str = ""
+    on_pause: str = "drain"
+    progress_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,16 +113,36 @@ class Selector:
     order_by: tuple[Order, ...] = ()
 
 
+class Kind(enum.StrEnum):
+    """What a budget counts.
+
+    ``migrations`` are targets that are being drained: such a token is given
+    back when the drain is over, all others when the target is back.
+    """
+
+    DOWN = "down"
+    QUORUM = "quorum"
+    HEADROOM = "headroom"
+    MIGRATIONS = "migrations"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
     """A redundancy limit, held as tokens.
 
-    :ivar scope: ``all``, ``fact`` (one limit per value of ``fact``) or
-        ``server_group`` (one per anti-affinity group with a member there).
+    :ivar scope: ``all``, ``fact`` (one limit per value of ``fact``),
+        ``server_group`` (one per anti-affinity group with a member there) or
+        ``owner`` (one per owner of instances there who declared a limit).
     :ivar max_down: most targets down at once per key; used if
         ``max_percent`` is 0.
     :ivar max_percent: percent of the key's population, rounded down, at
         least 1.
+    :ivar kind: what is counted, see :class:`Kind`.
+    :ivar keep: of a quorum: targets that stay up, 0 for the majority; of
+        headroom: what stays free, used if ``keep_percent`` is 0.
+    :ivar keep_percent: of headroom: percent of the key's whole capacity.
+    :ivar capacity: of headroom: the fact that is summed up; empty: 1 a target.
+    :ivar load: of headroom: the fact that tells how much is in use, or empty.
     """
 
     id: str
@@ -115,6 +150,11 @@ class Budget:
     fact: str = ""
     max_down: int = 1
     max_percent: float = 0.0
+    kind: str = Kind.DOWN
+    keep: float = 0.0
+    keep_percent: float = 0.0
+    capacity: str = ""
+    load: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,10 +189,53 @@ class FaultPolicy:
     scope: str = "campaign"
 
 
+class Commit(enum.StrEnum):
+    """Who takes the step after which there is no way back."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Preflight:
+    """What the system must be like, see ``domain.preflight`` (V-3 to V-7).
+
+    :ivar valid_s: start and resume need a report that was asked for and is not
+        older than this; 0: they make it themselves.
+    :ivar on_finding: policy of the checks that have none in ``checks``.
+    :ivar max_excluded: more hosts left out than this block; None: no limit.
+    :ivar max_excluded_percent: the same as a share of the selected hosts.
+    """
+
+    valid_s: float = 0.0
+    on_finding: str = "block"
+    checks: dict[str, str] = dataclasses.field(default_factory=dict)
+    max_excluded: int | None = None
+    max_excluded_percent: float | None = None
+    min_disk_gib: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """How many hosts may join or leave before a person has to approve (P-4a).
+
+    Without either there is no limit.
+
+    :ivar approve_above: more than so many.
+    :ivar approve_percent: percent of the hosts last approved, rounded down.
+    """
+
+    approve_above: int | None = None
+    approve_percent: float | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
+    :ivar commit: a value of :class:`Commit`.
+    :ivar commit_after_s: seconds after which a campaign that waits for an
+        operator's commit commits itself; None: never.
     :ivar max_quarantined: more quarantined hosts than this stop the campaign
         by its fault policy; None: no limit.
     """
@@ -167,6 +250,10 @@ class Plan:
     on_fault: FaultPolicy
     soak_s: float = 0.0
     max_quarantined: int | None = None
+    commit: str = Commit.AUTO.value
+    commit_after_s: float | None = None
+    preflight: Preflight = Preflight()
+    on_drift: DriftPolicy = DriftPolicy()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.
@@ -195,6 +282,8 @@ class Target:
 
     :ivar groups: redundancy groups the host itself belongs to.
     :ivar server_groups: anti-affinity groups with an instance on it.
+    :ivar declared: owners of instances on it, each with the number of such
+        targets that may be down at once, as the owner says.
     :ivar is_up: no confirmed fault.
     :ivar has_agent: its agent was heard of lately.
     """
@@ -206,6 +295,7 @@ class Target:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     server_groups: tuple[str, ...] = ()
+    declared: tuple[tuple[str, int], ...] = ()
     instances: int = 0
     is_up: bool = True
     is_quarantined: bool = False

@@ -5,18 +5,26 @@ presupposed.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, selector
+from escalator.domain import duration, parameters, plan, preflight, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
+
+MAJORITY = "majority"
+"""In place of a quorum's number: more than half."""
+
+HOSTS = "hosts"
+"""In place of a capacity fact: every host counts 1."""
 
 ON_FAULT = "on_fault"
 """The one key of ``recovery`` that is no ladder."""
@@ -38,6 +46,19 @@ class ActionFacts:
     is_checkpoint: bool = False
     idempotence: str = ""
     undo: str = ""
+
+    @property
+    def version(self) -> str:
+        """Return a digest of what a file is judged by; the agent has its own."""
+        return version_of(self.executor, self.is_mutating, self.params_schema)
+
+
+def version_of(
+    executor: str, is_mutating: bool, params_schema: Mapping[str, Any]
+) -> str:
+    """Return what tells two versions of an action apart: eight digits (V-3)."""
+    told = json.dumps([executor, is_mutating, params_schema], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 Catalogue = Mapping[str, ActionFacts]
@@ -78,7 +99,23 @@ def read(
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        **_commit(doc.table(filled, "finish")),
+        preflight=preflight.read(doc.table(filled, "preflight")),
+        on_drift=_drift(doc.table(filled, "on_drift")),
     )
+
+
+def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
+    if "commit_after" not in finish:
+        return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
+    after_s = duration.parse(finish["commit_after"])
+    return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
+
+
+def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
+    limit = body.get("approve_above")
+    share = doc.percent(limit)
+    return plan.DriftPolicy(limit if share is None else None, share)
 
 
 def substituted(
@@ -120,15 +157,36 @@ def _many(value: Any) -> list[Any]:
 
 def read_budget(body: Mapping[str, Any]) -> plan.Budget:
     """Return the budget of one entry of ``budgets``."""
-    scope, limit = body["scope"], body["max_down"]
-    kind, fact = "all", ""
+    scope = body["scope"]
+    kind, fact = scope, ""
     if isinstance(scope, Mapping):
         fact = scope.get("by", "")
         kind = "fact" if fact else "server_group"
+    return plan.Budget(body["id"], kind, fact, **_limit(body))
+
+
+def _limit(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the budget counts, and how much is allowed."""
+    if "quorum" in body:
+        quorum = body["quorum"]
+        keep = 0.0 if quorum == MAJORITY else float(quorum)
+        return {"kind": plan.Kind.QUORUM, "keep": keep}
+    if "headroom" in body:
+        room = body["headroom"]
+        share = doc.percent(room["keep"])
+        return {
+            "kind": plan.Kind.HEADROOM,
+            "capacity": "" if room["of"] == HOSTS else room["of"],
+            "load": room.get("used", ""),
+            "keep": float(room["keep"]) if share is None else 0.0,
+            "keep_percent": share or 0.0,
+        }
+    kind = plan.Kind.MIGRATIONS if "max_migrations" in body else plan.Kind.DOWN
+    limit = body.get("max_migrations", body.get("max_down", 1))
     share = doc.percent(limit)
     if share is None:
-        return plan.Budget(body["id"], kind, fact, max_down=limit)
-    return plan.Budget(body["id"], kind, fact, max_percent=share)
+        return {"kind": kind, "max_down": limit}
+    return {"kind": kind, "max_percent": share}
 
 
 def _procedure(
@@ -194,6 +252,9 @@ class _Steps:
             may_reboot=body.get("may_reboot", False),
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
+            version=facts.version,
+            on_pause=plan.OnPause(body.get("on_pause", "drain")),
+            progress_s=duration.parse(body.get("progress", 0)),
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -210,7 +271,7 @@ class _Steps:
         self, names: Sequence[str], params: dict[str, Any]
     ) -> tuple[plan.Undo, ...]:
         return tuple(
-            plan.Undo(name, self._catalogue[name].executor, params)
+            plan.Undo(name, known.executor, params, known.version)
             for name in names
-            if name and name != NONE_NEEDED
+            if name and name != NONE_NEEDED and (known := self._catalogue[name])
         )

@@ -182,6 +182,8 @@ class VimHost:
 
     :ivar groups: names of redundancy groups the host itself belongs to.
     :ivar nics: address of every data-plane interface, by its name (DR-3).
+    :ivar facts: what else selectors and budgets may use, by name.
+    :ivar capacity: how many instances it takes; 0: nobody knows.
     """
 
     name: str
@@ -194,6 +196,8 @@ class VimHost:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    capacity: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -213,7 +217,12 @@ class Vim(abc.ABC):
 
     Every call is safe to repeat.  All raise VimUnavailable if the VIM does
     not answer within the driver's deadline.
+
+    :cvar waits_for_states: ``mark_down`` returns only when the instances of the
+        host show it too; otherwise that follows.
     """
+
+    waits_for_states: ClassVar[bool] = True
 
     @abc.abstractmethod
     def list_hosts(self) -> list[VimHost]: ...

@@ -8,6 +8,8 @@ from escalator.objects import (
     fault,
     host,
     order,
+    preflight,
+    revision,
     service,
     subscription,
 )
@@ -19,6 +21,9 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     campaign.StepList,
     campaign.JournalEntry,
     campaign.JournalList,
+    preflight.PreflightReport,
+    revision.PlanRevision,
+    revision.PlanRevisionList,
     host.Host,
     host.HostList,
     fault.FaultRecord,
@@ -33,5 +38,7 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepRelease,
+    order.StepStop,
     *event.CLASSES,
 )

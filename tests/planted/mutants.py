@@ -87,8 +87,8 @@ MUTANTS = (
     ),
     Mutant(
         "conductor/admission.py",
-        "    if not engines.is_open_to(campaign, target.name, target.rack):\n",
-        "    if not engines.is_open_to(campaign, target.name):\n",
+        "is_open_to(campaign, target.name, target.rack, procedure)",
+        "is_open_to(campaign, target.name, procedure=procedure)",
         "a closed rack is not begun",
     ),
     Mutant(

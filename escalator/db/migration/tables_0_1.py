@@ -46,7 +46,9 @@ campaign = sa.Table(
     sa.Column("closed_to", sa.JSON, nullable=False),
     _text("rollback_scope", sa.String(16)),
     _text("rollback_procedure"),
+    sa.Column("preflight_id", _ID, nullable=True),
     _at("soak_until"),
+    _at("commit_at"),
     _at("created_at", False),
     _at("updated_at", False),
     _at("started_at"),
@@ -55,7 +57,8 @@ campaign = sa.Table(
     sa.UniqueConstraint("project_id", "request_key", name="uq_campaign_request"),
     sa.Index("ix_campaign_state", "state"),
 )
-"""``closed_to``: list of {"host": ...} or {"rack": ...} closed to admission."""
+"""``closed_to``: list of {"host": ...}, {"rack": ...} or {"procedure": ...}
+closed to admission."""
 
 plan_rev = sa.Table(
     "plan_rev",
@@ -65,8 +68,14 @@ plan_rev = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False),
     sa.Column("targets", sa.JSON, nullable=False),
     sa.Column("diff", sa.JSON, nullable=False),
+    _text("author"),
+    _text("awaits", _TEXT),
+    _text("approved_by"),
     _at("created_at", False),
+    _at("approved_at"),
 )
+"""``author``: who ordered it, or empty: the inventory changed.  ``awaits``: why it
+needs an approval, or empty."""
 
 slot = sa.Table(
     "slot",
@@ -82,7 +91,9 @@ slot = sa.Table(
     _count("reruns"),
     _at("opened_at", False),
     _at("ended_at"),
+    sa.Column("server_groups", sa.JSON, nullable=False, default=list),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),
+    sa.Index("ix_slot_host", "host"),
 )
 
 step = sa.Table(
@@ -136,6 +147,29 @@ token_hold = sa.Table(
     sa.Index("ix_token_hold_campaign", "campaign_id"),
 )
 
+preflight_report = sa.Table(
+    "preflight_report",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("campaign_id", _ID, nullable=False),
+    _count("plan_rev"),
+    _text("refusal", _TEXT),
+    _at("made_at", False),
+    sa.Index("ix_preflight_report_campaign", "campaign_id"),
+)
+
+preflight_finding = sa.Table(
+    "preflight_finding",
+    metadata,
+    sa.Column("report_id", _ID, primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
+    _text("code", sa.String(64)),
+    _text("host"),
+    _text("text", _TEXT),
+    _text("remedy", _TEXT),
+    _text("effect", sa.String(32)),
+)
+
 checkpoint = sa.Table(
     "checkpoint",
     metadata,
@@ -184,7 +218,7 @@ outbox = sa.Table(
     _count("ordinal"),
     sa.Index("ix_outbox_claimed", "claimed_until"),
 )
-"""``kind``: ``run`` and ``probe`` are cast to an agent, ``event`` published."""
+"""``kind``: ``run``, ``probe``, ``stop`` are cast to an agent, ``event`` published."""
 
 signal = sa.Table(
     "signal",
@@ -216,6 +250,7 @@ host = sa.Table(
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
+    sa.Column("declared", sa.JSON, nullable=False, default=list),
     _count("instances"),
     _text("state", _STATE),
     _text("fault_id", _ID),
@@ -223,10 +258,13 @@ host = sa.Table(
     _text("quarantine_reason", _TEXT),
     sa.Column("campaign_id", _ID, nullable=True),
     sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("listed_facts", sa.JSON, nullable=False, default=dict),
     _at("agent_seen_at"),
     sa.Column("is_listed", sa.Boolean, nullable=False, default=True),
+    sa.Column("vim", sa.JSON, nullable=False, default=dict),
 )
-"""``is_listed``: still in the VIM's inventory."""
+"""``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
+operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
 
 resident = sa.Table(
     "resident",

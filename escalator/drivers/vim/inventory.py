@@ -31,17 +31,14 @@ HOST_FACTS: dict[str, Any] = {
         "tags": _NAMES,
         "groups": _NAMES,
         "nics": _NICS,
+        "facts": {"type": "object", "propertyNames": {"maxLength": 255}},
+        "capacity": {"type": "integer", "minimum": 0},
     },
     "required": ["name"],
     "additionalProperties": False,
 }
 """Schema of what a file may say of a host: the fields of ``base.VimHost``."""
 
-_CAPACITY = {"type": "integer", "minimum": 0}
-_HOST = {
-    **HOST_FACTS,
-    "properties": {**HOST_FACTS["properties"], "capacity": _CAPACITY},
-}
 _INSTANCE = {
     "type": "object",
     "properties": {
@@ -58,7 +55,7 @@ _CHECK = jsonschema.Draft202012Validator(
     {
         "type": "object",
         "properties": {
-            "hosts": {"type": "array", "items": _HOST},
+            "hosts": {"type": "array", "items": HOST_FACTS},
             "instances": {"type": "array", "items": _INSTANCE},
         },
         "additionalProperties": False,

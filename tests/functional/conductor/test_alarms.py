@@ -278,7 +278,9 @@ class TestSources(Case):
 class TestCampaign(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.campaign = beds.start_campaign(self.bed, beds.rolling_plan())
+        may_resume = beds.plan.Preflight(checks={"alarms": "report"})
+        made = beds.rolling_plan(preflight=may_resume)
+        self.campaign = beds.start_campaign(self.bed, made)
 
     def bind(self, reaction: str = "hold", **given: Any) -> str:
         return bind(campaign_id=self.campaign, reaction=reaction, **given)

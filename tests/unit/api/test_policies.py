@@ -33,8 +33,12 @@ MATRIX = {
     **{f"campaigns:{verb}": ADMINS for verb in ("create", *ACTIONS)},
     **{
         f"campaigns:{verb}": OVERSEERS
-        for verb in ("validate", "plan", "list", "show", "steps", "journal", "explain")
+        for verb in (
+            *("validate", "plan", "list", "show", "steps", "journal", "explain"),
+            "revisions",
+        )
     },
+    "campaigns:show_preflight": OVERSEERS,
     "hosts:list": OVERSEERS,
     "hosts:show": OVERSEERS,
     "hosts:quarantine": ADMINS,

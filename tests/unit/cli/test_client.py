@@ -80,6 +80,8 @@ class TestClient(ClientCase):
         self.client.act(made["id"], "start", {"reason": "now"}, "key-2")
         self.assertEqual("running", self.client.campaign(made["id"])["state"])
         self.assertEqual("held", self.client.explain(made["id"])[0]["state"])
+        self.house.store.add("preflight", api.preflight_row(made["id"]))
+        self.assertEqual("refused", self.client.preflight(made["id"])["verdict"])
         self.assertEqual(
             {"steps": 6}, self.client.validate_campaign("x", {})["summary"]
         )
@@ -166,9 +168,12 @@ class TestWait(unittest.TestCase):
             ("start", ("running", "holding"), 1),
             ("start", ("validated",), 1),
             ("resume", ("running", "failed"), 1),
+            ("start", ("running", "soaking", "completed"), 0),
+            ("commit", ("committed",), 0),
             ("rollback", ("rolling_back", "rolled_back"), 0),
             ("rollback", ("rolling_back", "failed"), 1),
             ("pause", ("pausing", "paused"), 0),
+            ("resume", ("paused",), 1),
             ("pause", ("pausing", "holding"), 1),
             ("cancel", ("cancelled",), 0),
         ]

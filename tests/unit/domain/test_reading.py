@@ -64,9 +64,13 @@ class ReadTest(unittest.TestCase):
             is_mutating=True,
             undo=(
                 plan.Undo(
-                    "package.restore", "node", {"packages": {"demo-service": "2.0"}}
+                    "package.restore",
+                    "node",
+                    {"packages": {"demo-service": "2.0"}},
+                    campaigns.CATALOGUE["package.restore"].version,
                 ),
             ),
+            version=campaigns.CATALOGUE["package.install"].version,
         )
         self.assertEqual(expected, procedure.steps[3])
         self.assertEqual((), procedure.steps[2].undo)

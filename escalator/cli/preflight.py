@@ -1,0 +1,42 @@
+"""``openstack upgrade campaign preflight``: the system held against the plan."""
+
+import argparse
+import uuid
+from typing import Any
+
+from osc_lib.command import command
+
+from escalator.cli.client import Row
+from escalator.cli.columns import Structure
+from escalator.cli.plugin import client_of
+
+_SHOWN = ("verdict", "refusal", "made_at", "plan_rev", "findings")
+
+
+class Show(command.ShowOne):
+    """Show the latest preflight report of a campaign; exit with 1 if it refuses"""
+
+    exit_code = 0
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        return super().run(parsed_args) or self.exit_code
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        report: Row = client_of(self.app).preflight(parsed_args.campaign)
+        self.exit_code = 0 if report["verdict"] == "passed" else 1
+        cells = [report.get(name) for name in _SHOWN[:-1]]
+        return _SHOWN, [*cells, Structure(report["findings"])]
+
+
+class Preflight(Show):
+    """Look at everything that a campaign needs, and show what was found"""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        key = str(uuid.uuid4())
+        client_of(self.app).act(parsed_args.campaign, "preflight", {}, key)
+        return super().take_action(parsed_args)

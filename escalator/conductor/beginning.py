@@ -1,0 +1,75 @@
+"""Starting and resuming: nothing begins that a preflight refuses (V-3, V-5)."""
+
+from escalator import errors
+from escalator.conductor import changing, drift
+from escalator.conductor import engine as engines
+from escalator.conductor import execution as executions
+from escalator.conductor.wishing import Wish
+from escalator.domain import states
+
+State = states.CampaignState
+
+
+class Beginning:
+    """Lets campaigns begin, or go on, once the system is fit for it."""
+
+    def __init__(
+        self,
+        engine: engines.Engine,
+        execution: executions.Execution,
+        changes: changing.Changing,
+    ) -> None:
+        self.engine = engine
+        self.execution = execution
+        self.changes = changes
+
+    def start(self, wish: Wish) -> None:
+        """Start a campaign, or start one again that was rolled back.
+
+        One that is refused stays as it was, with the refusal as its reason.
+        """
+        before = State(wish.campaign["state"])
+        back = before if before is State.ROLLED_BACK else State.VALIDATED
+        wish.move(self.engine, State.PREFLIGHT, "started by an operator")
+        situation = self.execution.admission.read(
+            wish.connection, wish.campaign, wish.batch.now
+        )
+        wish.campaign = drift.note(
+            wish.connection, wish.batch, wish.campaign, situation
+        )
+        refusal = self._refusal(wish) or drift.awaited(wish.connection, wish.campaign)
+        wish.arguments = {}
+        if refusal:
+            wish.move(self.engine, back, refusal)
+        else:
+            times = {"started_at": wish.batch.now, "ended_at": None}
+            wish.move(self.engine, State.RUNNING, "preflight passed", **times)
+
+    def resume(self, wish: Wish) -> None:
+        """Open a whole campaign again, or leave it where it was."""
+        state = State(wish.campaign["state"])
+        states.check_move("campaign", states.CAMPAIGN_MOVES, state, State.RUNNING)
+        if state is State.HOLDING:
+            self.changes.check_approved(wish)
+        if refusal := self._refusal(wish):
+            self.engine.tell_campaign(
+                wish.connection, wish.batch, wish.campaign, refusal
+            )
+            return
+        wish.move(self.engine, State.RUNNING, "resumed by an operator")
+        if state is State.HOLDING:
+            self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
+
+    def preflight(self, wish: Wish) -> None:
+        """Make a report and move nothing.
+
+        :raises Conflict: the campaign is over.
+        """
+        if wish.campaign["state"] in states.ENDED:
+            raise errors.Conflict("The campaign is over: there is nothing to judge.")
+        self.execution.preflights.make(wish.connection, wish.batch, wish.campaign)
+
+    def _refusal(self, wish: Wish) -> str:
+        return self.execution.preflights.admit(
+            wish.connection, wish.batch, wish.campaign
+        )

@@ -1,0 +1,163 @@
+"""Rows of preflight reports, and what else a preflight looks at (V-5, V-6)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from escalator.db import fetching, models
+from escalator.domain import preflight
+
+Row = Mapping[str, Any]
+
+
+def store(
+    connection: sa.Connection, report: Row, findings: Sequence[preflight.Finding]
+) -> None:
+    """Store a report and make it the campaign's present one.
+
+    :param report: the columns of ``preflight_report``.
+    """
+    connection.execute(sa.insert(models.preflight_report).values(**report))
+    if findings:
+        connection.execute(
+            sa.insert(models.preflight_finding),
+            [
+                {
+                    "report_id": report["id"],
+                    "ordinal": ordinal,
+                    "code": each.code,
+                    "host": each.host,
+                    "text": each.text,
+                    "remedy": each.remedy,
+                    "effect": each.effect,
+                }
+                for ordinal, each in enumerate(findings)
+            ],
+        )
+    connection.execute(
+        sa.update(models.campaign)
+        .where(models.campaign.c.id == report["campaign_id"])
+        .values(preflight_id=report["id"])
+    )
+
+
+def read_report(connection: sa.Connection, report_id: str) -> Row | None:
+    """Return one report without its findings."""
+    table = models.preflight_report
+    return fetching.first(connection, sa.select(table).where(table.c.id == report_id))
+
+
+def read_findings(
+    connection: sa.Connection, report_id: str, effect: str | None = None
+) -> list[preflight.Finding]:
+    """Return the findings of a report in their order.
+
+    :param effect: a policy to which they are limited.
+    """
+    table = models.preflight_finding
+    query = sa.select(table).where(table.c.report_id == report_id)
+    if effect is not None:
+        query = query.where(table.c.effect == effect)
+    return [
+        preflight.Finding(row.code, row.host, row.text, row.remedy, row.effect)
+        for row in connection.execute(query.order_by(table.c.ordinal))
+    ]
+
+
+def read_excluded(connection: sa.Connection, campaign: Row) -> dict[str, str]:
+    """Return the hosts that a campaign's present report leaves out, and why."""
+    if campaign["preflight_id"] is None:
+        return {}
+    found = read_findings(connection, campaign["preflight_id"], preflight.EXCLUDE)
+    return preflight.excluded(found)
+
+
+def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
+    """Return the campaign's present report as one row, or nothing."""
+    table, campaign = models.preflight_report, models.campaign
+    query = (
+        sa.select(table)
+        .join(campaign, campaign.c.preflight_id == table.c.id)
+        .where(campaign.c.id == campaign_id)
+    )
+    return [
+        {
+            **row,
+            "made_at": fetching.instant(row["made_at"]),
+            "verdict": "refused" if row["refusal"] else "passed",
+            "findings": [
+                {
+                    "code": each.code,
+                    "host": each.host,
+                    "text": each.text,
+                    "remedy": each.remedy,
+                    "effect": each.effect,
+                }
+                for each in read_findings(connection, row["id"])
+            ],
+        }
+        for row in fetching.fetch(connection, query)
+    ]
+
+
+def open_faults(
+    connection: sa.Connection, hosts: Collection[str]
+) -> dict[str, list[str]]:
+    """Return host -> the kinds of its open faults, of those hosts."""
+    table = models.fault
+    query = sa.select(table.c.host, table.c.fault_type).where(table.c.state == "raised")
+    found: dict[str, list[str]] = {}
+    for host, kind in connection.execute(query):
+        if host in hosts:
+            found.setdefault(host, []).append(kind)
+    return found
+
+
+def open_alarms(connection: sa.Connection, campaign_id: str) -> list[tuple[str, str]]:
+    """Return (name, latest reason) of the campaign's alarms in state ``alarm``."""
+    table, seen = models.alarm, models.alarm_observation
+    reason = (
+        sa.select(seen.c.reason)
+        .where(seen.c.alarm_id == table.c.id)
+        .order_by(seen.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(table.c.name, reason)
+        .where(
+            table.c.campaign_id == campaign_id,
+            table.c.state == "alarm",
+            table.c.revoked_at.is_(None),
+        )
+        .order_by(table.c.name, table.c.id)
+    )
+    return [(row[0], row[1] or "") for row in connection.execute(query)]
+
+
+def busy_hosts(connection: sa.Connection, campaign_id: str) -> dict[str, str]:
+    """Return host -> the other campaign that works on it."""
+    table = models.host
+    query = sa.select(table.c.name, table.c.campaign_id).where(
+        table.c.campaign_id.is_not(None), table.c.campaign_id != campaign_id
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def lost_services(connection: sa.Connection, seen_before: float) -> list[str]:
+    """Return services that should be up, but none of whose processes was heard.
+
+    Agents are judged with their hosts.
+
+    :param seen_before: what was last heard of earlier does not count as alive.
+    """
+    table = models.service
+    query = (
+        sa.select(table.c.binary)
+        .where(table.c.state == "up", table.c.binary != "escalator-agent")
+        .group_by(table.c.binary)
+        .having(sa.func.max(table.c.last_seen_at) < seen_before)
+        .order_by(table.c.binary)
+    )
+    return list(connection.execute(query).scalars())

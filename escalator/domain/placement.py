@@ -1,0 +1,147 @@
+"""A migration dry run: where would the instances of drained hosts go? (V-3)
+
+Pure, from the inventory alone: a hard anti-affinity group has one member at
+most on a host, so its names say which instances may not meet.
+"""
+
+import dataclasses
+import heapq
+from collections.abc import Iterator, Sequence
+
+from escalator.domain import budget, ordering, plan
+
+DRAIN = "vim.drain"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shortage:
+    """:ivar leaving: instances that leave at once.
+    :ivar room: how many the other hosts take.
+    :ivar fitting: how many hosts could be drained at once.
+    """
+
+    leaving: int
+    room: int
+    fitting: int
+
+
+def drains(procedure: plan.Procedure) -> bool:
+    """Say whether a procedure moves instances away."""
+    return any(step.action == DRAIN for step in procedure.steps)
+
+
+def first_hosts(
+    made: plan.Plan,
+    procedure: plan.Procedure,
+    todo: Sequence[plan.Target],
+    targets: Sequence[plan.Target],
+) -> list[plan.Target]:
+    """Return the hosts that would be out at once in the beginning."""
+    ledger = budget.Ledger(made.budgets, targets, ())
+    room = ordering.parallel_limit(procedure, len(todo))
+    first: list[plan.Target] = []
+    for target in todo:
+        if len(first) >= room:
+            break
+        sound = target.is_up and target.has_agent and not target.is_quarantined
+        if sound and not ledger.refusals(target, procedure.budgets):
+            ledger.take(target, procedure.budgets)
+            first.append(target)
+    return first
+
+
+def _others(
+    leaving: Sequence[plan.Target], targets: Sequence[plan.Target]
+) -> list[plan.Target]:
+    names = {target.name for target in leaving}
+    roles = {target.role for target in leaving}
+    return [
+        target
+        for target in targets
+        if target.role in roles
+        and target.name not in names
+        and target.is_up
+        and not target.is_quarantined
+        and _vim(target, "is_enabled", True)
+    ]
+
+
+def _vim(target: plan.Target, name: str, default: int) -> int:
+    """Return what the VIM told of a host (``facts.vim``)."""
+    told = target.facts.get("vim")
+    return int(told.get(name, default)) if isinstance(told, dict) else default
+
+
+def _free(target: plan.Target) -> int:
+    return max(_vim(target, "capacity", 0) - target.instances, 0)
+
+
+def shortage(
+    leaving: Sequence[plan.Target], targets: Sequence[plan.Target]
+) -> Shortage | None:
+    """Return by how much the room is too small; None: enough, or nobody knows."""
+    others = _others(leaving, targets)
+    if not all(_vim(target, "capacity", 0) for target in (*others, *leaving)):
+        return None
+    room = sum(map(_free, others))
+    needed = sum(target.instances for target in leaving)
+    if needed <= room:
+        return None
+    return Shortage(needed, room, _fitting(leaving, room))
+
+
+def _fitting(leaving: Sequence[plan.Target], room: int) -> int:
+    """Return how many of the first ones find room; the rest stay and take some."""
+    for count in range(len(leaving) - 1, 0, -1):
+        space = room + sum(map(_free, leaving[count:]))
+        if sum(target.instances for target in leaving[:count]) <= space:
+            return count
+    return 0
+
+
+def stuck(
+    leaving: Sequence[plan.Target], targets: Sequence[plan.Target]
+) -> Iterator[tuple[str, str]]:
+    """Yield (host, group) of each instance without a destination.
+
+    Instances in groups go first, each to the host with the fewest instances.
+    ``group`` is "" for one in no group.  Hosts whose capacity is not known take
+    any number.
+    """
+    hall = _Hall(_others(leaving, targets))
+    for target in leaving:
+        for group in target.server_groups:
+            if not hall.take(group):
+                yield target.name, group
+    for target in leaving:
+        for _ in range(target.instances - len(target.server_groups)):
+            if not hall.take(""):
+                yield target.name, ""
+                break
+
+
+class _Hall:
+    """Hosts that take instances, the emptiest first."""
+
+    def __init__(self, hosts: Sequence[plan.Target]) -> None:
+        self._groups = {host.name: set(host.server_groups) for host in hosts}
+        self._rooms = {host.name: _vim(host, "capacity", 0) for host in hosts}
+        self._heap = [(host.instances, host.name) for host in hosts]
+        heapq.heapify(self._heap)
+
+    def take(self, group: str) -> bool:
+        """Place one instance; False if it fits nowhere."""
+        passed: list[tuple[int, str]] = []
+        is_placed = False
+        while self._heap and not is_placed:
+            count, name = heapq.heappop(self._heap)
+            room = self._rooms[name]
+            if room and count >= room:
+                continue
+            is_placed = not group or group not in self._groups[name]
+            if is_placed:
+                self._groups[name].add(group)
+            passed.append((count + is_placed, name))
+        for entry in passed:
+            heapq.heappush(self._heap, entry)
+        return is_placed

@@ -1,0 +1,239 @@
+"""The system held against the plan: each check fails where the others pass."""
+
+import dataclasses
+import unittest
+from typing import Any
+
+from escalator.domain import placement, plan, preflight
+from escalator.domain.preflight import Sight
+
+STEPS = tuple(
+    plan.Step(
+        name, "action", action, executor, {}, 1.0, 5.0, "probe", True, version=version
+    )
+    for name, action, executor, version in (
+        ("cordon", "vim.disable_scheduling", "vim", "v"),
+        ("drain", "vim.drain", "vim", "v"),
+        ("install", "package.install", "node", "1a"),
+    )
+)
+
+
+def host(name: str, role: str = "compute", **changes: Any) -> plan.Target:
+    """Return a sound host with room for ten instances and four on it."""
+    values: dict[str, Any] = {
+        "instances": 4,
+        "facts": {
+            "vim": {"capacity": 10},
+            "actions": {"package.install": "1a"},
+            "disk_free_gib": 20,
+        },
+    }
+    return plan.Target(name, role, **{**values, **changes})
+
+
+def told(target: plan.Target, **facts: Any) -> plan.Target:
+    return dataclasses.replace(target, facts={**target.facts, **facts})
+
+
+def made(parallel: int = 1, steps: Any = STEPS, **wanted: Any) -> plan.Plan:
+    procedure = plan.Procedure(
+        "computes", 0, (), "all", "rolling", parallel, (), steps, ()
+    )
+    return plan.Plan(
+        "one", "", "smooth", {}, (), (), (procedure,), plan.FaultPolicy(),
+        preflight=plan.Preflight(**wanted),
+    )  # fmt: skip
+
+
+FLEET = tuple(host(name) for name in ("a", "b", "c"))
+
+
+def sight(
+    fleet: Any = FLEET, todo: Any = None, made_of: plan.Plan | None = None, **seen: Any
+) -> Sight:
+    chosen = fleet if todo is None else [t for t in fleet if t.name in todo]
+    return Sight(
+        made_of or made(),
+        fleet,
+        {"computes": chosen},
+        next_ids={"computes"},
+        **seen,
+    )
+
+
+def codes(seen: Sight) -> list[tuple[str, str, str]]:
+    return [(f.code, f.host, f.effect) for f in preflight.judge(seen).findings]
+
+
+class TestChecks(unittest.TestCase):
+    def test_nothing_is_found_where_all_is_well(self) -> None:
+        self.assertEqual(preflight.Verdict((), ""), preflight.judge(sight()))
+
+    def test_every_check_alone(self) -> None:
+        """V-3: each has its own code, a text and a remedy."""
+        a, b, c = FLEET
+        replace = dataclasses.replace
+        control = host("x", "controller", is_up=False)
+        cases = {
+            "selection.empty": sight(todo=()),
+            "health.down": sight((replace(a, is_up=False), b, c)),
+            "health.busy": sight((replace(a, is_up=False), b, c), busy={"a": "other"}),
+            "health.silent": sight((replace(a, has_agent=False), b, c)),
+            "health.fault": sight(faults={"a": ["link.down", "link.down"]}),
+            "health.quarantine": sight((replace(a, is_quarantined=True), b, c)),
+            "alarms.open": sight(alarms=[("load", "too high")]),
+            "capacity.room": sight((a, b, c), made_of=made(parallel=3)),
+            "migration.stuck": sight(
+                tuple(replace(each, server_groups=("g",)) for each in FLEET)
+            ),
+            "layers.vim_away": sight(vim_trouble="connection refused"),
+            "layers.vim_down": sight((*FLEET, control), todo="abc"),
+            "layers.nfvi_down": sight(
+                (replace(a, is_up=False), host("x", "controller", instances=0)),
+                todo="x",
+            ),
+            "layers.service": sight(services=["escalator-monitor"]),
+            "actions.missing": sight((told(a, actions={}), b, c)),
+            "actions.version": sight(
+                (told(a, actions={"package.install": "2b"}), b, c)
+            ),
+            "disk.low": sight(
+                (told(a, disk_free_gib=1), b, c), made_of=made(min_disk_gib=2)
+            ),
+        }
+        self.assertEqual(
+            {*cases, "health.too_many"},
+            {line.split("``")[1] for line in preflight.__doc__.splitlines()
+             if line.startswith("``")},
+        )  # fmt: skip
+        for code, seen in cases.items():
+            with self.subTest(code):
+                verdict = preflight.judge(seen)
+                self.assertEqual([code], [each.code for each in verdict.findings])
+                self.assertTrue(verdict.refusal.startswith("preflight refused: "))
+                (found,) = verdict.findings
+                self.assertIn(found.text, verdict.refusal)
+                self.assertTrue(found.remedy)
+
+    def test_who_is_judged_by_what_they_did_not_tell(self) -> None:
+        """An older agent tells neither actions nor space: no finding."""
+        silent = tuple(dataclasses.replace(each, facts={}) for each in FLEET)
+        self.assertEqual([], codes(sight(silent, made_of=made(min_disk_gib=9))))
+
+    def test_a_quarantined_host_does_not_stop_the_other_layer(self) -> None:
+        lost = dataclasses.replace(FLEET[0], is_up=False, is_quarantined=True)
+        self.assertEqual(
+            [], codes(sight((lost, host("x", "controller", instances=0)), todo="x"))
+        )
+
+    def test_another_campaign_is_waited_for_after_the_start(self) -> None:
+        busy = (dataclasses.replace(FLEET[0], is_up=False), *FLEET[1:])
+        seen = sight(busy, busy={"a": "other"}, is_first=False)
+        self.assertEqual([], codes(seen))
+
+    def test_a_campaign_that_is_done_has_nothing_to_judge(self) -> None:
+        self.assertEqual([], codes(sight(todo=(), is_first=False)))
+
+
+class TestPolicies(unittest.TestCase):
+    def setUp(self) -> None:
+        sick = dataclasses.replace(FLEET[0], is_up=False)
+        self.fleet = (sick, *FLEET[1:], *(host(f"d{n}") for n in range(7)))
+
+    def judge(self, begun: Any = (), **wanted: Any) -> preflight.Verdict:
+        seen = sight(self.fleet, made_of=made(**wanted), begun=begun)
+        return preflight.judge(seen)
+
+    def test_block_report_exclude(self) -> None:
+        self.assertIn("a: down", self.judge().refusal)
+        for wanted, left_out in (
+            ({"on_finding": "report"}, []),
+            ({"on_finding": "exclude_and_report"}, ["a"]),
+            ({"checks": {"health": "exclude_and_report"}}, ["a"]),
+        ):
+            with self.subTest(wanted):
+                verdict = self.judge(**wanted)
+                self.assertEqual("", verdict.refusal)
+                self.assertEqual(left_out, list(preflight.excluded(verdict.findings)))
+
+    def test_a_check_has_its_policy_and_the_others_the_default(self) -> None:
+        wanted = {"on_finding": "report", "checks": {"health": "block"}}
+        self.assertTrue(self.judge(**wanted).refusal)
+
+    def test_a_host_midway_is_never_left_out(self) -> None:
+        verdict = self.judge(begun={"a"}, on_finding="exclude_and_report")
+        self.assertEqual({}, preflight.excluded(verdict.findings))
+        self.assertTrue(verdict.refusal)
+
+    def test_what_is_no_host_blocks_instead(self) -> None:
+        wanted = made(on_finding="exclude_and_report")
+        seen = sight(alarms=[("load", "")], made_of=wanted)
+        self.assertEqual([("alarms.open", "", "block")], codes(seen))
+
+    def test_too_many_are_left_out(self) -> None:
+        """V-7: 10 % sick, and less allowed."""
+        few = {"on_finding": "exclude_and_report"}
+        for limit, is_refused in (
+            ({"max_excluded": 1}, False),
+            ({"max_excluded": 0}, True),
+            ({"max_excluded_percent": 10.0}, False),
+            ({"max_excluded_percent": 9.0}, True),
+        ):
+            with self.subTest(limit):
+                self.assertEqual(is_refused, bool(self.judge(**few, **limit).refusal))
+
+    def test_a_host_left_out_is_not_drained(self) -> None:
+        """Its instances need no room."""
+        full = told(FLEET[0], vim={"capacity": 100}, disk_free_gib=0)
+        full = dataclasses.replace(full, instances=90)
+        wanted = {"min_disk_gib": 1, "checks": {"disk": "exclude_and_report"}}
+        seen = sight((full, *FLEET[1:]), made_of=made(**wanted))
+        self.assertEqual([("disk.low", "a", "exclude_and_report")], codes(seen))
+
+    def test_a_long_refusal_is_cut(self) -> None:
+        down = [host(f"h{n}", is_up=False) for n in range(9)]
+        self.assertIn("(and 4 more)", preflight.judge(sight(down)).refusal)
+
+
+class TestPlacement(unittest.TestCase):
+    def test_the_remedy_names_how_many_fit(self) -> None:
+        """P-2: two of the three find room on the third and fourth."""
+        fleet = tuple(host(name, instances=5) for name in "abcd")
+        short = placement.shortage(fleet[:3], fleet)
+        self.assertEqual(placement.Shortage(15, 5, 2), short)
+        self.assertIsNone(placement.shortage(fleet[:2], fleet))
+
+    def test_nobody_knows_without_capacities(self) -> None:
+        bare = tuple(dataclasses.replace(each, facts={}) for each in FLEET)
+        self.assertIsNone(placement.shortage(bare, bare))
+        self.assertEqual([], list(placement.stuck(bare[:1], bare)))
+        self.assertEqual([("a", "")], list(placement.stuck(bare[:1], bare[:1])))
+
+    def test_where_nothing_may_land(self) -> None:
+        a, b, c = FLEET
+        replace = dataclasses.replace
+        for other in (
+            replace(b, is_up=False),
+            replace(b, is_quarantined=True),
+            replace(b, role="storage"),
+            told(b, vim={"capacity": 10, "is_enabled": False}),
+            replace(b, instances=10),
+        ):
+            found = list(placement.stuck([a], (a, other)))
+            self.assertEqual([("a", "")], found, other)
+        self.assertEqual([], list(placement.stuck([a], (a, b, c))))
+
+    def test_two_members_find_two_hosts(self) -> None:
+        a, b, c = (host(name, instances=2) for name in "abc")
+        first = [dataclasses.replace(each, server_groups=("g",)) for each in (a, b)]
+        spare = host("d")
+        self.assertEqual([], list(placement.stuck(first, (*first, c, spare))))
+        self.assertEqual([("b", "g")], list(placement.stuck(first, (*first, c))))
+
+    def test_as_many_as_budgets_and_parallel_let_out(self) -> None:
+        limits = (plan.Budget("all", "all", max_down=2),)
+        one = dataclasses.replace(made(parallel=3).procedures[0], budgets=("all",))
+        wanted = dataclasses.replace(made(), budgets=limits, procedures=(one,))
+        first = placement.first_hosts(wanted, one, FLEET, FLEET)
+        self.assertEqual(["a", "b"], [each.name for each in first])
