@@ -11,7 +11,7 @@ from typing import Any
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import preflights, session, signals, tokens, work
-from escalator.domain import budget, draining, ordering, states
+from escalator.domain import budget, draining, ordering, single_step, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -100,6 +100,21 @@ class Situation:
             for name, row in chosen.items()
         }
 
+    def under_way(self, procedure: plans.Procedure) -> set[str]:
+        """Return the other procedures that have targets out.
+
+        Empty without looking if the plan has no single step: nobody asks.
+        """
+        plan = self.plan.procedures
+        if not any(each.method == plans.Method.SINGLE_STEP for each in plan):
+            return set()
+        return {
+            name
+            for name, slots in self.slots.items()
+            if name != procedure.id
+            and any(row["state"] in _OPEN for row in slots.values())
+        }
+
     def done(self) -> set[str]:
         """Return the procedures that are complete."""
         return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
@@ -111,13 +126,22 @@ def choose(
     """Return targets not begun or reverted with the reason to wait, "" to open."""
     slots = situation.slots.get(procedure.id, {})
     selected = situation.selected(procedure)
+    under_way = situation.under_way(procedure)
+    if procedure.method == plans.Method.SINGLE_STEP:
+        waiting = [
+            (target, _closed(campaign, target, procedure.id))
+            for target in selected
+            if is_waiting(target, slots)
+        ]
+        return single_step.decide(procedure, waiting, under_way, situation.ledger)
+    shut_out = single_step.shut_out(situation.plan.procedures, under_way)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
-        reason = _closed(campaign, target, procedure.id)
+        reason = _closed(campaign, target, procedure.id) or shut_out
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:

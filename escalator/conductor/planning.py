@@ -205,6 +205,8 @@ def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
             {
                 "id": procedure.id,
                 "level": procedure.level,
+                "after": list(procedure.after),
+                "method": procedure.method,
                 "steps": len(procedure.steps),
                 "targets": len(situation.selected(procedure)),
                 "expected_s_per_target": sum(s.expected_s for s in procedure.steps),

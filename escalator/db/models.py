@@ -273,16 +273,6 @@ host = sa.Table(
 operator's file, ``facts``: from the agent, ``vim``: the fact of that name;
 ``declared``: list of [owner, most down]."""
 
-resident = sa.Table(
-    "resident",
-    metadata,
-    sa.Column("host", _NAME, primary_key=True),
-    sa.Column("project_id", sa.String(64), primary_key=True),
-    sa.Column("server_group", sa.String(64), primary_key=True),
-    _count("instances"),
-)
-"""Instances by host, project and anti-affinity group ("": none)."""
-
 fault = sa.Table(
     "fault",
     metadata,

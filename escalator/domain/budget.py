@@ -21,6 +21,8 @@ UNKNOWN = "(unknown)"
 
 _MANY_VALUED = frozenset({"tag", "group"})
 _NAMED_HOLDERS = 5
+_ALIVE = frozenset({Kind.MIGRATIONS, Kind.PARALLEL})
+"""What is dead is neither being drained nor worked on."""
 
 _Token = tuple[str, str]
 
@@ -194,8 +196,10 @@ class Ledger:
 
     def lose(self, target: Target) -> None:
         """Count a target as down from now on; idempotent."""
-        self._lost[target.name] = frozenset(self._known.get(target.name, ()))
-        for token in self._lost[target.name]:
+        tokens = self._known.get(target.name, ())
+        lost = [each for each in tokens if self._budgets[each[0]].kind not in _ALIVE]
+        self._lost[target.name] = frozenset(lost)
+        for token in lost:
             self._users.setdefault(token, set()).add(target.name)
 
     def used(self, target: Target) -> dict[_Token, int]:
@@ -215,14 +219,7 @@ class Ledger:
                     token = (budget.id, owner)
                     self._declared[token] = min(self._declared.get(token, most), most)
         if target.is_quarantined or not target.is_up:
-            lost = [token for token in tokens if self._counts_lost(token)]
-            self._lost[target.name] = frozenset(lost)
-            for token in lost:
-                self._users.setdefault(token, set()).add(target.name)
-
-    def _counts_lost(self, token: _Token) -> bool:
-        """What is dead is not being drained."""
-        return self._budgets[token[0]].kind != Kind.MIGRATIONS
+            self.lose(target)
 
     def _weight(self, token: _Token) -> float:
         weight = self._weights.get(token)

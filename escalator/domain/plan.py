@@ -36,6 +36,17 @@ class Idempotence(enum.StrEnum):
     NEVER = "never"
 
 
+class Method(enum.StrEnum):
+    """How a procedure takes its targets (P-1).
+
+    ``PARALLEL_UNIVERSE`` is written out before a plan is made of it.
+    """
+
+    ROLLING = "rolling"
+    SINGLE_STEP = "single_step"
+    PARALLEL_UNIVERSE = "parallel_universe"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rung:
     """:ivar classes: failure classes it answers to; empty: all.
@@ -124,6 +135,7 @@ class Kind(enum.StrEnum):
     QUORUM = "quorum"
     HEADROOM = "headroom"
     MIGRATIONS = "migrations"
+    PARALLEL = "parallel"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,7 +171,8 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
-    """:ivar parallel: most targets under way at once; used if
+    """:ivar method: ``rolling`` or ``single_step``: all targets at once.
+    :ivar parallel: most targets under way at once; used if
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.

@@ -11,14 +11,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
+from escalator.domain import (
+    artifacts,
+    composition,
+    duration,
+    parameters,
+    plan,
+    preflight,
+    selector,
+)
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, preflight, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
+
+OWN_SCOPES = ("params", "subplans")
+"""Sections in which the file's parameters are not filled in."""
 
 MAJORITY = "majority"
 """In place of a quorum's number: more than half."""
@@ -79,7 +90,7 @@ def read(
             summary=findings[0].detail,
             findings=tuple(dataclasses.asdict(found) for found in findings),
         )
-    filled = substituted(document, values)
+    filled = composition.compose(substituted(document, values)).document
     metadata = doc.table(filled, "metadata")
     recovery = doc.table(filled, "recovery")
     on_fault = doc.table(recovery, ON_FAULT)
@@ -121,9 +132,14 @@ def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
 def substituted(
     document: Mapping[str, Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the document with its parameters filled in, outside ``params``."""
+    """Return the document with its parameters filled in.
+
+    Not in ``params`` and ``subplans``: a sub-plan has parameters of its own.
+    """
+    brought = parameters.substitute(document.get("artifacts"), values)
+    known = {**values, **artifacts.values({"artifacts": brought})}
     return {
-        key: body if key == "params" else parameters.substitute(body, values)
+        key: body if key in OWN_SCOPES else parameters.substitute(body, known)
         for key, body in document.items()
     }
 
@@ -185,7 +201,7 @@ def _limit(body: Mapping[str, Any]) -> dict[str, Any]:
     limit = body.get("max_migrations", body.get("max_down", 1))
     share = doc.percent(limit)
     if share is None:
-        return {"kind": kind, "max_down": limit}
+        return {"kind": body.get("kind", kind), "max_down": limit}
     return {"kind": kind, "max_percent": share}
 
 
