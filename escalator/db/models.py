@@ -257,6 +257,7 @@ host = sa.Table(
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
     sa.Column("declared", sa.JSON, nullable=False, default=list),
+    sa.Column("residents", sa.JSON, nullable=False, default=list),
     _count("instances"),
     _text("state", _STATE),
     _text("fault_id", _ID),

@@ -156,9 +156,7 @@ class Ledger:
         :raises KeyError: no budget of that id.
         """
         wanted = frozenset(budget_ids)
-        tokens = self._known.get(target.name)
-        if tokens is None:
-            tokens = self._tokens(target, self._budgets)
+        tokens = self._known.get(target.name) or self._tokens(target, self._budgets)
         return sum(self._weight(token) for token in tokens if token[0] in wanted)
 
     def take(self, target: Target, budget_ids: Iterable[str]) -> tuple[Hold, ...]:
@@ -204,8 +202,7 @@ class Ledger:
 
     def used(self, target: Target) -> dict[_Token, int]:
         """Return how many use up each key that ``target`` stands under."""
-        known = self._known.get(target.name, ())
-        return {token: len(self._users.get(token, ())) for token in known}
+        return {t: len(self._users.get(t, ())) for t in self._known[target.name]}
 
     def _count(self, target: Target) -> None:
         tokens = self._tokens(target, self._budgets)
