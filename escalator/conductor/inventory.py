@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import engine as engines
-from escalator.db import facts, residents, session
+from escalator.db import facts, session
 from escalator.domain import events
 from escalator.drivers import base as drivers
 
@@ -71,26 +71,19 @@ class Inventory:
                 self.engine.vim_trouble = ""
                 return
             hosts = self._supplement(self.vim.list_hosts())
-            instances = self.vim.list_instances()
-            listed = _listed(hosts, instances, self._declared)
+            listed = _listed(hosts, self.vim.list_instances(), self._declared)
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
             self.engine.vim_trouble = str(error)
             return
         self.engine.vim_trouble = ""
-        if self._store(listed, instances):
+        if self._store(listed):
             self.engine.wake()
         self._changes = changes
 
     @session.retry_on_conflict
-    def _store(
-        self,
-        listed: dict[str, dict[str, Any]],
-        instances: list[drivers.VimInstance],
-    ) -> int:
-        owners = Counter((i.host, i.project_id, i.server_group) for i in instances)
+    def _store(self, listed: dict[str, dict[str, Any]]) -> int:
         with self.engine.database.begin() as connection:
-            residents.sync(connection, owners)
             return facts.sync_hosts(connection, listed)
 
 
@@ -102,7 +95,10 @@ def _listed(
     counts = Counter(each.host for each in instances)
     groups: dict[str, set[str]] = {}
     owners: dict[str, set[tuple[str, int]]] = {}
+    residents: dict[str, Counter[tuple[str, str]]] = {}
     for each in instances:
+        whose = (each.project_id, each.server_group)
+        residents.setdefault(each.host, Counter())[whose] += 1
         owners.setdefault(each.host, set()).update(declared(each))
         if each.server_group:
             groups.setdefault(each.host, set()).add(each.server_group)
@@ -118,6 +114,10 @@ def _listed(
             "server_groups": sorted(groups.get(host.name, ())),
             "declared": [list(each) for each in sorted(owners.get(host.name, ()))],
             "instances": counts[host.name],
+            "residents": [
+                [*whose, count]
+                for whose, count in sorted(residents.get(host.name, {}).items())
+            ],
             "listed_facts": dict(host.facts),
             "vim": {
                 "is_enabled": host.is_enabled,

@@ -252,6 +252,7 @@ host = sa.Table(
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
     sa.Column("declared", sa.JSON, nullable=False, default=list),
+    sa.Column("residents", sa.JSON, nullable=False, default=list),
     count("instances"),
     text("state", STATE),
     text("fault_id", ID),
@@ -267,16 +268,6 @@ host = sa.Table(
 """``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
 operator's file, ``facts``: from the agent, ``vim``: the fact of that name;
 ``declared``: list of [owner, most down]."""
-
-resident = sa.Table(
-    "resident",
-    metadata,
-    sa.Column("host", NAME, primary_key=True),
-    sa.Column("project_id", sa.String(64), primary_key=True),
-    sa.Column("server_group", sa.String(64), primary_key=True),
-    count("instances"),
-)
-"""Instances by host, project and anti-affinity group ("": none)."""
 
 fault = sa.Table(
     "fault",

@@ -21,6 +21,8 @@ UNKNOWN = "(unknown)"
 
 _MANY_VALUED = frozenset({"tag", "group"})
 _NAMED_HOLDERS = 5
+_ALIVE = frozenset({Kind.MIGRATIONS, Kind.PARALLEL})
+"""What is dead is neither being drained nor worked on."""
 
 _Token = tuple[str, str]
 _Needed = tuple[Target, list[_Token]]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from escalator.domain.plan import Step, Target
 from escalator.domain.timing import Timing, fit
 
-CLASSES = ("transient", "permanent", "verification", "timeout", "lost")
+CLASSES = ("transient", "permanent", "verification", "timeout", "hung", "lost")
 """Failure classes, as ladders answer to them."""
 
 HOUR_S = 3600.0

@@ -11,7 +11,7 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 
-from escalator.domain import budget, fault_library, relocation, timing
+from escalator.domain import budget, draining, fault_library, relocation, timing
 from escalator.domain import campaign as rules
 from escalator.domain.fault_library import Fate
 from escalator.domain.plan import Idempotence, Plan, Procedure, Step, Target, Try
@@ -26,6 +26,9 @@ TO_UNDO = frozenset({SlotState.ACTIVE, SlotState.DONE, SlotState.FAILED})
 """Slots that a rollback has to begin to undo."""
 
 UNDO_RETRY_S = 1.0
+
+_IN_DOUBT = (rules.LOST, rules.HUNG)
+"""Classes of attempts of which nobody knows whether they acted."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class World:
         self.placement = relocation.Placement(
             setting.targets, setting.residents, setting.rooms, self._is_open
         )
+        self.freed: Callable[[list[tuple[str, str]]], None] = lambda keys: None
+        self._migrations = draining.budgets(self.plan.budgets)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._tickets = 0
         self._slowness: dict[str, float] = {}
@@ -173,7 +178,7 @@ class World:
         else:
             slow = self._slowness[slot.target.name] * self._error(slot, known)
             fate = setting.library.fate(step, slot.action, known, slow, self.chance)
-        if slot.action in relocation.MOVING and not fate.failure_class:
+        if slot.action in draining.ACTIONS and not fate.failure_class:
             if not self.placement.drain(slot.target.name, fate.seconds):
                 return Fate(fate.seconds, "permanent")
         if step.may_reboot and not slot.undo:
@@ -195,6 +200,15 @@ class World:
         self.out.add(slot.target.name)
         for (name, _), count in self.ledger.used(slot.target).items():
             self.most_down[name] = max(self.most_down.get(name, 0), count)
+
+    def drained(self, slot: Slot) -> None:
+        """Give back the tokens that count migrations, after the last drain."""
+        actions = {action for _, action in slot.undo[:-1]}
+        if not slot.undo:
+            actions = {step.action for step in slot.procedure.steps[slot.at + 1 :]}
+        if self._migrations and not actions & draining.ACTIONS:
+            self.ledger.give_back(slot.target.name, self._migrations)
+            self.freed(self.keys_of(slot))
 
     def give_back(self, slot: Slot) -> list[tuple[str, str]]:
         """Give host and tokens back; returns the keys that are freer now."""
@@ -254,6 +268,7 @@ class Steps:
         elif fate.failure_class:
             self._fail(slot, fate.failure_class)
         elif slot.undo:
+            self.world.drained(slot)
             slot.undo.pop()
             slot.retries = 0
             self.go_on_undoing(slot)
@@ -264,6 +279,7 @@ class Steps:
 
     def _done(self, slot: Slot) -> None:
         slot.retries = 0
+        self.world.drained(slot)
         if slot.at + 1 == len(slot.procedure.steps):
             slot.state = SlotState.DONE
             self._settled(slot)
@@ -278,7 +294,7 @@ class Steps:
             slot.state = SlotState.FAILED
             return
         reason = f"{host}: {step.id} failed ({failure_class})"
-        if failure_class == "lost" and step.idempotence == Idempotence.NEVER:
+        if failure_class in _IN_DOUBT and step.idempotence == Idempotence.NEVER:
             slot.state = SlotState.FAILED
             self._escalate("hold", "campaign", slot.procedure.id, reason)
             return

@@ -6,10 +6,10 @@ Source: P-2, P-4b, R-2, V-1.
 import random
 
 from escalator.domain import campaign as rules
-from escalator.domain import ordering
+from escalator.domain import ordering, rollback, single_step
 from escalator.domain import play_losses as losses
 from escalator.domain.lane import Lane
-from escalator.domain.plan import Procedure
+from escalator.domain.plan import Method, Procedure
 from escalator.domain.play import (
     TO_UNDO,
     WAITING,
@@ -69,8 +69,12 @@ class Forward:
 
     def _admit(self, lane: Lane) -> None:
         world = self.world
+        whole = self._obstacle(lane)
         while (at := lane.next()) is not None:
             host = lane.hosts[at]
+            if whole:
+                lane.refuse(at, ("", host), whole)
+                continue
             if host in world.out:
                 lane.refuse(at, ("", host), "another procedure works on it")
                 continue
@@ -85,6 +89,16 @@ class Forward:
             world.slots[lane.procedure.id, host] = slot
             world.take(slot)
             self.steps.order(slot)
+
+    def _obstacle(self, lane: Lane) -> str:
+        """Return why a single step cannot begin on all its hosts at once, or ""."""
+        procedure, world = lane.procedure, self.world
+        is_whole = procedure.method == Method.SINGLE_STEP
+        if not is_whole or lane.under_way or lane.left < len(lane.hosts):
+            return ""
+        targets = [world.targets[name] for name in lane.hosts]
+        reason = single_step.obstacle(world.ledger, targets, procedure.budgets)
+        return f"{single_step.WHOLE}; {reason}" if reason else ""
 
 
 class Backward:
@@ -122,11 +136,10 @@ class Backward:
 
     def look(self) -> bool:
         """Undo who may be undone; True if nothing is left."""
-        busy = [lane for lane in self.lanes.values() if lane.left]
-        top = max((lane.procedure.level for lane in busy), default=0)
-        for lane in busy:
-            if lane.procedure.level == top:
-                self._admit(lane)
+        left = {name for name, lane in self.lanes.items() if lane.left}
+        held = rollback.held_back(self.world.plan.procedures, left) if left else {}
+        for name in left - held.keys():
+            self._admit(self.lanes[name])
         return not any(lane.left for lane in self.lanes.values())
 
     def _admit(self, lane: Lane) -> None:
@@ -153,6 +166,7 @@ class _Campaign:
         self.steps = Steps(
             self.world, self._escalate, self._settled, self._landed, self.losses.lose
         )
+        self.world.freed = self._recall
         self.forward = Forward(self.world, self.steps)
         self.backward: Backward | None = None
         self.state = State.RUNNING

@@ -99,7 +99,7 @@ def _knobs(setting: Setting, run: Run) -> list[_Knob]:
     found = []
     refusing = {key[0] for key, _ in run.stuck.values()}
     for each in setting.plan.budgets:
-        if each.id not in refusing:
+        if each.id not in refusing or not what_if.is_limit(each):
             continue
         if each.max_percent:
             knob = _Knob(f"budget.{each.id}", int(each.max_percent), 100, "%")

@@ -12,9 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from escalator.domain.plan import Target
 
-MOVING = frozenset({"vim.drain", "vim.vacate"})
-"""Actions that move every instance off their host."""
-
 UNKNOWN = "(unknown)"
 """Project of instances whose owner the inventory does not tell."""
 

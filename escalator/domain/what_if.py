@@ -14,7 +14,7 @@ from typing import Any
 from escalator.domain import duration, play_campaign, relocation
 from escalator.domain.fault_library import CLASSES, Rate
 from escalator.domain.finding import Finding
-from escalator.domain.plan import Plan, Target
+from escalator.domain.plan import Budget, Kind, Plan, Target
 from escalator.domain.play import Run, Setting
 
 KEYS = {
@@ -78,8 +78,9 @@ def _parallel(setting: Setting, key: str, name: str, value: str) -> Setting:
 
 def _budget(setting: Setting, key: str, name: str, value: str) -> Setting:
     made = setting.plan
-    if name not in {each.id for each in made.budgets}:
-        _unknown(key, "budget", [each.id for each in made.budgets])
+    limits = [each.id for each in made.budgets if is_limit(each)]
+    if name not in limits:
+        _unknown(key, "budget with a limit", limits)
     count, percent = _limit(key, value)
     budgets = tuple(
         dataclasses.replace(each, max_down=count, max_percent=percent)
@@ -88,6 +89,14 @@ def _budget(setting: Setting, key: str, name: str, value: str) -> Setting:
         for each in made.budgets
     )
     return _planned(setting, dataclasses.replace(made, budgets=budgets))
+
+
+def is_limit(known: Budget) -> bool:
+    """Say whether a budget has a number, or a share, that can be changed here.
+
+    A quorum, headroom and what owners declare have not.
+    """
+    return known.kind not in (Kind.QUORUM, Kind.HEADROOM) and known.scope != "owner"
 
 
 def _planned(setting: Setting, made: Plan) -> Setting:

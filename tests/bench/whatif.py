@@ -175,6 +175,10 @@ class Fleet:
         """Nobody asks: no lease runs out."""
         raise AssertionError(f"{probe.host} was probed")
 
+    def stop(self, stop: commands.StopStep) -> None:
+        """Nobody stops a step: nothing is paused."""
+        raise AssertionError(f"{stop.host} was stopped")
+
     def next_at(self) -> float | None:
         """Return when the next report comes."""
         return self._queue[0][0] if self._queue else None

@@ -268,6 +268,7 @@ host = sa.Table(
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
     sa.Column("declared", sa.JSON, nullable=False, default=list),
+    sa.Column("residents", sa.JSON, nullable=False, default=list),
     _count("instances"),
     _text("state", _STATE),
     _text("fault_id", _ID),
@@ -282,16 +283,6 @@ host = sa.Table(
 )
 """``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
 operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
-
-resident = sa.Table(
-    "resident",
-    metadata,
-    sa.Column("host", _NAME, primary_key=True),
-    sa.Column("project_id", sa.String(64), primary_key=True),
-    sa.Column("server_group", sa.String(64), primary_key=True),
-    _count("instances"),
-)
-"""Instances by host, project and anti-affinity group ("": none)."""
 
 fault = sa.Table(
     "fault",

@@ -199,6 +199,32 @@ class OrderTest(unittest.TestCase):
         self.assertEqual(["restore"] * 3 + ["open"] * 3, actions)
 
 
+class KindTest(unittest.TestCase):
+    """Single steps and limits of migrations, as the engine has them."""
+
+    def play(self, made, targets):
+        return play_campaign.play(setting(made, targets), None)
+
+    def test_a_single_step_begins_on_all_hosts_at_once_or_not_at_all(self):
+        whole = plan.Method.SINGLE_STEP
+        made = made_plan(procedures=({"method": whole},))
+        run = self.play(made, hosts(5))
+        self.assertEqual(("committed", 30.0), (run.outcome, run.end_s))
+        tight = plan.Budget("all", "all", max_down=4)
+        made = made_plan(procedures=({"method": whole},), budgets=(tight,))
+        run = self.play(made, hosts(5))
+        self.assertEqual(("waiting", 0.0), (run.outcome, run.end_s))
+        self.assertEqual(5, len(run.stuck))
+
+    def test_migrations_count_until_the_drain_is_over(self):
+        limit = plan.Budget("all", "all", max_down=1, kind=plan.Kind.MIGRATIONS)
+        steps = (step("vim.drain"), step("install"), step("verify"))
+        made = made_plan(steps=steps, budgets=(limit,), procedures=({"parallel": 9},))
+        run = self.play(made, hosts(3))
+        self.assertEqual(("committed", 50.0), (run.outcome, run.end_s))
+        self.assertEqual({"all": 1}, run.most_down)
+
+
 class DeathTest(unittest.TestCase):
     LIBRARY = fault_library.Library(deaths=1000.0 * 3600 / 60, recovery_s=7.0)
 

@@ -77,6 +77,15 @@ class KeysTest(unittest.TestCase):
                 self.assertEqual(f"/campaign/what_if/{key}", found.pointer)
 
 
+class LimitTest(unittest.TestCase):
+    def test_a_quorum_has_no_limit_to_change(self):
+        quorum = plan.Budget("quorum", "all", kind=plan.Kind.QUORUM)
+        made = plays.made_plan(budgets=(plays.ONE, quorum))
+        with self.assertRaises(what_if.BadKey) as caught:
+            asked(plays.setting(made, plays.hosts(3)), budget__quorum=2)
+        self.assertEqual("Known: all.", caught.exception.finding.remedy)
+
+
 class PredictTest(unittest.TestCase):
     def setUp(self):
         made = plays.made_plan([plan.Rung("rollback", scope="campaign")])
