@@ -1,11 +1,16 @@
 """Heartbeats, and what they tell of the node."""
 
+import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from escalator import errors
 from escalator.domain import events
+from escalator.drivers import addresses
+
+LOG = logging.getLogger(__name__)
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 
@@ -50,6 +55,35 @@ class PackageFacts:
         return status.st_mtime_ns, status.st_ino
 
 
+class AddressFacts:
+    """Tells which of the watched addresses this host has: who is active (O-0e).
+
+    :param watched: address by the name that it has in the facts.
+    """
+
+    def __init__(self, watched: Mapping[str, str]) -> None:
+        self._watched = dict(watched)
+
+    def facts(self) -> dict[str, Any]:
+        """Return ``{"virtual_address": {name: bool}}``; nothing if nobody can tell."""
+        if not self._watched:
+            return {}
+        try:
+            here = {
+                name: addresses.is_here(each) for name, each in self._watched.items()
+            }
+        except errors.ActionFailed as error:
+            LOG.warning("No facts of addresses: %s", error)
+            return {}
+        return {"virtual_address": here}
+
+
+class Source(Protocol):
+    """Tells something of the node."""
+
+    def facts(self) -> dict[str, Any]: ...
+
+
 class Beats(Protocol):
     """What the agent needs of ``bus.heartbeat.BeatSender``."""
 
@@ -66,7 +100,7 @@ class Heart:
         capabilities: tuple[str, ...],
         interval_s: float,
         sender: Beats,
-        packages: PackageFacts,
+        sources: Sequence[Source],
         is_cut_off: Callable[[], bool],
     ) -> None:
         self._host = host
@@ -74,20 +108,23 @@ class Heart:
         self._capabilities = capabilities
         self._interval_s = interval_s
         self._sender = sender
-        self._packages = packages
+        self._sources = tuple(sources)
         self._is_cut_off = is_cut_off
 
     def beat(self) -> None:
         """Say that the agent lives, unless its simulated host is dead."""
         if self._is_cut_off():
             return
-        is_node = "node" in self._capabilities
+        told: dict[str, Any] = {}
+        if "node" in self._capabilities:
+            for source in self._sources:
+                told |= source.facts()
         self._sender.send(
             events.AgentBeat(
                 host=self._host,
                 agent=self._agent,
                 capabilities=self._capabilities,
-                facts=self._packages.facts() if is_node else {},
+                facts=told,
                 sent_at=time.time(),
                 interval_s=self._interval_s,
             )

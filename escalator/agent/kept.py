@@ -60,6 +60,12 @@ class Kept:
             if record.partition(".")[0] not in step_ids:
                 shutil.rmtree(os.path.join(self.root, record), ignore_errors=True)
 
+    def forget(self, step_ids: Collection[str]) -> None:
+        """Remove the records of these steps; what a crash leaves goes at the start."""
+        for record in os.listdir(self.root):
+            if record.partition(".")[0] in step_ids:
+                shutil.rmtree(os.path.join(self.root, record), ignore_errors=True)
+
     def _path(self, record: str, name: str) -> str:
         for part in (record, name):
             if not _SAFE_NAME.fullmatch(part):

@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from escalator.agent import journal as journals
 from escalator.agent import records
@@ -16,6 +16,9 @@ from escalator.domain import commands, events
 
 RETENTION_S = 30 * 86400.0
 """How long the outcome of a delivered step is remembered."""
+
+UNRELEASED_S = 365 * 86400.0
+"""The same for a step that its campaign has not released: it may be undone yet."""
 
 
 class Verdict(enum.StrEnum):
@@ -40,7 +43,8 @@ class Ledger:
         self._clock = clock
         self._lock = threading.Lock()
         self._book = records.replay(journal.read())
-        records.forget(self._book, clock() - RETENTION_S)
+        now = clock()
+        records.forget(self._book, now - RETENTION_S, now - UNRELEASED_S)
         journal.rewrite(records.compact(self._book))
 
     def accept(self, order: commands.RunStep) -> Verdict:
@@ -105,6 +109,33 @@ class Ledger:
             was_owed = records.settle_delivery(self._book, event_id)
         if was_owed:
             self._journal.append_soon(records.delivered(event_id))
+
+    def release(self, fences: Mapping[str, int]) -> set[str]:
+        """Note that steps will never be undone; return those that it holds for.
+
+        :param fences: step id -> highest fence that the release knows of; a step
+            that was ordered with a higher one meanwhile is left out.
+        :raises OSError: it is not on disk.
+        """
+        with self._lock:
+            found = {
+                step_id
+                for step_id, fence in fences.items()
+                if (entry := self._book.entries.get(step_id)) is not None
+                and entry.order.fence <= fence
+                and entry.phase is records.Phase.SETTLED
+            }
+            for step_id in found:
+                self._book.entries[step_id].is_released = True
+        if found:
+            self._journal.append(records.released(sorted(found)))
+        return found
+
+    def kept_ids(self) -> set[str]:
+        """Return the ids of the steps that may yet have to be undone."""
+        with self._lock:
+            entries = self._book.entries.items()
+            return {step_id for step_id, entry in entries if not entry.is_released}
 
     def find(self, step_id: str) -> records.Entry | None:
         """Return a copy of what is known of a step."""

@@ -18,13 +18,17 @@ class Phase(enum.StrEnum):
 
 @dataclasses.dataclass(slots=True)
 class Entry:
-    """The newest attempt of one step; ``order.fence`` is the highest seen."""
+    """The newest attempt of one step; ``order.fence`` is the highest seen.
+
+    :ivar is_released: the step will never be undone.
+    """
 
     order: commands.RunStep
     phase: Phase
     touched_at: float
     report: events.StepReported | None = None
     is_delivered: bool = False
+    is_released: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,6 +63,11 @@ def delivered(event_id: str) -> Record:
     return {"kind": "delivered", "event_id": event_id}
 
 
+def released(step_ids: Iterable[str]) -> Record:
+    """Return the record of steps that will never be undone."""
+    return {"kind": "released", "step_ids": list(step_ids)}
+
+
 def replay(found: Iterable[Record]) -> Book:
     """Rebuild the book from records in the order they were written."""
     book = Book()
@@ -75,6 +84,10 @@ def replay(found: Iterable[Record]) -> Book:
                 _replay_outcome(book, _rebuild(events.StepReported, record["report"]))
             case "delivered":
                 settle_delivery(book, record["event_id"])
+            case "released":
+                for step_id in record["step_ids"]:
+                    if step_id in book.entries:
+                        book.entries[step_id].is_released = True
     return book
 
 
@@ -89,12 +102,23 @@ def settle_delivery(book: Book, event_id: str) -> bool:
     return True
 
 
-def forget(book: Book, before: float) -> None:
-    """Drop the steps that are over, delivered and older than ``before``."""
+def forget(book: Book, before: float, kept_before: float) -> None:
+    """Drop the steps that are over, delivered and older than ``before``.
+
+    One that may yet have to be undone must be older than ``kept_before``.
+    """
     for step_id, entry in list(book.entries.items()):
-        is_old = entry.is_delivered and entry.touched_at < before
+        limit = kept_before if may_be_undone(entry) else before
+        is_old = entry.is_delivered and entry.touched_at < limit
         if is_old and not book.is_owed_by(step_id):
             del book.entries[step_id]
+
+
+def may_be_undone(entry: Entry) -> bool:
+    """Say whether the node may need what the step found there before."""
+    order = entry.order
+    is_change = order.intent == "run" and order.kind == "action"
+    return is_change and order.executor == "node" and not entry.is_released
 
 
 def compact(book: Book) -> Iterator[Record]:
@@ -112,6 +136,8 @@ def compact(book: Book) -> Iterator[Record]:
             yield outcome(entry.report)
             if entry.is_delivered:
                 yield delivered(entry.report.event_id)
+        if entry.is_released:
+            yield released([entry.order.step_id])
 
 
 def _replay_start(book: Book, record: Record) -> None:

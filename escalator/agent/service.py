@@ -80,14 +80,17 @@ class AgentService:
             board,
         )
         capabilities = tuple(options.capabilities)
-        served = [endpoint.Endpoint(self._steps, is_cut_off)]
+        served = [endpoint.Endpoint(self._steps, self._state.release, is_cut_off)]
         self._servers = [
             server_factory(TOPICS[each], host, served) for each in capabilities
         ]
         interval_s = options.heartbeat_interval_s
-        packages = _packages(options.watched_packages, host, fleet)
+        sources = (
+            _packages(options.watched_packages, host, fleet),
+            facts.AddressFacts(options.virtual_addresses),
+        )
         heart = facts.Heart(
-            host, name, capabilities, interval_s, beats, packages, is_cut_off
+            host, name, capabilities, interval_s, beats, sources, is_cut_off
         )
         self._tickers = [
             ticker.Ticker(f"beat-{host}", interval_s, heart.beat),

@@ -5,6 +5,7 @@ import os
 
 from escalator import errors
 from escalator.agent import jobs, journal, kept, ledger
+from escalator.domain import commands
 
 
 class State:
@@ -30,9 +31,15 @@ class State:
                 option="state_path",
                 reason=f"{directory} cannot be used, or another agent has it: {error}",
             ) from error
-        remembered = self.ledger.step_ids()
-        self.jobs.forget_all_but(remembered)
-        self.kept.forget_all_but(remembered)
+        self.jobs.forget_all_but(self.ledger.step_ids())
+        self.kept.forget_all_but(self.ledger.kept_ids())
+
+    def release(self, asked: commands.ReleaseSteps) -> None:
+        """Forget what the undo of steps would have needed; idempotent.
+
+        :raises OSError: the journal does not take it; nothing was forgotten.
+        """
+        self.kept.forget(self.ledger.release(asked.fences))
 
     def close(self) -> None:
         """Let another process have it."""

@@ -96,7 +96,7 @@ class ConductorAPI:
     ) -> campaign.Campaign:
         """Move a campaign; idempotent by ``request_key``.
 
-        :param action: preflight, start, pause, resume, rollback or cancel.
+        :param action: preflight, start, pause, resume, commit, rollback or cancel.
         :raises IllegalMove: the campaign's state does not allow it.
         """
         moved: campaign.Campaign = self._client.call(
@@ -152,7 +152,7 @@ class AgentAPI:
 
     Version history:
 
-    * 1.0 - run_step, probe_step
+    * 1.0 - run_step, probe_step, release_steps
 
     An order returns once the broker has it.  It may reach the agent twice,
     or late: step, attempt, fence and deadline tell the agent what to do.
@@ -176,6 +176,12 @@ class AgentAPI:
     def probe_step(self, ctxt: Context, host: str, probe: order.StepProbe) -> None:
         """Ask what became of an attempt; answered by a fact."""
         self._cast(ctxt, host, probe.executor, "probe_step", probe=probe)
+
+    def release_steps(
+        self, ctxt: Context, host: str, release: order.StepRelease
+    ) -> None:
+        """Let the agent forget what it kept for an undo; not answered."""
+        self._cast(ctxt, host, release.executor, "release_steps", release=release)
 
     def _cast(
         self, ctxt: Context, host: str, executor: str, method: str, **args: Any

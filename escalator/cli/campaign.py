@@ -202,7 +202,7 @@ class Show(command.ShowOne):
 
 
 class _Order(_Waiting):
-    """Base of the five orders."""
+    """Base of the six orders."""
 
     ACTION = ""
     IS_PARTIAL = False
@@ -223,7 +223,7 @@ class _Order(_Waiting):
 
 
 class Start(_Order):
-    """Start a campaign"""
+    """Start a campaign, or start again one that was rolled back"""
 
     ACTION = "start"
 
@@ -240,6 +240,12 @@ class Resume(_Order):
 
     ACTION = "resume"
     IS_PARTIAL = True
+
+
+class Commit(_Order):
+    """Commit what is done; it cannot be rolled back any more"""
+
+    ACTION = "commit"
 
 
 class Rollback(_Order):

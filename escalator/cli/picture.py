@@ -13,7 +13,9 @@ from rich.text import Text
 
 Row = dict[str, Any]
 
-_GOOD = frozenset({"committed", "done", "reverted", "rolled_back", "restored"})
+_GOOD = frozenset(
+    {"committed", "completed", "done", "reverted", "rolled_back", "restored"}
+)
 _BUSY = frozenset(
     {
         "active",

@@ -14,8 +14,9 @@ ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"
 """Nothing moves any more."""
 
 GOALS = {
-    "start": frozenset({"committed"}),
-    "resume": frozenset({"committed"}),
+    "start": frozenset({"completed", "committed"}),
+    "resume": frozenset({"completed", "committed"}),
+    "commit": frozenset({"committed"}),
     "pause": frozenset({"paused"}),
     "rollback": frozenset({"rolled_back", "restored"}),
     "cancel": frozenset({"cancelled"}),

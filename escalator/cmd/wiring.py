@@ -151,20 +151,22 @@ class _Courier:
     """Takes the outbox's messages to the bus."""
 
     def __init__(self, conf: Any, publisher: bus_events.EventPublisher) -> None:
-        self._agents = rpcapi.AgentAPI(conf)
+        agents = rpcapi.AgentAPI(conf)
+        self._casts: dict[str, Callable[..., None]] = {
+            "run": agents.run_step,
+            "probe": agents.probe_step,
+            "release": agents.release_steps,
+        }
         self._publisher = publisher
         self._context = context.service_context("conductor")
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Send one message; raises a retryable EscalatorError if it cannot."""
         made: Any = objects_base.EscalatorObject.obj_from_primitive(message["payload"])
-        match message["kind"]:
-            case "run":
-                self._agents.run_step(self._context, message["target"], made)
-            case "probe":
-                self._agents.probe_step(self._context, message["target"], made)
-            case _:
-                self._publisher.publish(made.to_domain())
+        if cast := self._casts.get(message["kind"]):
+            cast(self._context, message["target"], made)
+        else:
+            self._publisher.publish(made.to_domain())
 
 
 def conductor(
@@ -189,7 +191,7 @@ def conductor(
     )
     looked = execution.Execution(engine)
     facts = supplement.Supplement(conf.vim.host_facts)
-    stock = inventory.Inventory(engine, vims.make(conf), facts.apply)
+    stock = inventory.Inventory(engine, vims.make(conf), facts.apply, facts.declared)
     clock = clockwork.Clockwork(
         looked,
         leases.Leases(engine),

@@ -11,7 +11,7 @@ from typing import Any
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import preflights, session, signals, tokens, work
-from escalator.domain import budget, ordering, states
+from escalator.domain import budget, draining, ordering, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -186,10 +186,7 @@ class Admission:
         slots: dict[str, dict[str, Row]] = {}
         for row in work.read_slots(connection, campaign["id"]):
             slots.setdefault(row["procedure"], {})[row["host"]] = row
-        holds = [
-            budget.Hold(row["target"], row["budget"], row["key"])
-            for row in tokens.read_holds(connection, campaign["id"])
-        ]
+        holds = self._holds(connection, campaign, made)
         counted = targets
         if campaign["state"] == states.CampaignState.ROLLING_BACK:
             gone = self._written_off(connection, campaign)
@@ -197,6 +194,18 @@ class Admission:
         ledger = budget.Ledger(made.budgets, counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
         return Situation(made, targets, slots, ledger, excluded)
+
+    def _holds(
+        self, connection: session.Connection, campaign: Row, made: plans.Plan
+    ) -> list[budget.Hold]:
+        """Return tokens out there; those of migrations only until the drain is over."""
+        rows = tokens.read_holds(connection, campaign["id"])
+        if limited := draining.budgets(made.budgets):
+            busy = tokens.draining_slots(connection, campaign["id"], draining.ACTIONS)
+            rows = [
+                r for r in rows if r["budget"] not in limited or r["slot_id"] in busy
+            ]
+        return [budget.Hold(row["target"], row["budget"], row["key"]) for row in rows]
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
         """Return the lost hosts that an operator wants a rollback not to count."""

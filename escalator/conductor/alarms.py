@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 State = states.CampaignState
 
 _ACTIONS = {
-    rules.Reaction.HOLD: ("hold", frozenset({State.RUNNING, State.SOAKING})),
+    rules.Reaction.HOLD: ("hold", frozenset({State.RUNNING, *states.NOT_COMMITTED})),
     rules.Reaction.ROLLBACK: (
         "rollback",
         frozenset(
@@ -34,7 +34,7 @@ _ACTIONS = {
                 State.PAUSING,
                 State.PAUSED,
                 State.HOLDING,
-                State.SOAKING,
+                *states.NOT_COMMITTED,
             }
         ),
     ),

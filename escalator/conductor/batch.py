@@ -22,6 +22,7 @@ class Batch:
     :param owner: name of this conductor, kept with leases and the journal.
     :param lease_s: seconds after which an order without a report is probed.
     :param send_s: seconds this conductor has for sending its own messages.
+    :ivar is_drained: a drain is over that a budget of migrations counted.
     """
 
     def __init__(self, now: float, owner: str, lease_s: float, send_s: float) -> None:
@@ -36,6 +37,7 @@ class Batch:
         self.messages: list[dict[str, Any]] = []
         self.checkpoints: list[dict[str, Any]] = []
         self.freed: list[str] = []
+        self.is_drained = False
         self.signals: list[tuple[str, rules.Escalation]] = []
 
     def move_step(self, row: Row, move: rules.Move) -> dict[str, Any]:
@@ -76,8 +78,8 @@ class Batch:
         return {**known, **change}
 
     def cast(self, command: commands.Command) -> None:
-        """Owe an order or a probe to an agent."""
-        kind = "run" if isinstance(command, commands.RunStep) else "probe"
+        """Owe an order, a probe or a release to an agent."""
+        kind = _KINDS[type(command)]
         payload = order_objects.wrap(command).obj_to_primitive()
         self._message(kind, command.host, command.executor, payload)
 
@@ -201,6 +203,12 @@ class Batch:
             )
         outbox.insert(connection, self.messages)
 
+
+_KINDS: Mapping[type, str] = {
+    commands.RunStep: "run",
+    commands.ProbeStep: "probe",
+    commands.ReleaseSteps: "release",
+}
 
 _ENDED = frozenset(
     {

@@ -17,16 +17,20 @@ class Beginning:
         self.execution = execution
 
     def start(self, wish: Wish) -> None:
-        """Start a campaign, or leave it as it was with the refusal as its reason."""
+        """Start a campaign, or start one again that was rolled back.
+
+        If the preflight refuses, it goes back to where it was.
+        """
+        was_undone = wish.campaign["state"] == State.ROLLED_BACK
         wish.move(self.engine, State.PREFLIGHT, "started by an operator")
         refusal = self._refusal(wish)
         wish.arguments = {}
         if refusal:
-            wish.move(self.engine, State.VALIDATED, refusal)
+            back = State.ROLLED_BACK if was_undone else State.VALIDATED
+            wish.move(self.engine, back, refusal)
         else:
-            started_at = wish.batch.now
-            reason = "preflight passed"
-            wish.move(self.engine, State.RUNNING, reason, started_at=started_at)
+            times = {"started_at": wish.batch.now, "ended_at": None}
+            wish.move(self.engine, State.RUNNING, "preflight passed", **times)
 
     def resume(self, wish: Wish) -> None:
         """Open a whole campaign again, or leave it where it was."""
@@ -46,7 +50,7 @@ class Beginning:
 
         :raises Conflict: the campaign is over.
         """
-        if wish.campaign["state"] in states.ENDED:
+        if wish.campaign["state"] in states.ENDED - {State.ROLLED_BACK}:
             raise errors.Conflict("The campaign is over: there is nothing to judge.")
         self.execution.preflights.make(wish.connection, wish.batch, wish.campaign)
 

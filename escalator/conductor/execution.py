@@ -9,7 +9,15 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import continuing, drift, failure_budget, preflight, unwinding
+from escalator.conductor import (
+    continuing,
+    drift,
+    failure_budget,
+    finishing,
+    preflight,
+    releasing,
+    unwinding,
+)
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
@@ -28,6 +36,7 @@ class Execution:
         self.admission = admissions.Admission(engine)
         self.unwinding = unwinding.Unwinding(engine)
         self.continuing = continuing.Continuing(engine)
+        self.finishing = finishing.Finishing(engine)
         self.preflights = preflight.Preflights(engine, self.admission)
 
     def look_at_all(self) -> None:
@@ -80,9 +89,8 @@ class Execution:
                         State.PAUSED,
                         campaign["state_reason"],
                     )
-            case State.SOAKING:
-                if campaign["soak_until"] <= batch.now:
-                    self._commit(connection, batch, campaign)
+            case State.SOAKING | State.COMPLETED:
+                self.finishing.go_on(connection, batch, campaign)
             case State.ROLLING_BACK:
                 self._unwind(connection, batch, campaign)
 
@@ -102,27 +110,7 @@ class Execution:
         procedures = {each.id for each in situation.plan.procedures}
         if batch.messages or situation.done() != procedures:
             return
-        soak_s = situation.plan.soak_s
-        if soak_s > 0:
-            self.engine.move_campaign(
-                connection,
-                batch,
-                campaign,
-                State.SOAKING,
-                f"all targets are done; watched for {soak_s:g} s",
-                soak_until=batch.now + soak_s,
-            )
-        else:
-            self._commit(connection, batch, campaign)
-
-    def _commit(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
-        reason = preflight.outcome(connection, campaign)
-        moved = self.engine.move_campaign(
-            connection, batch, campaign, State.COMMITTED, reason
-        )
-        self.release(connection, moved)
+        self.finishing.begin(connection, batch, campaign)
 
     def _unwind(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -130,17 +118,7 @@ class Execution:
         self.continuing.go_back(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = self.unwinding.go_on(connection, batch, campaign, situation)
-        self.release(connection, campaign)
-
-    def release(self, connection: session.Connection, campaign: Row) -> None:
-        """Let go of hosts that the campaign will not touch any more."""
-        is_over = State(campaign["state"]) in states.ENDED
-        left = ("reverted", "quarantined", *(("done",) if is_over else ()))
-        slots = work.read_slots(connection, campaign["id"])
-        kept = {row["host"] for row in slots if row["state"] not in left}
-        over = {row["host"] for row in slots} - kept
-        if over:
-            tokens.release_hosts(connection, campaign["id"], sorted(over))
+        releasing.let_go(connection, batch, campaign)
 
 
 def _heed(

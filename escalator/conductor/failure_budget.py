@@ -44,8 +44,12 @@ def judge(
 
 
 def _accepted_at(connection: session.Connection, campaign: Row) -> float:
-    """Return when an operator last resumed the whole campaign."""
-    resumed = signals.read_handled(connection, campaign["id"], "resume")
+    """Return when an operator last resumed or started the whole campaign."""
+    resumed = [
+        note
+        for kind in ("resume", "start")
+        for note in signals.read_handled(connection, campaign["id"], kind)
+    ]
     return max(
         (n["at"] for n in resumed if not {"target", "rack"} & n["arguments"].keys()),
         default=0.0,

@@ -59,8 +59,8 @@ class Faults:
             return touched
         for campaign_id in work.list_active(connection):
             campaign = work.read_campaign(connection, campaign_id, "share")
-            if campaign is None:
-                continue
+            if campaign is None or campaign["state"] == states.CampaignState.COMPLETED:
+                continue  # Its soak is over: what becomes of it is a person's affair.
             for each in impacts:
                 if self._concern(connection, batch, campaign, each.fault):
                     touched.setdefault(each.fault.host, []).append(campaign_id)

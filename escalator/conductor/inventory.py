@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from escalator import errors
@@ -16,20 +16,28 @@ from escalator.drivers import base as drivers
 LOG = logging.getLogger(__name__)
 
 Supplement = Callable[[Sequence[drivers.VimHost]], list[drivers.VimHost]]
+Declared = Callable[[drivers.VimInstance], Iterable[tuple[str, int]]]
 
 
 class Inventory:
     """Keeps the host rows up to date.
 
     :param supplement: adds what the VIM does not know of its hosts.
+    :param declared: says who owns an instance, and how many of its owner's hosts
+        may be down at once.
     """
 
     def __init__(
-        self, engine: engines.Engine, vim: drivers.Vim, supplement: Supplement = list
+        self,
+        engine: engines.Engine,
+        vim: drivers.Vim,
+        supplement: Supplement = list,
+        declared: Declared = lambda instance: (),
     ) -> None:
         self.engine = engine
         self.vim = vim
         self._supplement = supplement
+        self._declared = declared
         self._beats: dict[tuple[str, str], events.AgentBeat] = {}
         self._lock = threading.Lock()
         self._changes: int | None = None
@@ -63,7 +71,7 @@ class Inventory:
                 self.engine.vim_trouble = ""
                 return
             hosts = self._supplement(self.vim.list_hosts())
-            listed = _listed(hosts, self.vim.list_instances())
+            listed = _listed(hosts, self.vim.list_instances(), self._declared)
         except errors.VimUnavailable as error:
             LOG.warning("The inventory stays as it was: %s", error)
             self.engine.vim_trouble = str(error)
@@ -80,11 +88,15 @@ class Inventory:
 
 
 def _listed(
-    hosts: list[drivers.VimHost], instances: list[drivers.VimInstance]
+    hosts: list[drivers.VimHost],
+    instances: list[drivers.VimInstance],
+    declared: Declared,
 ) -> dict[str, dict[str, Any]]:
     counts = Counter(each.host for each in instances)
     groups: dict[str, set[str]] = {}
+    owners: dict[str, set[tuple[str, int]]] = {}
     for each in instances:
+        owners.setdefault(each.host, set()).update(declared(each))
         if each.server_group:
             groups.setdefault(each.host, set()).add(each.server_group)
     return {
@@ -97,10 +109,11 @@ def _listed(
             "groups": list(host.groups),
             "nics": dict(host.nics),
             "server_groups": sorted(groups.get(host.name, ())),
+            "declared": [list(each) for each in sorted(owners.get(host.name, ()))],
             "instances": counts[host.name],
-            "vim": {
-                "is_enabled": host.is_enabled,
-                **({"capacity": host.capacity} if host.capacity else {}),
+            "listed_facts": {
+                **host.facts,
+                "vim": {"is_enabled": host.is_enabled},
             },
         }
         for host in hosts

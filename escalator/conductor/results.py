@@ -11,7 +11,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, states
+from escalator.domain import draining, events, states
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Results:
             self._apply_all(connection, batch, reports)
             batch.write(connection)
         self.engine.send(batch.messages)
-        if batch.freed or batch.signals:
+        if batch.freed or batch.signals or batch.is_drained:
             self.engine.wake()
 
     def _apply_all(
@@ -90,6 +90,8 @@ class Results:
             _journal_late(carrier.batch, row, report)
             return
         self._keep(carrier.batch, row, procedure, report)
+        if row["action"] in draining.ACTIONS and report.outcome == events.Outcome.DONE:
+            carrier.batch.is_drained |= bool(draining.budgets(carrier.plan.budgets))
         carrier.carry_out(campaign["id"], slot, decision)
         if decision.is_resent:
             carrier.cast(slot, row, row["attempt"] > 1)

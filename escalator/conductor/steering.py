@@ -1,4 +1,4 @@
-"""What operators ask of a campaign: start, pause, resume, roll back, cancel.
+"""What operators ask of a campaign: start, pause, resume, commit, roll back, cancel.
 
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import beginning
+from escalator.conductor import beginning, finishing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wish import Wish
@@ -38,11 +38,12 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, roll back or cancel a campaign.
+        """Start, pause, resume, commit, roll back or cancel a campaign.
 
         Idempotent by ``request_key``.
 
         :raises NotFound: there is no such campaign.
+        :raises Conflict: it is committed, or hosts are midway.
         :raises IllegalMove: its state does not allow the action.
         :raises InvalidInput: unknown action or arguments.
         """
@@ -75,6 +76,7 @@ class Steering:
             "pause": self._pause,
             "hold": self._hold,
             "resume": self._resume,
+            "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
         }
@@ -84,16 +86,7 @@ class Steering:
             )
         arguments = wish.arguments  # A verb may clear them.
         verbs[action](wish)
-        signals.add_signal(
-            wish.connection,
-            wish.campaign["id"],
-            action,
-            arguments,
-            actor,
-            wish.batch.now,
-            request_key,
-            handled_at=wish.batch.now,
-        )
+        _note(wish, action, arguments, actor, request_key)
 
     def _pause(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -103,8 +96,8 @@ class Steering:
             wish.move(self.engine, State.PAUSING, "paused by an operator")
 
     def _hold(self, wish: Wish) -> None:
-        is_soaking = wish.campaign["state"] == State.SOAKING
-        wish.move(self.engine, State.HOLDING if is_soaking else State.PAUSING, "held")
+        is_done = wish.campaign["state"] in states.NOT_COMMITTED
+        wish.move(self.engine, State.HOLDING if is_done else State.PAUSING, "held")
 
     def _resume(self, wish: Wish) -> None:
         entry = _closed_entry(wish.arguments)
@@ -118,7 +111,14 @@ class Steering:
         work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
         wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
+    def _commit(self, wish: Wish) -> None:
+        reason = wish.arguments.get("reason") or "committed by an operator"
+        wish.campaign = self.execution.finishing.commit_as_asked(
+            wish.connection, wish.batch, wish.campaign, reason
+        )
+
     def _roll_back(self, wish: Wish) -> None:
+        finishing.check_way_back(wish.campaign)
         without = wish.arguments.get("without", [])
         _check_lost(wish, without)
         again = self.execution.unwinding.try_again(
@@ -143,7 +143,7 @@ class Steering:
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
         wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
-        self.execution.release(wish.connection, wish.campaign)
+        releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 
 def _midway(wish: Wish) -> list[str]:
@@ -185,3 +185,19 @@ def _closed_entry(arguments: Row) -> dict[str, str]:
     if arguments.get("rack"):
         return {"rack": str(arguments["rack"])}
     return {}
+
+
+def _note(
+    wish: Wish, action: str, arguments: Row, actor: str, request_key: str | None
+) -> None:
+    """Keep what was asked, as done; a repeat of the request finds it."""
+    signals.add_signal(
+        wish.connection,
+        wish.campaign["id"],
+        action,
+        arguments,
+        actor,
+        wish.batch.now,
+        request_key,
+        handled_at=wish.batch.now,
+    )

@@ -59,6 +59,12 @@ OPTS = [
         default=[],
         help="Packages whose installed version is told in the heartbeat's facts.",
     ),
+    cfg.DictOpt(
+        "virtual_addresses",
+        default={},
+        help="name:address of the virtual addresses that this node may hold; the "
+        "heartbeat's facts tell whether it does (facts.virtual_address.NAME).",
+    ),
     cfg.ListOpt(
         "writable_paths",
         default=[],
@@ -87,7 +93,7 @@ OPTS = [
         "database_profiles",
         default="",
         help="YAML file of the profiles of database.*: name: expand, migrate, "
-        "contract, verify, each with argv, and if wanted check and exit_codes.",
+        "contract, shrink, verify, each with argv, and if wanted check and exit_codes.",
     ),
     cfg.StrOpt(
         "playbook_path",

@@ -12,7 +12,8 @@ OPTS = [
     cfg.StrOpt(
         "host_facts",
         help="YAML file of what the VIM does not know of its hosts: address, rack,"
-        " role, tags, groups; may name hosts that the VIM has not.",
+        " role, tags, groups, facts, and owners' limits; may name hosts that the VIM"
+        " has not.",
     ),
     cfg.StrOpt(
         "simulated_path",

@@ -16,6 +16,7 @@ ACTIVE = (
     states.CampaignState.PAUSED,
     states.CampaignState.HOLDING,
     states.CampaignState.SOAKING,
+    states.CampaignState.COMPLETED,
     states.CampaignState.ROLLING_BACK,
 )
 
@@ -36,3 +37,17 @@ def first(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
     """Return the first row of a query, or None."""
     row = connection.execute(query).mappings().first()
     return dict(row) if row else None
+
+
+def merged(told: Row, listed: Row) -> dict[str, Any]:
+    """Return a host's facts: what its agent told, and what is listed of it.
+
+    :param listed: from the VIM or an operator's file; wins where both speak.
+    """
+    found = dict(told)
+    for name, value in listed.items():
+        before = found.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            value = merged(before, value)
+        found[name] = value
+    return found

@@ -53,6 +53,7 @@ campaign = sa.Table(
     _text("rollback_procedure"),
     sa.Column("preflight_id", _ID, nullable=True),
     _at("soak_until"),
+    _at("commit_at"),
     _at("created_at", False),
     _at("updated_at", False),
     _at("started_at"),
@@ -215,7 +216,8 @@ outbox = sa.Table(
     _count("ordinal"),
     sa.Index("ix_outbox_claimed", "claimed_until"),
 )
-"""``kind``: ``run`` and ``probe`` are cast to an agent, ``event`` published."""
+"""``kind``: ``run``, ``probe`` and ``release`` are cast to an agent, ``event`` is
+published."""
 
 signal = sa.Table(
     "signal",
@@ -247,6 +249,7 @@ host = sa.Table(
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
+    sa.Column("declared", sa.JSON, nullable=False, default=list),
     _count("instances"),
     _text("state", _STATE),
     _text("fault_id", _ID),
@@ -254,11 +257,12 @@ host = sa.Table(
     _text("quarantine_reason", _TEXT),
     sa.Column("campaign_id", _ID, nullable=True),
     sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("listed_facts", sa.JSON, nullable=False, default=dict),
     _at("agent_seen_at"),
     sa.Column("is_listed", sa.Boolean, nullable=False, default=True),
-    sa.Column("vim", sa.JSON, nullable=False, default=dict),
 )
-"""``is_listed``: still in the VIM's inventory; ``vim``: the fact of that name."""
+"""``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
+operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
 
 fault = sa.Table(
     "fault",

@@ -10,7 +10,15 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from escalator import errors
-from escalator.db import alarms, correlation, models, preflights, session, work
+from escalator.db import (
+    alarms,
+    correlation,
+    fetching,
+    models,
+    preflights,
+    session,
+    work,
+)
 from escalator.db.fetching import instant
 
 Row = Mapping[str, Any]
@@ -193,6 +201,7 @@ def _hosts(
     return [
         {
             **row,
+            "facts": fetching.merged(row["facts"], row["listed_facts"]),
             "agent_seen_at": instant(row["agent_seen_at"]),
             "expected_down_until": instant(ends.get(row["name"])),
         }

@@ -32,6 +32,24 @@ def give_back_tokens(connection: sa.Connection, slot_ids: Sequence[str]) -> None
     )
 
 
+_DRAINED = ("done", "superseded", "skipped", "reverted", "quarantined")
+
+
+def draining_slots(
+    connection: sa.Connection, campaign_id: str, actions: Collection[str]
+) -> set[str]:
+    """Return the ids of slots of which a drain is not over yet.
+
+    :param actions: the actions that drain.
+    """
+    query = sa.select(models.step.c.slot_id).where(
+        models.step.c.campaign_id == campaign_id,
+        models.step.c.action.in_(sorted(actions)),
+        models.step.c.state.not_in(_DRAINED),
+    )
+    return set(connection.execute(query).scalars())
+
+
 def take_admission(database: session.Database, connection: sa.Connection) -> bool:
     """Serialise admissions: tokens of all campaigns are counted together.
 
@@ -128,13 +146,14 @@ _TARGET_COLUMNS = tuple(
         "tags",
         "groups",
         "server_groups",
+        "declared",
         "instances",
         "state",
         "campaign_id",
         "is_quarantined",
         "agent_seen_at",
         "facts",
-        "vim",
+        "listed_facts",
     )
 )
 
@@ -158,11 +177,12 @@ def read_targets(
             tags=tuple(row.tags),
             groups=tuple(row.groups),
             server_groups=tuple(row.server_groups),
+            declared=tuple((owner, most) for owner, most in row.declared),
             instances=row.instances,
             is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
             is_quarantined=row.is_quarantined,
             has_agent=(row.agent_seen_at or 0.0) >= silent_before,
-            facts={**row.facts, "vim": row.vim} if row.vim else row.facts,
+            facts=fetching.merged(row.facts, row.listed_facts),
         )
         for row in connection.execute(query)
     ]

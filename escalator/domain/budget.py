@@ -1,15 +1,17 @@
 """Redundancy limits as tokens: what may be down now, and why something waits.
 
 A target takes a token of every key it stands under (its rack, its server
-groups, ...) or none at all.  Source: P-4b, architecture section 3.
+groups, ...) or none at all.  Headroom is counted in a capacity fact: what is left
+of it, once the target is out, must hold the load of all and what is to be kept
+(``domain.headroom``).  Source: P-4b, P-2, architecture section 3.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from escalator.domain import selector
-from escalator.domain.plan import Budget, Target
+from escalator.domain import headroom, selector
+from escalator.domain.plan import Budget, Kind, Target
 
 EVERYTHING = "all"
 """The one key of a budget with scope ``all``."""
@@ -38,6 +40,7 @@ class Refusal:
 
     :ivar used: targets that hold the key's tokens, are down or quarantined.
     :ivar holders: their names, sorted.
+    :ivar detail: of headroom: what is free, and what has to be.
     """
 
     budget: str
@@ -45,16 +48,15 @@ class Refusal:
     used: int
     limit: int
     holders: tuple[str, ...]
+    detail: str = ""
 
     def text(self) -> str:
         """Say it in one line; of many holders only the first are named."""
-        named = ", ".join(self.holders[:_NAMED_HOLDERS])
+        named = ", ".join(self.holders[:_NAMED_HOLDERS]) or "nobody"
         if len(self.holders) > _NAMED_HOLDERS:
             named += f" and {len(self.holders) - _NAMED_HOLDERS} more"
-        return (
-            f"waits: budget {self.budget} {self.key} {self.used}/{self.limit}"
-            f" held by {named}"
-        )
+        amount = self.detail or f"{self.used}/{self.limit}"
+        return f"waits: budget {self.budget} {self.key} {amount} held by {named}"
 
 
 def keys(budget: Budget, target: Target) -> tuple[str, ...]:
@@ -67,6 +69,8 @@ def keys(budget: Budget, target: Target) -> tuple[str, ...]:
         return (EVERYTHING,)
     if budget.scope == "server_group":
         return tuple(dict.fromkeys(target.server_groups))
+    if budget.scope == "owner":
+        return tuple(owner for owner, _ in target.declared)
     values = tuple(dict.fromkeys(selector.values_of(target, budget.fact)))
     if values or budget.fact in _MANY_VALUED:
         return values
@@ -74,7 +78,13 @@ def keys(budget: Budget, target: Target) -> tuple[str, ...]:
 
 
 def limit_of(budget: Budget, population: int) -> int:
-    """Return how many of a key's ``population`` may be down at once."""
+    """Return how many of a key's ``population`` may be down at once.
+
+    Of a quorum that can be none at all.
+    """
+    if budget.kind == Kind.QUORUM:
+        keep = budget.keep or population // 2 + 1
+        return max(0, population - int(keep))
     if not budget.max_percent:
         return budget.max_down
     return max(1, math.floor(population * budget.max_percent / 100))
@@ -105,6 +115,8 @@ class Ledger:
         self._users: dict[_Token, set[str]] = {}
         self._held: dict[str, dict[_Token, None]] = {}
         self._lost: dict[str, frozenset[_Token]] = {}
+        self._declared: dict[_Token, int] = {}
+        self._room = headroom.Room(self._budgets.values())
         for target in population:
             self._count(target)
         for hold in holds:
@@ -123,10 +135,14 @@ class Ledger:
         found = []
         for token in self._tokens(target, budget_ids):
             users = self._users.get(token, set())
-            limit = self._limit(token)
-            if target.name not in users and len(users) >= limit:
+            if target.name in users:
+                continue
+            limit, detail = self._limit(token), ""
+            if token[0] in self._room:
+                detail = self._room.lack(token, target, users)
+            if detail or (token[0] not in self._room and len(users) >= limit):
                 holders = tuple(sorted(users))
-                found.append(Refusal(*token, len(users), limit, holders))
+                found.append(Refusal(*token, len(users), limit, holders, detail))
         return tuple(found)
 
     def contention(self, target: Target, budget_ids: Iterable[str]) -> float:
@@ -160,13 +176,19 @@ class Ledger:
             self._give(target.name, token)
         return tuple(Hold(target.name, *token) for token in tokens)
 
-    def give_back(self, target: str) -> None:
+    def give_back(self, target: str, budget_ids: Collection[str] | None = None) -> None:
         """Return every token of the target of that name; idempotent.
 
         If it is down or quarantined, it goes on using up its keys.
+
+        :param budget_ids: only those of these budgets.
         """
         lost = self._lost.get(target, frozenset())
-        for token in self._held.pop(target, {}):
+        held = self._held.get(target, {})
+        for token in list(held):
+            if budget_ids is not None and token[0] not in budget_ids:
+                continue
+            del held[token]
             if token not in lost:
                 self._users[token].discard(target)
 
@@ -175,15 +197,28 @@ class Ledger:
         self._known[target.name] = tokens
         for token in tokens:
             self._sizes[token] = self._sizes.get(token, 0) + 1
+            self._room.count(token, target)
+        for budget in self._budgets.values():
+            if budget.scope == "owner":
+                for owner, most in target.declared:
+                    token = (budget.id, owner)
+                    self._declared[token] = min(self._declared.get(token, most), most)
         if target.is_quarantined or not target.is_up:
-            self._lost[target.name] = frozenset(tokens)
-            for token in tokens:
+            lost = [token for token in tokens if self._counts_lost(token)]
+            self._lost[target.name] = frozenset(lost)
+            for token in lost:
                 self._users.setdefault(token, set()).add(target.name)
+
+    def _counts_lost(self, token: _Token) -> bool:
+        """What is dead is not being drained."""
+        return self._budgets[token[0]].kind != Kind.MIGRATIONS
 
     def _weight(self, token: _Token) -> float:
         weight = self._weights.get(token)
         if weight is None:
             weight = self._sizes.get(token, 0) / max(self._limit(token), 1)
+            if token[0] in self._room:
+                weight = self._room.scarcity(token)
             self._weights[token] = weight
         return weight
 
@@ -199,4 +234,6 @@ class Ledger:
         ]
 
     def _limit(self, token: _Token) -> int:
+        if self._budgets[token[0]].scope == "owner":
+            return self._declared.get(token, 1)
         return limit_of(self._budgets[token[0]], self._sizes.get(token, 0))

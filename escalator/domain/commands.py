@@ -63,4 +63,18 @@ class ProbeStep:
     fence: int
 
 
-Command = RunStep | ProbeStep
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReleaseSteps:
+    """Tell an agent that these steps will never be undone any more.
+
+    :ivar fences: step id -> the highest fence it was ordered with; a step that
+        the agent knows with a higher one is kept.
+    """
+
+    campaign_id: str
+    host: str
+    executor: str
+    fences: dict[str, int]
+
+
+Command = RunStep | ProbeStep | ReleaseSteps

@@ -14,6 +14,8 @@ TAKES_HOST_DOWN = frozenset(
 """The inspector forces the host down in the VIM and the conductor lets campaigns
 react; other faults are told and kept, but the host stays up for them."""
 
+_MARKING = frozenset({"T3", "T4"})
+
 
 def hosts_to_mark(faults: Iterable[events.Fault]) -> list[str]:
     """Return the hosts that such faults take down, each once."""
@@ -29,7 +31,8 @@ def assess(
     """Return what each fault means, in the order of the faults.
 
     :param marked_down: hosts that the VIM is known to show as down.
-    :param times: ``T2`` and later, the same for all faults of one event.
+    :param times: ``T2`` and later, the same for all faults of one event; a host
+        that is not marked has none of the marking's.
     """
     return tuple(_assess(fault, where, marked_down, times) for fault in faults)
 
@@ -41,11 +44,13 @@ def _assess(
     times: Mapping[str, float],
 ) -> events.Impact:
     takes_down = fault.fault_type in TAKES_HOST_DOWN
+    is_marked = takes_down and fault.host in marked_down
+    reached = {k: at for k, at in times.items() if is_marked or k not in _MARKING}
     return events.Impact(
         fault=fault,
         instances=where.get(fault.host, ()) if takes_down else (),
-        is_marked_down=takes_down and fault.host in marked_down,
-        times={**fault.times, **times},
+        is_marked_down=is_marked,
+        times={**fault.times, **reached},
     )
 
 

@@ -1,9 +1,9 @@
-"""C503, C702, C704: what shows once a plan meets the inventory."""
+"""C503, C702, C704, C712: what shows once a plan meets the inventory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from escalator.domain import budget, ordering, plan, selector
+from escalator.domain import budget, lint_budgets, ordering, plan, selector
 from escalator.domain.finding import Finding, point
 
 Chosen = dict[str, list[plan.Target]]
@@ -14,7 +14,9 @@ def find(understood: plan.Plan, targets: Sequence[plan.Target]) -> Iterator[Find
     chosen = {each.id: selector.select(each, targets) for each in understood.selectors}
     yield from _empty(understood, chosen)
     yield from _shared(understood, chosen)
-    yield from _used_up(understood, targets, chosen)
+    refused = lint_budgets.hopeless(understood, targets)
+    yield from lint_budgets.find_hopeless(understood, refused)
+    yield from _used_up(understood, targets, chosen, refused)
 
 
 def _empty(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
@@ -57,7 +59,10 @@ def _is_ordered(
 
 
 def _used_up(
-    understood: plan.Plan, targets: Sequence[plan.Target], chosen: Chosen
+    understood: plan.Plan,
+    targets: Sequence[plan.Target],
+    chosen: Chosen,
+    hopeless: lint_budgets.Refused,
 ) -> Iterator[Finding]:
     """A fault in a rack may leave no room there before the run begins."""
     ledger = budget.Ledger(understood.budgets, targets, ())
@@ -66,6 +71,7 @@ def _used_up(
             (refusal.budget, refusal.key): refusal
             for target in chosen[procedure.selector]
             for refusal in ledger.refusals(target, procedure.budgets)
+            if (refusal.budget, refusal.key) not in hopeless
         }
         for refusal in full.values():
             yield Finding(

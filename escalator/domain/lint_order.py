@@ -29,13 +29,14 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
                 severity="warning",
             )
     for path, body in doc.rows(filled, "budgets"):
-        if _is_nothing(body.get("max_down", 1)):
-            yield Finding(
-                "C701",
-                point(*path, "max_down"),
-                f"max_down {body.get('max_down')} never admits a target",
-                "allow at least 1 or a percentage above 0",
-            )
+        for key in ("max_down", "max_migrations"):
+            if _is_nothing(body.get(key, 1)):
+                yield Finding(
+                    "C701",
+                    point(*path, key),
+                    f"{key} {body.get(key)} never admits a target",
+                    "allow at least 1 or a percentage above 0",
+                )
 
 
 def _is_nothing(value: Any) -> bool:

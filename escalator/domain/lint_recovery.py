@@ -1,11 +1,14 @@
-"""C801 to C803: every failure finds a rung, and every ladder ends (P-4c)."""
+"""C801 to C803: every failure finds a rung, and every ladder ends (P-4c).
+
+C811: what ends the campaign does not contradict itself.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
 from escalator.domain.finding import Finding, point
-from escalator.domain.plan import Try
+from escalator.domain.plan import Commit, Try
 from escalator.domain.reading import ON_FAULT
 
 FAILURES = {
@@ -27,6 +30,17 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _ladder(name, doc.rows(recovery, "recovery", name))
     for path, body in doc.rows(filled, "procedures"):
         yield from _gaps(path, body, recovery)
+    yield from _finish(doc.table(filled, "finish"))
+
+
+def _finish(finish: Mapping[str, Any]) -> Iterator[Finding]:
+    if "commit_after" in finish and finish.get("commit") == Commit.AUTO:
+        yield Finding(
+            "C811",
+            point("finish", "commit_after"),
+            "commit: auto commits at once; there is nothing to wait for",
+            "take out one of the two, or write commit: manual",
+        )
 
 
 def _ladder(name: str, rungs: list[doc.Row]) -> Iterator[Finding]:

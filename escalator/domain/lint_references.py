@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import lint_hosts, parameters, selector
+from escalator.domain import lint_budgets, lint_hosts, parameters, selector
 from escalator.domain.finding import Finding, point
 from escalator.domain.reading import NONE_NEEDED, ON_FAULT, WAIVED, Catalogue
 
@@ -46,9 +46,7 @@ def _facts(filled: Mapping[str, Any]) -> Iterator[Finding]:
         for name, body in doc.table(filled, "selectors").items()
         for found in lint_hosts.facts_used(("selectors", name), body)
     ]
-    for path, body in doc.rows(filled, "budgets"):
-        by = doc.text(doc.table(body, "scope"), "by")
-        used += [((*path, "scope", "by"), by)] if by else []
+    used += lint_budgets.facts_used(filled)
     for path, fact in used:
         if not selector.is_fact(fact) and not _is_reported(path, fact):
             known = ", ".join(selector.KNOWN_FACTS)

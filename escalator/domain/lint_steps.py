@@ -117,8 +117,11 @@ def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Findi
 
 def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
     places: list[tuple[doc.Path, Mapping[str, Any], str]] = [
-        (("finish",), doc.table(filled, "finish"), "soak"),
         (("preflight",), doc.table(filled, "preflight"), "valid"),
+        *(
+            (("finish",), doc.table(filled, "finish"), key)
+            for key in ("soak", "commit_after")
+        ),
     ]
     recovery = doc.table(filled, "recovery")
     for ladder in recovery:

@@ -40,9 +40,12 @@ C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
 C704  a selector that chooses nothing now (warning)
+C711  a budget without a limit, or with several
+C712  a quorum or headroom that can never admit
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
+C811  ``commit_after`` beside ``commit: auto``
 ====  =======================================================================
 """
 
@@ -51,6 +54,7 @@ from typing import Any
 
 from escalator.domain import document as doc
 from escalator.domain import (
+    lint_budgets,
     lint_fleet,
     lint_hosts,
     lint_order,
@@ -101,6 +105,7 @@ def check_document(
         *lint_hosts.find(document, params, targets or ()),
         *lint_references.find(filled, catalogue),
         *lint_order.find(filled),
+        *lint_budgets.find(filled),
         *lint_steps.find(filled, catalogue),
         *lint_recovery.find(filled),
     )

@@ -102,16 +102,36 @@ class Selector:
     order_by: tuple[Order, ...] = ()
 
 
+class Kind(enum.StrEnum):
+    """What a budget counts.
+
+    ``migrations`` are targets that are being drained: such a token is given
+    back when the drain is over, all others when the target is back.
+    """
+
+    DOWN = "down"
+    QUORUM = "quorum"
+    HEADROOM = "headroom"
+    MIGRATIONS = "migrations"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
     """A redundancy limit, held as tokens.
 
-    :ivar scope: ``all``, ``fact`` (one limit per value of ``fact``) or
-        ``server_group`` (one per anti-affinity group with a member there).
+    :ivar scope: ``all``, ``fact`` (one limit per value of ``fact``),
+        ``server_group`` (one per anti-affinity group with a member there) or
+        ``owner`` (one per owner of instances there who declared a limit).
     :ivar max_down: most targets down at once per key; used if
         ``max_percent`` is 0.
     :ivar max_percent: percent of the key's population, rounded down, at
         least 1.
+    :ivar kind: what is counted, see :class:`Kind`.
+    :ivar keep: of a quorum: targets that stay up, 0 for the majority; of
+        headroom: what stays free, used if ``keep_percent`` is 0.
+    :ivar keep_percent: of headroom: percent of the key's whole capacity.
+    :ivar capacity: of headroom: the fact that is summed up; empty: 1 a target.
+    :ivar load: of headroom: the fact that tells how much is in use, or empty.
     """
 
     id: str
@@ -119,6 +139,11 @@ class Budget:
     fact: str = ""
     max_down: int = 1
     max_percent: float = 0.0
+    kind: str = Kind.DOWN
+    keep: float = 0.0
+    keep_percent: float = 0.0
+    capacity: str = ""
+    load: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,6 +178,13 @@ class FaultPolicy:
     scope: str = "campaign"
 
 
+class Commit(enum.StrEnum):
+    """Who takes the step after which there is no way back."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Preflight:
     """What the system must be like, see ``domain.preflight`` (V-3 to V-7).
@@ -176,6 +208,9 @@ class Preflight:
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
+    :ivar commit: a value of :class:`Commit`.
+    :ivar commit_after_s: seconds after which a campaign that waits for an
+        operator's commit commits itself; None: never.
     :ivar max_quarantined: more quarantined hosts than this stop the campaign
         by its fault policy; None: no limit.
     """
@@ -190,6 +225,8 @@ class Plan:
     on_fault: FaultPolicy
     soak_s: float = 0.0
     max_quarantined: int | None = None
+    commit: str = Commit.AUTO.value
+    commit_after_s: float | None = None
     preflight: Preflight = Preflight()
 
     def procedure(self, procedure_id: str) -> Procedure:
@@ -219,6 +256,8 @@ class Target:
 
     :ivar groups: redundancy groups the host itself belongs to.
     :ivar server_groups: anti-affinity groups with an instance on it.
+    :ivar declared: owners of instances on it, each with the number of such
+        targets that may be down at once, as the owner says.
     :ivar is_up: no confirmed fault.
     :ivar has_agent: its agent was heard of lately.
     """
@@ -230,6 +269,7 @@ class Target:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     server_groups: tuple[str, ...] = ()
+    declared: tuple[tuple[str, int], ...] = ()
     instances: int = 0
     is_up: bool = True
     is_quarantined: bool = False

@@ -5,7 +5,7 @@ Pure: what was read goes in, findings and what follows from them come out.
 ====================  =====================================================
 ``selection.empty``   no host is selected
 ``health.down``       a host is down
-``health.busy``       another campaign works on a host (before the first start)
+``health.busy``       another campaign works on a host (before a start)
 ``health.silent``     a host's agent is silent
 ``health.fault``      a fault of a host is open
 ``health.quarantine`` a host is quarantined, and the selector does not leave it
@@ -70,7 +70,7 @@ class Sight:
     :ivar faults: host -> the kinds of its open faults.
     :ivar alarms: (name, reason) of raised alarms of the campaign.
     :ivar services: Escalator's services of which no process is alive.
-    :ivar is_first: the campaign was never started.
+    :ivar is_first: the campaign has nothing under way: it is to be started.
     :ivar next_ids: procedures that may run now.
     """
 

@@ -20,6 +20,12 @@ WAIVED = "waived"
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
 
+MAJORITY = "majority"
+"""In place of a quorum's number: more than half."""
+
+HOSTS = "hosts"
+"""In place of a capacity fact: every host counts 1."""
+
 ON_FAULT = "on_fault"
 """The one key of ``recovery`` that is no ladder."""
 
@@ -93,8 +99,16 @@ def read(
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(doc.table(filled, "preflight")),
     )
+
+
+def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
+    if "commit_after" not in finish:
+        return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
+    after_s = duration.parse(finish["commit_after"])
+    return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
 
 
 def substituted(
@@ -136,15 +150,36 @@ def _many(value: Any) -> list[Any]:
 
 def read_budget(body: Mapping[str, Any]) -> plan.Budget:
     """Return the budget of one entry of ``budgets``."""
-    scope, limit = body["scope"], body["max_down"]
-    kind, fact = "all", ""
+    scope = body["scope"]
+    kind, fact = scope, ""
     if isinstance(scope, Mapping):
         fact = scope.get("by", "")
         kind = "fact" if fact else "server_group"
+    return plan.Budget(body["id"], kind, fact, **_limit(body))
+
+
+def _limit(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the budget counts, and how much is allowed."""
+    if "quorum" in body:
+        quorum = body["quorum"]
+        keep = 0.0 if quorum == MAJORITY else float(quorum)
+        return {"kind": plan.Kind.QUORUM, "keep": keep}
+    if "headroom" in body:
+        room = body["headroom"]
+        share = doc.percent(room["keep"])
+        return {
+            "kind": plan.Kind.HEADROOM,
+            "capacity": "" if room["of"] == HOSTS else room["of"],
+            "load": room.get("used", ""),
+            "keep": float(room["keep"]) if share is None else 0.0,
+            "keep_percent": share or 0.0,
+        }
+    kind = plan.Kind.MIGRATIONS if "max_migrations" in body else plan.Kind.DOWN
+    limit = body.get("max_migrations", body.get("max_down", 1))
     share = doc.percent(limit)
     if share is None:
-        return plan.Budget(body["id"], kind, fact, max_down=limit)
-    return plan.Budget(body["id"], kind, fact, max_percent=share)
+        return {"kind": kind, "max_down": limit}
+    return {"kind": kind, "max_percent": share}
 
 
 def _procedure(

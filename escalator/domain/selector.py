@@ -1,9 +1,11 @@
 """Late-bound selection of targets by their facts (P-4a).
 
 A fact is named with dots: ``role``, ``rack``, ``availability_zone``, ``tag``,
-``group``, ``state``, ``instances``, or ``facts.`` and a path into what the
-target's agent told (``facts.package.demo-service``).  There is no fact for a
-target's name: what scales is never named.
+``group``, ``state``, ``instances``, or ``facts.`` and a path into what is told
+of the target by its agent, its VIM or an operator's file
+(``facts.package.demo-service``).  ``chassis``, ``cell``, ``cluster`` and ``site``
+are short for facts of that name.  There is no fact for a target's name: what
+scales is never named.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +31,10 @@ _FACTS: Mapping[str, Callable[[Target], tuple[Any, ...]]] = {
     "group": lambda target: target.groups,
     "state": _states,
     "instances": lambda target: (target.instances,),
+    "chassis": lambda target: _told(target.facts, "chassis"),
+    "cell": lambda target: _told(target.facts, "cell"),
+    "cluster": lambda target: _told(target.facts, "cluster"),
+    "site": lambda target: _told(target.facts, "site"),
 }
 
 KNOWN_FACTS = tuple(sorted(_FACTS))
@@ -45,6 +51,16 @@ def is_fact(name: str) -> bool:
 def values_of(target: Target, fact: str) -> tuple[str, ...]:
     """Return the target's values of ``fact`` as text; empty if it has none."""
     return tuple(as_text(value) for value in _raw(target, fact))
+
+
+def amount_of(target: Target, fact: str) -> float:
+    """Return the target's value of ``fact`` as a number; 0 if it has none."""
+    for value in _raw(target, fact):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            return 0.0
+    return 0.0
 
 
 def as_text(value: object) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 import heapq
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, ordering
+from escalator.domain import budget, draining, ordering
 from escalator.domain.plan import Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
@@ -86,7 +86,8 @@ class _Run:
         self._ledger = budget.Ledger(plan.budgets, targets, ())
         self._done: set[str] = set()
         self._begun: set[str] = set()
-        self._ends: list[tuple[float, int, _Lane, Target]] = []
+        self._ends: list[tuple[float, int, _Lane, Target, bool]] = []
+        self._draining = draining.budgets(plan.budgets)
         self._out: set[str] = set()
 
     def begin_following(self) -> bool:
@@ -107,8 +108,11 @@ class _Run:
     def work_off(self) -> None:
         """Let visits end until something new may begin, or nothing moves."""
         while self._ends:
-            self.now, _, lane, target = heapq.heappop(self._ends)
+            self.now, _, lane, target, is_over = heapq.heappop(self._ends)
             freed = self._tokens(lane.procedure, target)
+            if not is_over:
+                self._drained(freed, target)
+                continue
             self._ledger.give_back(target.name)
             self._out.discard(target.name)
             lane.under_way -= 1
@@ -120,6 +124,12 @@ class _Run:
                 return
         for lane in self.lanes:
             self.stuck |= lane.refused()
+
+    def _drained(self, freed: Sequence[_Key], target: Target) -> None:
+        self._ledger.give_back(target.name, self._draining)
+        for each in self.lanes:
+            each.recall([key for key in freed if key[0] in self._draining])
+            self._admit(each)
 
     def _may_follow(self) -> bool:
         done = self._done | {e.procedure.id for e in self.lanes if e.is_done}
@@ -143,9 +153,14 @@ class _Run:
         self._ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
         lane.under_way += 1
-        end = self.now + self.duration(lane.procedure, target)
+        took = self.duration(lane.procedure, target)
+        end = self.now + took
         self.visits.append(Visit(target.name, lane.procedure.id, self.now, end))
-        heapq.heappush(self._ends, (end, len(self.visits), lane, target))
+        number = 2 * len(self.visits)
+        heapq.heappush(self._ends, (end, number, lane, target, True))
+        if self._draining & set(lane.procedure.budgets):
+            drained = self.now + took * draining.share(lane.procedure)
+            heapq.heappush(self._ends, (drained, number - 1, lane, target, False))
 
     def _tokens(self, procedure: Procedure, target: Target) -> list[_Key]:
         return [

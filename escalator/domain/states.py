@@ -21,6 +21,7 @@ class CampaignState(enum.StrEnum):
     PAUSED = "paused"
     HOLDING = "holding"
     SOAKING = "soaking"
+    COMPLETED = "completed"
     COMMITTED = "committed"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
@@ -70,25 +71,34 @@ CAMPAIGN_MOVES: Mapping[CampaignState, frozenset[CampaignState]] = {
     C.VALIDATED: frozenset({C.APPROVED, C.SCHEDULED, C.PREFLIGHT, C.CANCELLED}),
     C.APPROVED: frozenset({C.SCHEDULED, C.PREFLIGHT, C.CANCELLED}),
     C.SCHEDULED: frozenset({C.PREFLIGHT, C.CANCELLED}),
-    C.PREFLIGHT: frozenset({C.RUNNING, C.VALIDATED, C.CANCELLED}),
+    C.PREFLIGHT: frozenset({C.RUNNING, C.VALIDATED, C.ROLLED_BACK, C.CANCELLED}),
     C.RUNNING: frozenset(
-        {C.PAUSING, C.HOLDING, C.SOAKING, C.COMMITTED, C.ROLLING_BACK}
+        {
+            C.PAUSING,
+            C.HOLDING,
+            C.SOAKING,
+            C.COMPLETED,
+            C.COMMITTED,
+            C.ROLLING_BACK,
+        }
     ),
     C.PAUSING: frozenset({C.PAUSED, C.RUNNING, C.HOLDING, C.ROLLING_BACK}),
     C.PAUSED: frozenset({C.RUNNING, C.ROLLING_BACK, C.HOLDING, C.CANCELLED}),
     C.HOLDING: frozenset(
         {C.RUNNING, C.ROLLING_BACK, C.RESTORING, C.FAILED, C.CANCELLED}
     ),
-    C.SOAKING: frozenset({C.COMMITTED, C.ROLLING_BACK, C.HOLDING}),
+    C.SOAKING: frozenset({C.COMPLETED, C.COMMITTED, C.ROLLING_BACK, C.HOLDING}),
+    C.COMPLETED: frozenset({C.COMMITTED, C.ROLLING_BACK, C.HOLDING}),
     C.ROLLING_BACK: frozenset({C.ROLLED_BACK, C.HOLDING, C.FAILED}),
-    C.ROLLED_BACK: frozenset({C.RESTORING}),
+    C.ROLLED_BACK: frozenset({C.PREFLIGHT, C.RESTORING}),
     C.FAILED: frozenset({C.ROLLING_BACK, C.RESTORING}),
     C.RESTORING: frozenset({C.RESTORED, C.FAILED}),
     C.COMMITTED: frozenset(),
     C.RESTORED: frozenset(),
     C.CANCELLED: frozenset(),
 }
-"""A refused preflight leaves a campaign validated: no partial entry."""
+"""A refused preflight leaves a campaign as it was, validated or rolled back: no
+partial entry.  Committed is the point of no return; completed is just before it."""
 
 SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
     SL.ACTIVE: frozenset(
@@ -139,6 +149,9 @@ IN_FLIGHT = frozenset({ST.DISPATCHED, ST.RUNNING, ST.VERIFYING})
 
 MAY_HAVE_ACTED = IN_FLIGHT | {ST.DONE, ST.FAILED, ST.HUNG, ST.LOST, ST.REVERT_FAILED}
 """The target may have been changed: the step has something to undo."""
+
+NOT_COMMITTED = frozenset({C.SOAKING, C.COMPLETED})
+"""Everything is done, and an operator may commit it."""
 
 ENDED = frozenset({C.COMMITTED, C.ROLLED_BACK, C.RESTORED, C.FAILED, C.CANCELLED})
 """No engine work is left for a campaign in one of these states."""

@@ -182,7 +182,7 @@ class VimHost:
 
     :ivar groups: names of redundancy groups the host itself belongs to.
     :ivar nics: address of every data-plane interface, by its name (DR-3).
-    :ivar capacity: how many instances it takes; 0: nobody knows.
+    :ivar facts: what else selectors and budgets may use, by name.
     """
 
     name: str
@@ -195,7 +195,7 @@ class VimHost:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    capacity: int = 0
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -215,7 +215,12 @@ class Vim(abc.ABC):
 
     Every call is safe to repeat.  All raise VimUnavailable if the VIM does
     not answer within the driver's deadline.
+
+    :cvar waits_for_states: ``mark_down`` returns only when the instances of the
+        host show it too; otherwise that follows.
     """
+
+    waits_for_states: ClassVar[bool] = True
 
     @abc.abstractmethod
     def list_hosts(self) -> list[VimHost]: ...

@@ -70,9 +70,22 @@ class StepProbe(OrderObject):
     }
 
 
+@base.Registry.register
+class StepRelease(OrderObject):
+    VERSION = "1.0"
+    DOMAIN = commands.ReleaseSteps
+    fields = {
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "executor": ovo.StringField(),
+        "fences": fields.JsonField(),
+    }
+
+
 _BY_DOMAIN: dict[type[Any], type[OrderObject]] = {
     commands.RunStep: StepOrder,
     commands.ProbeStep: StepProbe,
+    commands.ReleaseSteps: StepRelease,
 }
 
 

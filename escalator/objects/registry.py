@@ -35,5 +35,6 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     service.ServiceList,
     order.StepOrder,
     order.StepProbe,
+    order.StepRelease,
     *event.CLASSES,
 )

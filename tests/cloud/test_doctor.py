@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unittest
 
+from escalator.domain import events
 from tests.cloud import base
 from tests.fixtures import cloud_bed
 
@@ -80,8 +81,8 @@ class TestDirect(DoctorTestCase):
             self.assertEqual(["DOWN"], run["host_statuses"])
             self.assertLess(run["notification_time_s"], 1.0)
             self.assertEqual([], run["lost"])
-            for hop in ("T0", "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9"):
-                self.assertIn(hop, run["hops_ms"])
+            # Nova's instance states (T3) are set after the owners were told.
+            self.assertEqual(set(events.HOPS) - {"T3"}, set(run["hops_ms"]))
         self.assertIn("OK", output)
         self.assertIn(
             "doctor consumer notified at", (self.folder / "consumer.log").read_text()

@@ -95,11 +95,11 @@ class TestCommandLine(unittest.TestCase):
         """DC-5: create, start, wait, list, explain, hosts; a refusal tells why."""
         bad = tempfile.NamedTemporaryFile("w", suffix=".yaml")
         self.addCleanup(bad.close)
-        bad.write(CAMPAIGN.read_text().replace("undo: package.restore, ", ""))
+        bad.write(CAMPAIGN.read_text().replace("[fleet, rack,", "[fleet, rock,"))
         bad.flush()
         refused = self.openstack("campaign", "create", bad.name, status=1)
-        self.assertIn("undo", refused.stderr)
-        self.assertRegex(refused.stderr, r"line \d+|/procedures/0/steps/3")
+        self.assertIn("rock", refused.stderr)
+        self.assertRegex(refused.stderr, r"line \d+|/procedures/0/budgets/1")
         self.assertEqual(
             [], json.loads(self.openstack("campaign", "list", "-f", "json").stdout)
         )

@@ -114,7 +114,7 @@ def preflight(call: Call) -> Reply:
 
 
 def act(call: Call) -> Reply:
-    """Order a campaign to judge the system, start, pause, resume, roll back, cancel."""
+    """Order a campaign to judge the system, start, pause, resume, commit, ..."""
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")

@@ -7,7 +7,7 @@ from escalator.api.policies.rule import rule
 
 _ONE = "/v1/campaigns/{campaign_id}"
 
-ACTIONS = ("preflight", "start", "pause", "resume", "rollback", "cancel")
+ACTIONS = ("preflight", "start", "pause", "resume", "commit", "rollback", "cancel")
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

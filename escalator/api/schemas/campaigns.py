@@ -41,7 +41,15 @@ ACTION = wrapped(
     closed(
         {
             "name": {
-                "enum": ["preflight", "start", "pause", "resume", "rollback", "cancel"]
+                "enum": [
+                    "preflight",
+                    "start",
+                    "pause",
+                    "resume",
+                    "commit",
+                    "rollback",
+                    "cancel",
+                ]
             },
             "arguments": closed(
                 {

@@ -48,6 +48,7 @@ campaign = sa.Table(
     _text("rollback_procedure"),
     sa.Column("preflight_id", _ID, nullable=True),
     _at("soak_until"),
+    _at("commit_at"),
     _at("created_at", False),
     _at("updated_at", False),
     _at("started_at"),
@@ -242,6 +243,7 @@ host = sa.Table(
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("nics", sa.JSON, nullable=False, default=dict),
     sa.Column("server_groups", sa.JSON, nullable=False),
+    sa.Column("declared", sa.JSON, nullable=False, default=list),
     _count("instances"),
     _text("state", _STATE),
     _text("fault_id", _ID),
@@ -249,11 +251,12 @@ host = sa.Table(
     _text("quarantine_reason", _TEXT),
     sa.Column("campaign_id", _ID, nullable=True),
     sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("listed_facts", sa.JSON, nullable=False, default=dict),
     _at("agent_seen_at"),
     sa.Column("is_listed", sa.Boolean, nullable=False, default=True),
-    sa.Column("vim", sa.JSON, nullable=False, default=dict),
 )
-"""``is_listed``: still in the VIM's inventory."""
+"""``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
+operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
 
 fault = sa.Table(
     "fault",

@@ -1,8 +1,9 @@
-"""A service's database: expanded, migrated online, contracted.
+"""A service's database: expanded, migrated online, contracted, or shrunk again.
 
 The programs are the service's own, declared as a profile on the node
 (``[agent] database_profiles``).  Expand while old code runs; migrate rows in
-batches while both run; contract once no old code is left.
+batches while both run; contract once no old code is left.  Contracting is the
+point of no return (O-3): until then the schema can be shrunk to what it was.
 """
 
 import re
@@ -45,7 +46,7 @@ _PHASE: Mapping[str, Any] = {
 PROFILE_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        name: _PHASE for name in ("expand", "migrate", "contract", "verify")
+        name: _PHASE for name in ("expand", "migrate", "contract", "shrink", "verify")
     },
     "additionalProperties": False,
 }
@@ -109,12 +110,16 @@ class _PhaseAction(base.Action):
         return answer.returncode == 0
 
     def _entry(self, order: commands.RunStep, phase: str) -> Mapping[str, Any]:
-        name = order.params["profile"]
-        profile = grants.declared(self._grants.databases, name, KIND, PROFILE_SCHEMA)
+        profile = self._profile(order)
         if phase not in profile:
+            name = order.params["profile"]
             raise errors.ActionFailed(f"Profile {name} of [agent] {KIND}: no {phase}.")
         entry: Mapping[str, Any] = profile[phase]
         return entry
+
+    def _profile(self, order: commands.RunStep) -> Mapping[str, Any]:
+        name = order.params["profile"]
+        return grants.declared(self._grants.databases, name, KIND, PROFILE_SCHEMA)
 
     def _result(self, order: commands.RunStep, is_changed: bool) -> dict[str, Any]:
         return {"profile": order.params["profile"], "is_changed": is_changed}
@@ -181,6 +186,25 @@ class Contract(_PhaseAction):
             raise errors.ActionFailed(
                 action=order.action, reason="rows are not migrated yet"
             )
+        return super()._act(order, entry)
+
+
+class Shrink(_PhaseAction):
+    """Takes away what expand added, once no new code is left; undo of expand.
+
+    Refused once the schema is contracted: the old release's data are gone then,
+    and only the database's own checkpoint brings them back.
+    """
+
+    phase = "shrink"
+    undo = "database.expand"
+
+    def _act(self, order: commands.RunStep, entry: Mapping[str, Any]) -> dict[str, Any]:
+        profile = self._profile(order)
+        has_check = "check" in profile.get("contract", {})
+        if has_check and self._is_reached(order, "contract", "first"):
+            reason = "the schema is contracted: restore the database's checkpoint"
+            raise errors.ActionFailed(action=order.action, reason=reason)
         return super()._act(order, entry)
 
 

@@ -4,19 +4,15 @@ By keepalived's own means, without a restart: it tracks a file (``track_file`` w
 a negative ``weight``), and a 1 in it lowers this node's priority.
 """
 
-import ipaddress
-import json
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, files, grants, supervisor
+from escalator.drivers import addresses, base, files, grants, supervisor
 
 PID_FILE = "/run/keepalived.pid"
-ASK_S = 10.0
 POLL_S = 0.1
 RESERVE_S = 0.5
 """Kept back from the step's time, so that the reason is told."""
@@ -88,7 +84,7 @@ class _AddressAction(base.Action):
             return
         address = order.params["address"]
         end = time.monotonic() + max(order.timeout_s - RESERVE_S, 0.1)
-        while is_here(address) != is_wanted:
+        while addresses.is_here(address) != is_wanted:
             if time.monotonic() >= end:
                 reason = "did not come back" if is_wanted else "no peer took it over"
                 raise errors.ActionFailed(
@@ -104,20 +100,20 @@ class _AddressAction(base.Action):
         if not found["is_present"]:
             raise errors.ActionFailed(f"There is no {path}: nothing tracks it.")
         value = files.content_of(found).decode(errors="replace").strip()
-        return {"value": value, "is_here": is_here(order.params["address"])}
+        return {"value": value, "is_here": addresses.is_here(order.params["address"])}
 
     def _path(self, order: commands.RunStep) -> str:
         return self._grants.check_writable(order.params["track_file"])
 
     def _skipped(self, order: commands.RunStep) -> dict[str, Any]:
-        here = is_here(order.params["address"])
+        here = addresses.is_here(order.params["address"])
         reason = "no keepalived runs on this host: there is nobody to hand over to"
         return {"is_here": here, "is_skipped": True, "reason": reason}
 
     def _result(
         self, order: commands.RunStep, before: Mapping[str, Any]
     ) -> dict[str, Any]:
-        here = is_here(order.params["address"])
+        here = addresses.is_here(order.params["address"])
         return {"is_here": here, "is_skipped": False, "previous": dict(before)}
 
 
@@ -141,32 +137,6 @@ class TakeBack(_AddressAction):
 
     def _own_goal(self, order: commands.RunStep) -> tuple[str, bool | None]:
         return "0", True if order.params.get("expect_address") else None
-
-
-def is_here(address: str) -> bool:
-    """Ask ``ip`` whether this host has the address.
-
-    :raises ActionFailed: class ``permanent``: it is none, or nobody can tell.
-    """
-    try:
-        wanted = ipaddress.ip_address(address)
-        answer = subprocess.run(
-            ["ip", "-json", "addr", "show"],
-            capture_output=True,
-            text=True,
-            timeout=ASK_S,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        found = [
-            ipaddress.ip_address(each["local"])
-            for link in json.loads(answer.stdout)
-            for each in link.get("addr_info", ())
-            if "local" in each
-        ]
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise errors.ActionFailed(f"Address {address}: {error}") from error
-    return wanted in found
 
 
 def _is_running(order: commands.RunStep) -> bool:

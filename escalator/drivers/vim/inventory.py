@@ -31,13 +31,18 @@ HOST_FACTS: dict[str, Any] = {
         "tags": _NAMES,
         "groups": _NAMES,
         "nics": _NICS,
-        "capacity": {"type": "integer", "minimum": 0},
+        "facts": {"type": "object", "propertyNames": {"maxLength": 255}},
     },
     "required": ["name"],
     "additionalProperties": False,
 }
 """Schema of what a file may say of a host: the fields of ``base.VimHost``."""
 
+_CAPACITY = {"type": "integer", "minimum": 0}
+_HOST = {
+    **HOST_FACTS,
+    "properties": {**HOST_FACTS["properties"], "capacity": _CAPACITY},
+}
 _INSTANCE = {
     "type": "object",
     "properties": {
@@ -54,7 +59,7 @@ _CHECK = jsonschema.Draft202012Validator(
     {
         "type": "object",
         "properties": {
-            "hosts": {"type": "array", "items": HOST_FACTS},
+            "hosts": {"type": "array", "items": _HOST},
             "instances": {"type": "array", "items": _INSTANCE},
         },
         "additionalProperties": False,

@@ -38,6 +38,10 @@ _ON_DEAD_HOST = """
 SELECT instance.* FROM instance JOIN host ON host.name = instance.host
 WHERE instance.id = ? AND host.is_forced_down
 """
+_LOST = """
+SELECT instance.id FROM instance JOIN host ON host.name = instance.host
+WHERE instance.project = ? AND host.is_forced_down ORDER BY instance.id
+"""
 
 
 class Simulated(base.Vim):
@@ -61,7 +65,7 @@ class Simulated(base.Vim):
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
         rows = self._storage.read("SELECT * FROM host ORDER BY name")
-        return [_vim_host(row) for row in rows]
+        return [_listed(row) for row in rows]
 
     def list_instances(self) -> list[base.VimInstance]:
         """Return every instance by id."""
@@ -157,12 +161,7 @@ class Simulated(base.Vim):
 
     def evacuate_project(self, project: str) -> dict[str, str]:
         """Do so with everything that a project has on dead hosts."""
-        dead = {each.name for each in self.list_hosts() if each.is_forced_down}
-        lost = [
-            each.id
-            for each in self.list_instances()
-            if each.project_id == project and each.host in dead
-        ]
+        lost = [row[0] for row in self._storage.read(_LOST, project)]
         return self.evacuate(lost) if lost else {}
 
     def boot(self, instance_id: str, project: str, server_group: str = "") -> str:
@@ -203,7 +202,16 @@ class Simulated(base.Vim):
         ]
 
 
-def _vim_host(row: sqlite3.Row) -> base.VimHost:
+def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM host WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None:
+        raise errors.NotFound(kind="host", id=name)
+    return row
+
+
+def _listed(row: sqlite3.Row) -> base.VimHost:
     return base.VimHost(
         name=row["name"],
         address=row["address"],
@@ -215,17 +223,8 @@ def _vim_host(row: sqlite3.Row) -> base.VimHost:
         tags=tuple(json.loads(row["tags"])),
         groups=tuple(json.loads(row["groups"])),
         nics=json.loads(row["nics"]),
-        capacity=row["capacity"],
+        facts={"capacity": row["capacity"], **json.loads(row["facts"])},
     )
-
-
-def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM host WHERE name = ?", (name,)
-    ).fetchone()
-    if row is None:
-        raise errors.NotFound(kind="host", id=name)
-    return row
 
 
 def _stuck(reason: str, moved: Mapping[str, str]) -> errors.ActionFailed:
@@ -238,7 +237,7 @@ def _fill(
     db: sqlite3.Connection, content: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     db.executemany(
-        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0, ?)",
+        "INSERT INTO host VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '', 0, ?, ?)",
         [
             (
                 host["name"],
@@ -250,6 +249,7 @@ def _fill(
                 json.dumps(host.get("groups", [])),
                 host.get("capacity", inventory.CAPACITY),
                 json.dumps(host.get("nics", {})),
+                json.dumps(host.get("facts", {})),
             )
             for host in content["hosts"]
         ],

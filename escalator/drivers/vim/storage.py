@@ -17,7 +17,7 @@ _SCHEMA = """
 CREATE TABLE host (
     name TEXT PRIMARY KEY, address TEXT, role TEXT, rack TEXT, zone TEXT,
     tags TEXT, groups TEXT, capacity INTEGER, is_enabled INTEGER,
-    reason TEXT, is_forced_down INTEGER, nics TEXT);
+    reason TEXT, is_forced_down INTEGER, nics TEXT, facts TEXT);
 CREATE TABLE instance (
     id TEXT PRIMARY KEY, name TEXT, project TEXT, host TEXT, state TEXT,
     state_before TEXT, server_group TEXT);

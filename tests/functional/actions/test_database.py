@@ -20,6 +20,8 @@ if verb == "is-expanded":
     sys.exit("flavor_id" not in names)
 if verb == "is-contracted":
     sys.exit("flavor" in names)
+if verb == "is-shrunk":
+    sys.exit("flavor_id" in names)
 if verb == "left":
     sys.exit("flavor_id" in names and bool(db.execute(
         "SELECT count(*) FROM server WHERE flavor_id IS NULL").fetchone()[0]))
@@ -29,6 +31,8 @@ if verb == "expand":
     db.execute("ALTER TABLE server ADD COLUMN flavor_id INTEGER")
 if verb == "contract":
     db.execute("ALTER TABLE server DROP COLUMN flavor")
+if verb == "shrink":
+    db.execute("ALTER TABLE server DROP COLUMN flavor_id")
 if verb == "migrate":
     if db.execute("SELECT count(*) FROM server WHERE flavor = 'odd'").fetchone()[0]:
         print("0 rows matched, cannot migrate 'odd'")
@@ -66,6 +70,7 @@ class Bench(action_bed.ActionBed):
                 "argv": self.argv("contract"),
                 "check": self.argv("is-contracted"),
             },
+            "shrink": {"argv": self.argv("shrink"), "check": self.argv("is-shrunk")},
             "verify": {"argv": self.argv("left")},
         }
         self.give()
@@ -192,6 +197,41 @@ class TestContract(Bench, contract_action.ActionContract):
     def test_what_the_profile_lacks_is_refused(self) -> None:
         self.grant(databases=self.declare("other.yaml", {"nova": {}}))
         self.assertIn("no contract", str(self.refused(self.make_action(), self.order)))
+
+
+class TestShrink(Bench, contract_action.ActionContract):
+    """O-3, R-2: until it is contracted a schema can become what it was."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.query("ALTER TABLE server ADD COLUMN flavor_id INTEGER")
+
+    def make_action(self) -> base.Action:
+        return database.Shrink(self.resources)
+
+    def columns(self) -> list[str]:
+        return [row[1] for row in self.query("PRAGMA table_info(server)")]
+
+    def test_the_schema_is_as_before(self) -> None:
+        self.do(database.Migrate, "migrate")
+        self.assertTrue(self.make_action().run(self.order)["is_changed"])
+        self.assertEqual(["id", "flavor"], self.columns())
+        rows = self.query("SELECT count(*) FROM server WHERE flavor = 'small'")
+        self.assertEqual([(self.ROWS,)], rows)
+
+    def test_refused_once_contracted(self) -> None:
+        self.do(database.Migrate, "migrate")
+        self.do(database.Contract, "contract")
+        error = self.refused(self.make_action(), self.order)
+        self.assertEqual("permanent", error.failure_class)
+        self.assertIn("contracted", str(error))
+        self.assertEqual(["id", "flavor_id"], self.columns())
+
+    def test_what_a_profile_cannot_tell_is_tried(self) -> None:
+        """Without a check of contract the program itself has to refuse."""
+        self.give(contract={"argv": self.argv("contract")})
+        self.make_action().run(self.order)
+        self.assertEqual(["id", "flavor"], self.columns())
 
 
 class TestVerify(Bench, contract_action.ActionContract):

@@ -198,7 +198,7 @@ class TestSteering(Case):
         """6: one branch of the abort check returned what its caller could not read."""
         odd = []
         for state in states.CampaignState:
-            for action in ("start", "pause", "resume", "rollback", "cancel"):
+            for action in ("start", "pause", "resume", "commit", "rollback", "cancel"):
                 self.database.empty()
                 beds.add_hosts(self.database, 3)
                 campaign_id = self.begin()

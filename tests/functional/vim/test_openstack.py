@@ -8,6 +8,7 @@ from escalator import errors
 from escalator.drivers.vim.openstack import driver, following, states
 from escalator.inspector import marking
 from tests.fixtures import nova as novas
+from tests.unit.drivers import contract_vim
 
 
 class Case(unittest.TestCase):
@@ -39,6 +40,18 @@ class Case(unittest.TestCase):
 
     def state(self, instance_id):
         return self.nova.servers[instance_id]["OS-EXT-STS:vm_state"]
+
+
+class ContractTest(contract_vim.VimContract, Case):
+    FULL = "c1"
+
+    def setUp(self):
+        super().setUp()
+        for _ in range(2):
+            self.nova.add_server("c1")
+
+    def make_vim(self):
+        return self.vim
 
 
 class InventoryTest(Case):

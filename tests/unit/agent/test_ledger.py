@@ -114,11 +114,59 @@ class LedgerTest(unittest.TestCase):
         report = self.done(self.order)
         self.book.settle(report)
         self.book.deliver(report.event_id)
-        self.book.accept(orders.make_order())
+        self.book.release({self.order.step_id: self.order.fence})
         self.now += ledger.RETENTION_S + 1
         again = self.open()
         self.assertIsNone(again.find(self.order.step_id))
         self.assertIsNotNone(again.find(other.step_id))
+
+    def finish(self, order: commands.RunStep) -> None:
+        self.book.accept(order)
+        self.book.start(order)
+        report = self.done(order)
+        self.book.settle(report)
+        self.book.deliver(report.event_id)
+
+    def test_what_may_be_undone_is_remembered_until_it_is_released(self) -> None:
+        """S-7: a campaign may wait for its commit longer than an outcome is kept."""
+        self.finish(self.order)
+        self.now += ledger.RETENTION_S + 1
+        self.book = self.open()
+        self.assertEqual({self.order.step_id}, self.book.kept_ids())
+        fences = {self.order.step_id: 5, "unknown": 9}
+        self.assertEqual({self.order.step_id}, self.book.release(fences))
+        self.assertEqual({self.order.step_id}, self.book.release(fences))
+        self.assertEqual(set(), self.book.kept_ids())
+        for _ in range(2):
+            self.book = self.open()
+            self.assertEqual(set(), self.book.kept_ids())
+
+    def test_a_release_comes_too_late_for_a_step_that_runs_again(self) -> None:
+        self.finish(self.order)
+        again = dataclasses.replace(self.order, fence=6, attempt=3, rerun=1)
+        self.finish(again)
+        self.assertEqual(set(), self.book.release({self.order.step_id: 5}))
+        self.assertEqual({self.order.step_id}, self.open().kept_ids())
+
+    def test_a_step_that_runs_again_is_kept_again(self) -> None:
+        self.finish(self.order)
+        self.book.release({self.order.step_id: 5})
+        again = dataclasses.replace(self.order, fence=6, attempt=3, rerun=1)
+        self.finish(again)
+        for _ in range(2):
+            self.book = self.open()
+            self.assertEqual({self.order.step_id}, self.book.kept_ids())
+
+    def test_a_step_under_way_is_not_released(self) -> None:
+        self.book.accept(self.order)
+        self.assertEqual(set(), self.book.release({self.order.step_id: 5}))
+
+    def test_nothing_is_kept_for_ever(self) -> None:
+        self.finish(self.order)
+        other = orders.make_order()
+        self.book.accept(other)
+        self.now += ledger.UNRELEASED_S + 1
+        self.assertEqual({other.step_id}, self.open().step_ids())
 
     def test_a_journal_of_a_newer_release_is_read(self) -> None:
         order = {**dataclasses.asdict(self.order), "colour": "blue"}

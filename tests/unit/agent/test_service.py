@@ -1,5 +1,7 @@
 """The agent's process, with fakes for the bus."""
 
+import dataclasses
+import os
 import tempfile
 import time
 import unittest
@@ -69,8 +71,10 @@ class ServiceTest(unittest.TestCase):
         endpoint = self.servers[0].endpoints[0]
         if isinstance(command, commands.RunStep):
             endpoint.run_step(None, order=order_objects.wrap(command))
-        else:
+        elif isinstance(command, commands.ProbeStep):
             endpoint.probe_step(None, probe=order_objects.wrap(command))
+        else:
+            endpoint.release_steps(None, release=order_objects.wrap(command))
 
     def await_beat(self) -> events.AgentBeat:
         self.beats.beats.clear()
@@ -90,6 +94,22 @@ class ServiceTest(unittest.TestCase):
         self.begin()
         self.cast(orders.make_probe(orders.make_order()))
         self.bus.await_report("never_seen")
+
+    def test_what_an_undo_would_need_goes_with_its_release(self) -> None:
+        """S-7: at the commit of the campaign, and not before; also from the disk."""
+        order = orders.make_order(fence=3)
+        kept = self.begin()._state.kept
+        kept.once(order.record, "before", lambda: {"text": "old"})
+        self.cast(order)
+        self.bus.await_report("done")
+        release = commands.ReleaseSteps(
+            order.campaign_id, "node-1", "node", {order.step_id: 2}
+        )
+        self.cast(release)
+        self.assertEqual({"text": "old"}, kept.find(order.record, "before"))
+        self.cast(dataclasses.replace(release, fences={order.step_id: 3}))
+        self.assertIsNone(kept.find(order.record, "before"))
+        self.assertEqual([], os.listdir(kept.root))
 
     def test_progress_keeps_the_lease(self) -> None:
         self.fleet.set_latency("package.install", 0.3, 0.3)
@@ -180,3 +200,28 @@ class PackageFactsTest(unittest.TestCase):
     def test_a_node_without_dpkg_still_beats(self) -> None:
         told = facts.PackageFacts(["a"], self.read, "/no/such/file")
         self.assertEqual({"package": {}}, told.facts())
+
+
+class AddressFactsTest(unittest.TestCase):
+    """O-0e, O-0f: who is active is a fact, so that it can be begun last."""
+
+    def test_an_address_that_is_here(self) -> None:
+        watched = {"api": "192.0.2.1", "own": "127.0.0.1"}
+        told = facts.AddressFacts(watched).facts()
+        self.assertEqual({"virtual_address": {"api": False, "own": True}}, told)
+
+    def test_nothing_watched(self) -> None:
+        self.assertEqual({}, facts.AddressFacts({}).facts())
+
+    def test_what_is_no_address_is_not_told(self) -> None:
+        with self.assertLogs(level="WARNING"):
+            self.assertEqual({}, facts.AddressFacts({"api": "nobody"}).facts())
+
+    def test_the_beat_tells_it(self) -> None:
+        beats = agents.FakeBeats()
+        source = facts.AddressFacts({"own": "127.0.0.1"})
+        heart = facts.Heart(
+            "node-1", "node-1:0", ("node",), 1.0, beats, [source], lambda: False
+        )
+        heart.beat()
+        self.assertEqual({"virtual_address": {"own": True}}, beats.beats[0].facts)

@@ -211,11 +211,13 @@ class TestAct(CampaignCase):
         )
 
     def test_every_action_is_ordered(self) -> None:
-        for name in ("start", "pause", "resume", "rollback", "cancel"):
+        for name in ("start", "pause", "resume", "commit", "rollback", "cancel"):
             answer = self.act(name=name, arguments={"reason": "because"})
             self.assertEqual(202, answer.status_code, api.pretty(answer))
         ordered = [call[2] for call in self.house.conductor.calls]
-        self.assertEqual(["start", "pause", "resume", "rollback", "cancel"], ordered)
+        self.assertEqual(
+            ["start", "pause", "resume", "commit", "rollback", "cancel"], ordered
+        )
 
     def test_pause_can_name_a_part(self) -> None:
         self.act(name="pause", arguments={"rack": "r1"})

@@ -158,6 +158,8 @@ class TestWait(unittest.TestCase):
             ("start", ("running", "holding"), 1),
             ("start", ("validated",), 1),
             ("resume", ("running", "failed"), 1),
+            ("start", ("running", "soaking", "completed"), 0),
+            ("commit", ("committed",), 0),
             ("rollback", ("rolling_back", "rolled_back"), 0),
             ("rollback", ("rolling_back", "failed"), 1),
             ("pause", ("pausing", "paused"), 0),

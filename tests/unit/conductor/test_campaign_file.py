@@ -184,7 +184,7 @@ class ShapeTest(unittest.TestCase):
     def test_missing_keys(self) -> None:
         self._expect("kind: Campaign\n", "", ("C203", ""))
         self._expect("    on_failure: node-ladder\n", "", ("C203", "/procedures/0"))
-        self._expect(", max_down: 2}", "}", ("C203", "/budgets/1"))
+        self._expect(", max_down: 2}", "}", ("C711", "/budgets/1"))
 
     def test_wrong_shapes(self) -> None:
         first = "/procedures/0"

@@ -58,6 +58,16 @@ def _more(change: dict[str, Any]) -> Change:
     return add
 
 
+def _limit(**limit: Any) -> Change:
+    """Return the change that gives the first budget another limit."""
+
+    def change(document: Document) -> None:
+        first = document["budgets"][0]
+        document["budgets"][0] = {"id": first["id"], "scope": first["scope"], **limit}
+
+    return change
+
+
 def _both(*changes: Change) -> Change:
     return lambda document: [change(document) for change in changes]
 
@@ -123,6 +133,11 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/selectors/computes/match/roles", _put(*MATCH, "roles", "compute")),
         ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "row")),
         ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "name")),
+        ("/budgets/0/headroom/of", _limit(headroom={"of": "vcpus", "keep": 0})),
+        (
+            "/budgets/0/headroom/used",
+            _limit(headroom={"of": "hosts", "used": "load", "keep": 1}),
+        ),
     ],
     "C501": [
         ("/procedures/0/after", _put(*P, "after", ["computes"])),
@@ -153,6 +168,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
+        ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
     ],
     "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
     "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
@@ -183,11 +199,28 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
         ("/budgets/1/max_down", _put("budgets", 1, "max_down", "0%")),
+        ("/budgets/0/max_migrations", _limit(max_migrations=0)),
+    ],
+    "C711": [
+        ("/budgets/0", _cut("budgets", 0, "max_down")),
+        ("/budgets/1", _put("budgets", 1, "quorum", "majority")),
+        ("/budgets/0", _put("budgets", 0, "scope", "owner")),
+    ],
+    "C712": [
+        ("/budgets/0", _limit(quorum=12)),
+        ("/budgets/0", _limit(headroom={"of": "hosts", "keep": 12})),
+        ("/budgets/0", _limit(headroom={"of": "facts.vcpus", "keep": 1})),
     ],
     "C703": [("/procedures/0", _put(*P, "budgets", []))],
     "C704": [("/procedures/0/select", _put(*MATCH, "rack", "R9"))],
     "C801": [("/recovery/node-ladder", _cut(*LADDER, 2))],
     "C802": [("/procedures/0/on_failure", _put(*LADDER, 2, "classes", ["permanent"]))],
+    "C811": [
+        (
+            "/finish/commit_after",
+            _put("finish", {"commit": "auto", "commit_after": "1d"}),
+        )
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 

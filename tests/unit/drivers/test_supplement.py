@@ -37,11 +37,34 @@ class SupplementTest(unittest.TestCase):
         _, host = self.made("hosts: [{name: ctl-1, role: controller}]").apply([KNOWN])
         self.assertEqual(("ctl-1", "controller"), (host.name, host.role))
 
+    def test_facts_of_its_own(self):
+        (host,) = self.made(
+            "hosts: [{name: c1, facts: {site: north, ha: {cluster: db}}}]"
+        ).apply([KNOWN])
+        self.assertEqual({"site": "north", "ha": {"cluster": "db"}}, host.facts)
+
+    def test_owners_declare_for_their_instances(self):
+        made = self.made(
+            "hosts: []\n"
+            "owners: [{project: red, max_down: 1}, {server_group: g, max_down: 2}]"
+        )
+        both = base.VimInstance("i", "i", "red", "c1", "active", "g")
+        self.assertEqual([("project red", 1), ("group g", 2)], made.declared(both))
+        other = base.VimInstance("i", "i", "blue", "c1", "active")
+        self.assertEqual([], made.declared(other))
+
     def test_refusals_name_option_and_place(self):
         for text, place in (
             ("hosts: [{name: c1, colour: red}]", "hosts[0]"),
             ("hosts: [{address: x}]", "'name' is a required"),
             ("hosts: [{name: a}, {name: a}]", "hosts[1].name"),
+            ("hosts: []\nowners: [{max_down: 1}]", "owners[0]"),
+            ("hosts: []\nowners: [{project: p, max_down: 0}]", "owners[0].max_down"),
+            (
+                "hosts: []\nowners: [{project: p, max_down: 1},"
+                " {project: p, max_down: 2}]",
+                "owners[1]: project p",
+            ),
             ("hosts: {", "facts.yaml"),
             ("", "facts.yaml"),
         ):

@@ -106,6 +106,16 @@ class TestPlacement(Case):
         self.assertEqual((moved["i1"], "active"), states["i1"])
         self.assertEqual(("host-1", "active"), states["i2"])
 
+    def test_a_project_evacuates_what_it_has_on_dead_hosts(self) -> None:
+        """DR-10."""
+        self.assertEqual({}, self.vim.evacuate_project("red"))
+        self.vim.mark_down(["host-1"], True)
+        mine = {e.id: e.project_id for e in self.vim.list_instances()}
+        moved = self.vim.evacuate_project("red")
+        self.assertTrue(moved)
+        self.assertEqual({"red"}, {mine[each] for each in moved})
+        self.assertEqual({}, self.vim.evacuate_project("red"))
+
     def test_a_repeated_boot_makes_one_instance(self) -> None:
         self.assertEqual(self.vim.boot("b", "red"), self.vim.boot("b", "red"))
         self.assertEqual(4, len(self.places()))

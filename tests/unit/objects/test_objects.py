@@ -17,7 +17,7 @@ FINGERPRINTS = {
     "Alarm": "1.0-658d9ba7489fc0907b8ade30daab412f",
     "AlarmList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
     "AlarmReported": "1.0-c5edfb6d5fec0d5dfc70832f6598c049",
-    "Campaign": "1.0-d5ef41d59a4a99486f73f0361063cd19",
+    "Campaign": "1.0-432634d925c82db8cdb9fbf4687ab7c4",
     "CampaignChanged": "1.0-f1e045cf60d38c922aae1544c843e3fc",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
@@ -40,6 +40,7 @@ FINGERPRINTS = {
     "StepList": "1.0-d9da45fe6c8e539b2751954c2ecf3398",
     "StepOrder": "1.0-158286a20543cd09f8f4110c0d67c32d",
     "StepProbe": "1.0-701c28115a9b6e6868e9a8fc4b9717cd",
+    "StepRelease": "1.0-61ee80c864591626dad102be9a8a7235",
     "StepReported": "1.0-0ee936aaeba997aec138ebc5e4157e0e",
     "Subscription": "1.0-45b147d37ca1b377f0437529b5867023",
     "SubscriptionList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
@@ -80,6 +81,7 @@ COMMANDS: tuple[Any, ...] = (
         2, 9, "probe", True, 30.0, 99.5, {"result": {}},
     ),
     commands.ProbeStep(UUID, UUID, "h1", "vim", 2, 9),
+    commands.ReleaseSteps(UUID, "h1", "node", {UUID: 9}),
 )  # fmt: skip
 
 
@@ -127,7 +129,12 @@ class RoundTrips(unittest.TestCase):
         )
 
     def test_envelopes_have_the_members_of_their_facts(self) -> None:
-        classes: tuple[Any, ...] = (*event.CLASSES, order.StepOrder, order.StepProbe)
+        classes: tuple[Any, ...] = (
+            *event.CLASSES,
+            order.StepOrder,
+            order.StepProbe,
+            order.StepRelease,
+        )
         for cls in classes:
             members = {field.name for field in dataclasses.fields(cls.DOMAIN)}
             self.assertEqual(members, set(cls.fields), cls.__name__)

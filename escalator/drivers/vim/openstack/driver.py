@@ -40,6 +40,8 @@ class Openstack(base.Vim):
     :param timeout_s: deadline of one attempt of one call.
     """
 
+    waits_for_states = False
+
     def __init__(
         self, adapter: nova.Adapter, timeout_s: float, options: Options
     ) -> None:
