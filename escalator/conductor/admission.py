@@ -46,6 +46,7 @@ class Situation:
     :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
     :ivar excluded: hosts that the preflight left out, and why.
+    :ivar counted: targets that budgets count.
     """
 
     plan: plans.Plan
@@ -53,6 +54,7 @@ class Situation:
     slots: dict[str, dict[str, Row]]
     ledger: budget.Ledger
     excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    counted: Sequence[plans.Target] = ()
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -193,7 +195,7 @@ class Admission:
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         ledger = budget.Ledger(made.budgets, counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
-        return Situation(made, targets, slots, ledger, excluded)
+        return Situation(made, targets, slots, ledger, excluded, counted)
 
     def _holds(
         self, connection: session.Connection, campaign: Row, made: plans.Plan
@@ -234,9 +236,11 @@ class Admission:
                 slots = situation.slots.setdefault(procedure.id, {})
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
+                    groups = {"server_groups": list(target.server_groups)}
+                    batch.slots.setdefault(row["id"], {}).update(groups)
                     again.append(row)
                 else:
-                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row = _slot_row(campaign["id"], procedure.id, target, ordinal)
                     row["opened_at"] = batch.now
                     opened.append(row)
                     ordinal += 1
@@ -351,13 +355,14 @@ def _closed(campaign: Row, target: plans.Target) -> str:
 
 
 def _slot_row(
-    campaign_id: str, procedure: str, host: str, ordinal: int
+    campaign_id: str, procedure: str, target: plans.Target, ordinal: int
 ) -> dict[str, Any]:
     return {
         "id": work.new_id(),
         "campaign_id": campaign_id,
         "procedure": procedure,
-        "host": host,
+        "host": target.name,
+        "server_groups": list(target.server_groups),
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",

@@ -80,6 +80,7 @@ class Engine:
         campaign: Row,
         to: states.CampaignState,
         reason: str,
+        severity: str = events.INFO,
         **values: Any,
     ) -> dict[str, Any]:
         """Move a campaign and owe its owner the news; returns the new row.
@@ -90,7 +91,9 @@ class Engine:
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, to)
         if to in states.ENDED:
             values["ended_at"] = batch.now
-        return self._note_campaign(connection, batch, campaign, to, reason, values)
+        return self._note_campaign(
+            connection, batch, campaign, to, reason, values, severity
+        )
 
     def tell_campaign(
         self,
@@ -111,6 +114,7 @@ class Engine:
         to: states.CampaignState,
         reason: str,
         values: dict[str, Any],
+        severity: str = events.INFO,
     ) -> dict[str, Any]:
         changed = {"state": to.value, "state_reason": reason, **values}
         work.update_campaign(connection, campaign["id"], batch.now, **changed)
@@ -133,6 +137,7 @@ class Engine:
                 reason=reason,
                 hosts=(),
                 occurred_at=batch.now,
+                severity=severity,
             )
         )
         return {**campaign, **changed}
@@ -230,6 +235,7 @@ class Carrier:
         self.batch.cast(
             orders.command_for(row, procedure, undone, checkpoints, is_resumed, rerun)
         )
+        self.batch.orders.append((row, self.batch.messages[-1]))
 
     def begin_undo(
         self, campaign_id: str, slot: rules.SlotView, slot_state: states.SlotState

@@ -177,9 +177,16 @@ class AgentBeat:
     interval_s: float
 
 
+INFO = "info"
+"""Severity of news of a campaign that are no alarm."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CampaignChanged:
-    """A campaign moved; tells the campaign's owner (topic escalator.notice)."""
+    """A campaign moved; tells the campaign's owner (topic escalator.notice).
+
+    :ivar severity: ``info``, or of ``Severity``: a person has to look at once.
+    """
 
     event_id: str
     campaign_id: str
@@ -190,6 +197,7 @@ class CampaignChanged:
     reason: str
     hosts: tuple[str, ...]
     occurred_at: float
+    severity: str = INFO
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -215,6 +215,7 @@ def _campaign_notices(
             "from_state": event.from_state,
             "to_state": event.to_state,
             "reason": event.reason,
+            "severity": event.severity,
             "host_refs": [_ref(host, owner) for host in event.hosts],
             "occurred_at": event.occurred_at,
         }
