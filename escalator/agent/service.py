@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from escalator.agent import (
+    abilities,
     accounts,
     deeds,
     endpoint,
@@ -56,9 +57,11 @@ class AgentService:
             publisher, self._state.ledger, is_cut_off=is_cut_off
         )
         board = progress.Board()
+        actions = loader.load_classes(options.action_namespace)
+        checkpoints = loader.load_classes(options.checkpoint_namespace)
         worker = deeds.Deeds(
-            loader.load_classes(options.action_namespace),
-            loader.load_classes(options.checkpoint_namespace),
+            actions,
+            checkpoints,
             {
                 "jobs": self._state.jobs,
                 "keep": self._state.kept,
@@ -88,6 +91,7 @@ class AgentService:
         sources = (
             _packages(options.watched_packages, host, fleet),
             facts.AddressFacts(options.virtual_addresses),
+            abilities.Abilities(actions, checkpoints, "" if fleet else "/"),
         )
         heart = facts.Heart(
             host, name, capabilities, interval_s, beats, sources, is_cut_off

@@ -234,14 +234,14 @@ class Admission:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
                 slots = situation.slots.setdefault(procedure.id, {})
+                groups = {"server_groups": list(target.server_groups)}
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
-                    groups = {"server_groups": list(target.server_groups)}
                     batch.slots.setdefault(row["id"], {}).update(groups)
                     again.append(row)
                 else:
-                    row = _slot_row(campaign["id"], procedure.id, target, ordinal)
-                    row["opened_at"] = batch.now
+                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row.update(opened_at=batch.now, **groups)
                     opened.append(row)
                     ordinal += 1
                 slots[target.name] = row
@@ -355,14 +355,14 @@ def _closed(campaign: Row, target: plans.Target) -> str:
 
 
 def _slot_row(
-    campaign_id: str, procedure: str, target: plans.Target, ordinal: int
+    campaign_id: str, procedure: str, host: str, ordinal: int
 ) -> dict[str, Any]:
     return {
         "id": work.new_id(),
         "campaign_id": campaign_id,
         "procedure": procedure,
-        "host": target.name,
-        "server_groups": list(target.server_groups),
+        "host": host,
+        "server_groups": [],
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",

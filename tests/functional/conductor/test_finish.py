@@ -167,7 +167,7 @@ class TestForwardAgain(Case):
         self.change_host("h002", state="down")
         self.act("start")
         self.assertEqual("rolled_back", bed.state())
-        self.assertIn("preflight refused: down", self.campaign()["state_reason"])
+        self.assertIn("preflight refused: h002: down", self.campaign()["state_reason"])
         self.change_host("h002", state="up")
         self.act("start")
         self.assertEqual("completed", bed.run_until(["completed", *OVER]))
