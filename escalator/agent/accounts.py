@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from escalator import errors
-from escalator.agent import deeds
+from escalator.agent import deeds, endings
 from escalator.domain import commands, events
 
-Asked = commands.RunStep | commands.ProbeStep
+Asked = commands.RunStep | commands.ProbeStep | commands.StopStep
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +47,24 @@ class Teller:
             reported_at=self.clock(),
         )
 
-    def failure(self, order: commands.RunStep, error: Exception) -> events.StepReported:
+    def failure(
+        self,
+        order: commands.RunStep,
+        error: Exception,
+        ending: endings.Ending | None = None,
+    ) -> events.StepReported:
         """Return the report of what an action raised.
 
         An interrupted program may have acted: unknown, so that the step's
         idempotence decides.
+
+        :param ending: why the attempt was ended, if it was: whatever the action
+            raised then came of that.
         """
+        if ending is not None and ending.kind == endings.STOPPED:
+            return self.report(order, events.Outcome.STOPPED, ending.reason)
+        if ending is not None:
+            return self.report(order, events.Outcome.FAILED, ending.reason, ending.kind)
         failure_class, detail = deeds.classify(error)
         if failure_class == "interrupted":
             return self.report(order, events.Outcome.UNKNOWN, detail)
@@ -61,7 +73,9 @@ class Teller:
             order, events.Outcome.FAILED, detail, failure_class, dict(result)
         )
 
-    def absence(self, probe: commands.ProbeStep) -> events.StepReported:
+    def absence(
+        self, probe: commands.ProbeStep | commands.StopStep
+    ) -> events.StepReported:
         """Return the answer about an attempt that never came here.
 
         A VIM step may be with another agent of the same topic: unknown.

@@ -90,6 +90,10 @@ class Answers:
             self._teller.report(asked, events.Outcome.REFUSED, str(stale))
         )
 
+    def deny(self, asked: commands.ProbeStep | commands.StopStep) -> None:
+        """Say that the attempt never came here."""
+        self._reporter.mention(self._teller.absence(asked))
+
     def close(self) -> None:
         """Let outcomes that the journal does not take go."""
         self._is_over.set()

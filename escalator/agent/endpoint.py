@@ -11,7 +11,7 @@ from escalator.domain import commands
 class Endpoint:
     """What the conductor orders of an agent; answered by facts.
 
-    Version history: 1.0 run_step, probe_step, release_steps.
+    Version history: 1.0 run_step, probe_step, stop_step, release_steps.
     """
 
     target = server.endpoint_target("1.0")
@@ -40,3 +40,8 @@ class Endpoint:
         """Forget what undoing would need (``objects.order.StepRelease``)."""
         if not self._is_cut_off():
             self._release(release.to_domain())
+
+    def stop_step(self, ctxt: Any, stop: Any) -> None:
+        """End the programs of an attempt (``objects.order.StepStop``)."""
+        if not self._is_cut_off():
+            self._steps.halt(stop.to_domain())

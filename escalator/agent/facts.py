@@ -78,12 +78,6 @@ class AddressFacts:
         return {"virtual_address": here}
 
 
-class Source(Protocol):
-    """Tells something of the node."""
-
-    def facts(self) -> dict[str, Any]: ...
-
-
 class Beats(Protocol):
     """What the agent needs of ``bus.heartbeat.BeatSender``."""
 
@@ -91,7 +85,10 @@ class Beats(Protocol):
 
 
 class Heart:
-    """Sends one beat per call of :meth:`beat`."""
+    """Sends one beat per call of :meth:`beat`.
+
+    :param tellers: tell facts of the node; of equal names the last one's counts.
+    """
 
     def __init__(
         self,
@@ -100,7 +97,7 @@ class Heart:
         capabilities: tuple[str, ...],
         interval_s: float,
         sender: Beats,
-        sources: Sequence[Source],
+        tellers: Sequence[Callable[[], dict[str, Any]]],
         is_cut_off: Callable[[], bool],
     ) -> None:
         self._host = host
@@ -108,7 +105,7 @@ class Heart:
         self._capabilities = capabilities
         self._interval_s = interval_s
         self._sender = sender
-        self._sources = tuple(sources)
+        self._tellers = tuple(tellers)
         self._is_cut_off = is_cut_off
 
     def beat(self) -> None:
@@ -116,9 +113,8 @@ class Heart:
         if self._is_cut_off():
             return
         told: dict[str, Any] = {}
-        if "node" in self._capabilities:
-            for source in self._sources:
-                told |= source.facts()
+        for tell in self._tellers if "node" in self._capabilities else ():
+            told |= tell()
         self._sender.send(
             events.AgentBeat(
                 host=self._host,

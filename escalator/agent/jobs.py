@@ -28,12 +28,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 from escalator import errors
-from escalator.agent import job_wrapper
+from escalator.agent import endings, job_wrapper
 from escalator.domain import commands
 from escalator.drivers import base
 
@@ -41,6 +42,7 @@ OUTPUT_LIMIT_BYTES = 1024 * 1024
 """The tail of the output that is handed back; a node's manifest fits."""
 
 POLL_S = 0.02
+END_POLL_S = 0.2
 MARGIN_S = job_wrapper.KILL_AFTER_S + 3.0
 """How much longer than the program the agent waits for the wrapper."""
 
@@ -53,6 +55,7 @@ class Jobs:
     def __init__(self, root: str, python: str = sys.executable) -> None:
         self.root = root
         self._python = python
+        self._starting = threading.Lock()
         os.makedirs(root, mode=0o700, exist_ok=True)
 
     def run(
@@ -70,18 +73,75 @@ class Jobs:
             self._await_earlier(order, deadline)
             if deadline <= time.monotonic():
                 raise _timeout(name, "no time was left to start it")
+            self._begin(order, job, argv, deadline)
+        elif self.ending(order) is not None:
+            job.end()
+        job.wait(deadline)
+        result = job.collect()
+        if result.returncode != 0:
+            self._check(order)
+        return result
+
+    def end(self, order: commands.RunStep, ending: endings.Ending) -> bool:
+        """Let no program of the attempt go on or begin; False if none runs.
+
+        Returns at once; the programs are ended in a thread of its own.
+        """
+        with self._starting:
+            endings.write(self._parent(order), order.attempt, ending)
+        running = [job for job in self._mine(order) if not job.is_over()]
+        for job in running:
+            threading.Thread(target=job.end, name="ending", daemon=True).start()
+        return bool(running)
+
+    def ending(self, order: commands.RunStep) -> endings.Ending | None:
+        """Return why the attempt was ended, if it was."""
+        return endings.read(self._parent(order), order.attempt)
+
+    def sign(self, order: commands.RunStep) -> Hashable:
+        """Return what differs once the attempt's programs made progress."""
+        return tuple(
+            (job.label, job.is_over(), job.output_size()) for job in self._mine(order)
+        )
+
+    def _begin(
+        self,
+        order: commands.RunStep,
+        job: "Job",
+        argv: Sequence[str],
+        deadline: float,
+    ) -> None:
+        with self._starting:
+            self._check(order)
             self._make(job.directory)
             job.start(argv, deadline, self._python)
-        job.wait(deadline)
-        return job.collect()
+
+    def _check(self, order: commands.RunStep) -> None:
+        """Refuse to go on with an attempt that was ended.
+
+        :raises ActionFailed: says why.
+        """
+        ending = self.ending(order)
+        if ending is not None:
+            raise errors.ActionFailed(
+                action=order.action, reason=f"{ending.kind}: {ending.reason}"
+            )
+
+    def _mine(self, order: commands.RunStep) -> list["Job"]:
+        prefix = f"{order.attempt}-"
+        return [job for job in self._jobs_of(order) if job.label.startswith(prefix)]
+
+    def _parent(self, order: commands.RunStep) -> str:
+        if not _SAFE_NAME.fullmatch(order.step_id):
+            raise errors.ActionFailed(f"{order.step_id!r} cannot name a job")
+        return os.path.join(self.root, order.step_id)
 
     def can_resume(self, order: commands.RunStep) -> bool:
         """Return True if all the attempt did is known or still going on.
 
         False if it left no trace, or a program vanished: it may have acted.
         """
-        prefix = f"{order.attempt}-"
-        found = [job for job in self._jobs_of(order) if job.label.startswith(prefix)]
+        found = self._mine(order)
         return bool(found) and not any(job.has_vanished() for job in found)
 
     def forget_all_but(self, step_ids: Collection[str]) -> None:
@@ -100,7 +160,11 @@ class Jobs:
         parent = os.path.join(self.root, order.step_id)
         with contextlib.suppress(FileNotFoundError):
             names = sorted(os.listdir(parent))
-            return [Job(os.path.join(parent, label), label) for label in names]
+            return [
+                Job(os.path.join(parent, label), label)
+                for label in names
+                if not endings.MARK.fullmatch(label) and not label.startswith(".")
+            ]
         return []
 
     def _make(self, directory: str) -> None:
@@ -197,6 +261,27 @@ class Job:
         if ending["is_timed_out"]:
             raise _timeout(self.label, self._tail(2000))
         return base.JobResult(ending["returncode"], self._tail(OUTPUT_LIMIT_BYTES))
+
+    def end(self) -> None:
+        """Terminate the program, and kill it if that does not help.
+
+        One that was not started yet is ended as soon as it is.
+        """
+        number = signal.SIGTERM
+        kill_at = time.monotonic() + job_wrapper.KILL_AFTER_S
+        end = kill_at + MARGIN_S
+        while self._is_under_way() and time.monotonic() < end:
+            if time.monotonic() >= kill_at:
+                number = signal.SIGKILL
+            if self._is_program_alive():
+                job_wrapper.signal_group(self._read("program")["pid"], number)
+            time.sleep(END_POLL_S)
+
+    def output_size(self) -> int:
+        """Return how many bytes it has put out, 0 if none."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(os.path.join(self.directory, "output")).st_size
+        return 0
 
     def _is_under_way(self) -> bool:
         if self.is_over():

@@ -14,6 +14,8 @@ from escalator.agent import (
     accounts,
     answers,
     deeds,
+    endings,
+    interrupting,
     lanes,
     progress,
     records,
@@ -38,6 +40,7 @@ class Runner:
         brought to its end without doing anything twice (``agent.jobs``).
     :param max_parallel: steps that run at once.
     :param board: where actions tell how far they have come.
+    :param programs: the programs that actions start.
     """
 
     def __init__(
@@ -49,11 +52,17 @@ class Runner:
         can_resume: Callable[[commands.RunStep], bool],
         max_parallel: int = 4,
         board: progress.Board | None = None,
+        programs: endings.Programs | None = None,
     ) -> None:
         self._teller = teller
         self._ledger = ledger
         self._worker = worker
+        board = board or progress.Board()
+        self._programs = programs or endings.NoPrograms()
         self._answers = answers.Answers(teller, ledger, reporter, board)
+        self._interrupter = interrupting.Interrupter(
+            teller, ledger, self._answers, board, self._programs
+        )
         self._reporter = reporter
         self._can_resume = can_resume
         self._lanes = lanes.Lanes(max_parallel, f"steps-{teller.host}")
@@ -80,11 +89,15 @@ class Runner:
         """Answer what became of an attempt."""
         known = self._ledger.find(probe.step_id)
         if known is None or known.order.fence < probe.fence:
-            self._reporter.mention(self._teller.absence(probe))
+            self._answers.deny(probe)
         elif known.order.fence > probe.fence:
             self._answers.refuse(probe)
         else:
             self._answers.tell(probe)
+
+    def halt(self, stop: commands.StopStep) -> None:
+        """End the programs of an attempt; what starts none runs to its end."""
+        self._interrupter.halt(stop)
 
     def resume(self) -> None:
         """Deal with what an earlier process of this agent left unfinished.
@@ -108,9 +121,12 @@ class Runner:
         """Report progress, and give up what is long past its deadline."""
         with self._lock:
             active = list(self._active.values())
+        self._interrupter.keep_only({order.step_id for order in active})
         for order in active:
             if self._answers.is_overdue(order):
                 self._give_up(order)
+            elif self._interrupter.gives_up(order):
+                self._end(order)
             else:
                 self._answers.say_running(order)
 
@@ -155,7 +171,8 @@ class Runner:
             now = self._teller.clock()
             result = self._worker.carry_out(deeds.remaining(order, now))
         except Exception as error:
-            report = self._teller.failure(order, error)
+            ending = self._programs.ending(order)
+            report = self._teller.failure(order, error, ending)
         else:
             report = self._teller.report(order, events.Outcome.DONE, result=result)
         return dataclasses.replace(report, duration_s=time.monotonic() - begun)

@@ -81,6 +81,7 @@ class AgentService:
             can_resume,
             options.max_parallel_steps,
             board,
+            self._state.jobs,
         )
         capabilities = tuple(options.capabilities)
         served = [endpoint.Endpoint(self._steps, self._state.release, is_cut_off)]
@@ -88,13 +89,12 @@ class AgentService:
             server_factory(TOPICS[each], host, served) for each in capabilities
         ]
         interval_s = options.heartbeat_interval_s
-        sources = (
-            _packages(options.watched_packages, host, fleet),
-            facts.AddressFacts(options.virtual_addresses),
-            abilities.Abilities(actions, checkpoints, "" if fleet else "/"),
-        )
+        packages = _packages(options.watched_packages, host, fleet)
+        addresses = facts.AddressFacts(options.virtual_addresses)
+        able = abilities.Abilities(actions, checkpoints, "" if fleet else "/")
+        tellers = (addresses.facts, packages.facts, able.facts)
         heart = facts.Heart(
-            host, name, capabilities, interval_s, beats, sources, is_cut_off
+            host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )
         self._tickers = [
             ticker.Ticker(f"beat-{host}", interval_s, heart.beat),

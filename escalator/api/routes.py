@@ -142,6 +142,15 @@ ROUTES: tuple[Route, ...] = (
         rules=_can("campaigns:show_preflight"),
     ),
     Route(
+        "GET",
+        f"{_CAMPAIGN}/revisions",
+        campaigns.revisions,
+        "List the revisions of a campaign's plan.",
+        campaign_schemas.REVISIONS,
+        rules=_can("campaigns:revisions"),
+        query=campaign_schemas.REVISIONS_QUERY,
+    ),
+    Route(
         "POST",
         f"{_CAMPAIGN}/actions",
         campaigns.act,

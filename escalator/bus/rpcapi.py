@@ -96,7 +96,8 @@ class ConductorAPI:
     ) -> campaign.Campaign:
         """Move a campaign; idempotent by ``request_key``.
 
-        :param action: preflight, start, pause, resume, commit, rollback or cancel.
+        :param action: preflight, start, pause, resume, commit, rollback, cancel, change
+            or approve.
         :raises IllegalMove: the campaign's state does not allow it.
         """
         moved: campaign.Campaign = self._client.call(
@@ -152,7 +153,7 @@ class AgentAPI:
 
     Version history:
 
-    * 1.0 - run_step, probe_step, release_steps
+    * 1.0 - run_step, probe_step, stop_step, release_steps
 
     An order returns once the broker has it.  It may reach the agent twice,
     or late: step, attempt, fence and deadline tell the agent what to do.
@@ -182,6 +183,10 @@ class AgentAPI:
     ) -> None:
         """Let the agent forget what it kept for an undo; not answered."""
         self._cast(ctxt, host, release.executor, "release_steps", release=release)
+
+    def stop_step(self, ctxt: Context, host: str, stop: order.StepStop) -> None:
+        """Have the programs of an attempt ended; answered by a fact."""
+        self._cast(ctxt, host, stop.executor, "stop_step", stop=stop)
 
     def _cast(
         self, ctxt: Context, host: str, executor: str, method: str, **args: Any

@@ -35,7 +35,7 @@ _CELLS = {
 }
 
 
-def _show(row: Row, names: tuple[str, ...] = _SHOWN) -> tuple[Any, Any]:
+def show(row: Row, names: tuple[str, ...] = _SHOWN) -> tuple[Any, Any]:
     cells = [
         _CELLS[name](row.get(name)) if name in _CELLS else row.get(name)
         for name in names
@@ -85,12 +85,12 @@ class _Waiting(command.ShowOne):
         client = client_of(self.app)
         arguments = {
             name: value
-            for name in ("target", "rack", "reason", "without")
+            for name in ("target", "rack", "procedure", "reason", "without")
             if (value := getattr(args, name, None)) is not None
         }
         key = str(uuid.uuid4())
         row: Row = client.act(campaign_id, action, arguments, key)
-        is_partial = bool({"target", "rack"} & set(arguments))
+        is_partial = bool({"target", "rack", "procedure"} & set(arguments))
         if args.wait and not is_partial:
             wait = waiting.Wait(action, args.interval, args.timeout)
             row = wait.follow(lambda: client.campaign(campaign_id), row)
@@ -126,7 +126,7 @@ class Validate(command.ShowOne):
         except Refused as refused:
             raise document.complain(parsed_args.file, refused) from refused
         told = {"file": parsed_args.file, "verdict": "valid", **judged}
-        return _show(told, ("file", "verdict", "findings", "summary"))
+        return show(told, ("file", "verdict", "findings", "summary"))
 
 
 class Create(_Waiting):
@@ -157,7 +157,7 @@ class Create(_Waiting):
             raise document.complain(parsed_args.file, refused) from refused
         if parsed_args.start:
             row = self.order(parsed_args, row["id"], "start")
-        return _show(row)
+        return show(row)
 
 
 class List(command.Lister):
@@ -198,7 +198,7 @@ class Show(command.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         row = client_of(self.app).campaign(parsed_args.campaign)
-        return _show(row, (*_SHOWN, "document") if parsed_args.document else _SHOWN)
+        return show(row, (*_SHOWN, "document") if parsed_args.document else _SHOWN)
 
 
 class _Order(_Waiting):
@@ -215,11 +215,14 @@ class _Order(_Waiting):
             part = parser.add_mutually_exclusive_group()
             part.add_argument("--target", metavar="<host>", help="This host only")
             part.add_argument("--rack", metavar="<rack>", help="This rack only")
+            part.add_argument(
+                "--procedure", metavar="<procedure>", help="This procedure only"
+            )
         self.add_wait_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        return _show(self.order(parsed_args, parsed_args.campaign, self.ACTION))
+        return show(self.order(parsed_args, parsed_args.campaign, self.ACTION))
 
 
 class Start(_Order):
@@ -229,7 +232,7 @@ class Start(_Order):
 
 
 class Pause(_Order):
-    """Open no more slots: of the campaign, of one host or of one rack"""
+    """Open no more slots: of the campaign, a procedure, a rack or a host"""
 
     ACTION = "pause"
     IS_PARTIAL = True

@@ -143,6 +143,11 @@ class Campaigns(_Rest):
         path = f"/campaigns/{_safe(campaign_id)}/preflight"
         return self._send("GET", path, None, "preflight")
 
+    def revisions(self, campaign_id: str) -> Iterator[Row]:
+        """Yield the revisions of its plan, oldest first."""
+        path = f"/campaigns/{_safe(campaign_id)}/revisions"
+        return self._pages(path, "revisions", None, {})
+
     def explain(self, campaign_id: str) -> list[Row]:
         """Return what waits, and why."""
         path = f"/campaigns/{_safe(campaign_id)}/explain"

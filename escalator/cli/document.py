@@ -1,27 +1,39 @@
 """Reads a campaign file and the parameters of one submission."""
 
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from osc_lib import exceptions
 
 from escalator.cli.client import Refused, tell
 
+MAX_BYTES = 1024 * 1024
+"""What the service takes; a file beyond it is not even read to its end."""
+
 
 def read(path: str) -> str:
     """Return the file's text; ``-`` reads standard input.
 
-    :raises CommandError: it cannot be read.
+    :raises CommandError: it cannot be read, or is too large.
     """
     try:
         if path == "-":
-            return sys.stdin.read()
+            return _bounded(path, sys.stdin)
         with open(path, encoding="utf-8") as file:
-            return file.read()
+            return _bounded(path, file)
     except OSError as error:
         raise exceptions.CommandError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise exceptions.CommandError(f"{path}: not UTF-8: {error.reason}") from error
+
+
+def _bounded(path: str, file: TextIO) -> str:
+    text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
+        raise exceptions.CommandError(
+            f"{path}: more than {MAX_BYTES} bytes: split the campaign."
+        )
+    return text
 
 
 def read_params(texts: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from escalator.api import app as api_app
 from escalator.api import server as api_server
 from escalator.bus import events as bus_events
 from escalator.bus import heartbeat, rpcapi, server, transport
-from escalator.cmd import record, sinks
+from escalator.cmd import courier, record, sinks
 from escalator.cmd import vim as vims
 from escalator.conductor import (
     alarms,
@@ -147,28 +147,6 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
     return found
 
 
-class _Courier:
-    """Takes the outbox's messages to the bus."""
-
-    def __init__(self, conf: Any, publisher: bus_events.EventPublisher) -> None:
-        agents = rpcapi.AgentAPI(conf)
-        self._casts: dict[str, Callable[..., None]] = {
-            "run": agents.run_step,
-            "probe": agents.probe_step,
-            "release": agents.release_steps,
-        }
-        self._publisher = publisher
-        self._context = context.service_context("conductor")
-
-    def deliver(self, message: dict[str, Any]) -> None:
-        """Send one message; raises a retryable EscalatorError if it cannot."""
-        made: Any = objects_base.EscalatorObject.obj_from_primitive(message["payload"])
-        if cast := self._casts.get(message["kind"]):
-            cast(self._context, message["target"], made)
-        else:
-            self._publisher.publish(made.to_domain())
-
-
 def conductor(
     conf: Any, worker: int = 0, database: session.Database | None = None
 ) -> Running:
@@ -179,7 +157,7 @@ def conductor(
     objects_base.use_store(store.Store(opened))
     publisher = bus_events.EventPublisher(conf)
     box = outbox.Outbox(
-        opened, _Courier(conf, publisher).deliver, conf.conductor.outbox_retry_s
+        opened, courier.Courier(conf, publisher).deliver, conf.conductor.outbox_retry_s
     )
     late: list[clockwork.Clockwork] = []
     engine = engines.Engine(

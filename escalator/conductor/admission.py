@@ -11,7 +11,7 @@ from typing import Any
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import preflights, session, signals, tokens, work
-from escalator.domain import budget, draining, ordering, states
+from escalator.domain import budget, draining, ordering, single_step, states
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -102,6 +102,21 @@ class Situation:
             for name, row in chosen.items()
         }
 
+    def under_way(self, procedure: plans.Procedure) -> set[str]:
+        """Return the other procedures that have targets out.
+
+        Empty without looking if the plan has no single step: nobody asks.
+        """
+        plan = self.plan.procedures
+        if not any(each.method == plans.Method.SINGLE_STEP for each in plan):
+            return set()
+        return {
+            name
+            for name, slots in self.slots.items()
+            if name != procedure.id
+            and any(row["state"] in _OPEN for row in slots.values())
+        }
+
     def done(self) -> set[str]:
         """Return the procedures that are complete."""
         return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
@@ -113,13 +128,22 @@ def choose(
     """Return targets not begun or reverted with the reason to wait, "" to open."""
     slots = situation.slots.get(procedure.id, {})
     selected = situation.selected(procedure)
+    under_way = situation.under_way(procedure)
+    if procedure.method == plans.Method.SINGLE_STEP:
+        waiting = [
+            (target, _closed(campaign, target, procedure.id))
+            for target in selected
+            if is_waiting(target, slots)
+        ]
+        return single_step.decide(procedure, waiting, under_way, situation.ledger)
+    shut_out = single_step.shut_out(situation.plan.procedures, under_way)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
-        reason = _closed(campaign, target)
+        reason = _closed(campaign, target, procedure.id) or shut_out
         if not reason and room <= 0:
             reason = f"waits: {parallel} targets are worked on already"
         if not reason:
@@ -240,7 +264,7 @@ class Admission:
                     batch.slots.setdefault(row["id"], {}).update(groups)
                     again.append(row)
                 else:
-                    row = _slot_row(campaign["id"], procedure.id, target.name, ordinal)
+                    row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
                     row.update(opened_at=batch.now, **groups)
                     opened.append(row)
                     ordinal += 1
@@ -341,9 +365,9 @@ def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
 
-def _closed(campaign: Row, target: plans.Target) -> str:
+def _closed(campaign: Row, target: plans.Target, procedure: str) -> str:
     """Return why a target cannot be begun at all, or ""."""
-    if not engines.is_open_to(campaign, target.name, target.rack):
+    if not engines.is_open_to(campaign, target.name, target.rack, procedure):
         return CLOSED
     if target.is_quarantined:
         return "waits: the host is quarantined"
@@ -354,9 +378,10 @@ def _closed(campaign: Row, target: plans.Target) -> str:
     return ""
 
 
-def _slot_row(
+def slot_row(
     campaign_id: str, procedure: str, host: str, ordinal: int
 ) -> dict[str, Any]:
+    """Return the row of a slot that opens; its time is still missing."""
     return {
         "id": work.new_id(),
         "campaign_id": campaign_id,

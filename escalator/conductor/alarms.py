@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import steering
+from escalator.conductor import steering, wishing
 from escalator.db import alarms, session, tokens, work
 from escalator.domain import alarm as rules
 from escalator.domain import events, states
@@ -183,7 +183,7 @@ class Alarms:
             told = state.value if state else "gone"
             return f"campaign {campaign_id} is {told}: nothing to {action}"
         arguments = {"reason": rules.reason(report)}
-        wish = steering.Wish(connection, batch, campaign, arguments)
+        wish = wishing.Wish(connection, batch, campaign, arguments)
         self.steers.carry_out(wish, action, batch.owner)
         return f"campaign {campaign_id}: {action}"
 

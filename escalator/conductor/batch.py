@@ -79,7 +79,7 @@ class Batch:
         return {**known, **change}
 
     def cast(self, command: commands.Command) -> None:
-        """Owe an order, a probe or a release to an agent."""
+        """Owe an order, a probe, a stop or a release to an agent."""
         kind = _KINDS[type(command)]
         payload = order_objects.wrap(command).obj_to_primitive()
         self._message(kind, command.host, command.executor, payload)
@@ -206,9 +206,10 @@ class Batch:
         outbox.insert(connection, self.messages)
 
 
-_KINDS: Mapping[type, str] = {
+_KINDS: Mapping[type[commands.Command], str] = {
     commands.RunStep: "run",
     commands.ProbeStep: "probe",
+    commands.StopStep: "stop",
     commands.ReleaseSteps: "release",
 }
 
@@ -217,6 +218,7 @@ _ENDED = frozenset(
         states.SlotState.DONE,
         states.SlotState.REVERTED,
         states.SlotState.QUARANTINED,
+        states.SlotState.SKIPPED,
     }
 )
 

@@ -1,9 +1,10 @@
 """Starting and resuming: nothing begins that a preflight refuses (V-3, V-5)."""
 
 from escalator import errors
+from escalator.conductor import changing, drift
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor.wish import Wish
+from escalator.conductor.wishing import Wish
 from escalator.domain import states
 
 State = states.CampaignState
@@ -12,9 +13,15 @@ State = states.CampaignState
 class Beginning:
     """Lets campaigns begin, or go on, once the system is fit for it."""
 
-    def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
+    def __init__(
+        self,
+        engine: engines.Engine,
+        execution: executions.Execution,
+        changes: changing.Changing,
+    ) -> None:
         self.engine = engine
         self.execution = execution
+        self.changes = changes
 
     def start(self, wish: Wish) -> None:
         """Start a campaign, or start one again that was rolled back.
@@ -23,7 +30,13 @@ class Beginning:
         """
         was_undone = wish.campaign["state"] == State.ROLLED_BACK
         wish.move(self.engine, State.PREFLIGHT, "started by an operator")
-        refusal = self._refusal(wish)
+        situation = self.execution.admission.read(
+            wish.connection, wish.campaign, wish.batch.now
+        )
+        wish.campaign = drift.note(
+            wish.connection, wish.batch, wish.campaign, situation
+        )
+        refusal = self._refusal(wish) or drift.awaited(wish.connection, wish.campaign)
         wish.arguments = {}
         if refusal:
             back = State.ROLLED_BACK if was_undone else State.VALIDATED
@@ -36,6 +49,8 @@ class Beginning:
         """Open a whole campaign again, or leave it where it was."""
         state = State(wish.campaign["state"])
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, State.RUNNING)
+        if state is State.HOLDING:
+            self.changes.check_approved(wish)
         if refusal := self._refusal(wish):
             self.engine.tell_campaign(
                 wish.connection, wish.batch, wish.campaign, refusal

@@ -9,8 +9,8 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import campaign_shape, campaign_text
+from escalator.domain import composition, lints, parameters, plan, reading
 from escalator.domain import document as doc
-from escalator.domain import lints, parameters, plan, reading
 from escalator.domain.finding import Finding
 
 Told = dict[str, object]
@@ -45,30 +45,24 @@ def understand(
     if loaded.document is None:
         raise _refusal(loaded.findings, loaded.lines)
     document = loaded.document
-    found = [*loaded.findings, *_judge(document, params, catalogue, targets)]
+    values, _ = parameters.resolve(doc.table(document, "params"), params)
+    filled = reading.substituted(document, values)
+    made = composition.compose(filled)
+    found = [
+        *loaded.findings,
+        *campaign_shape.find(filled),
+        *campaign_shape.find_uses(made.scopes),
+        *lints.check_document(document, params, catalogue, targets),
+        *made.told_of_file(campaign_shape.find_params(made.document, catalogue)),
+    ]
     if lints.has_errors(found):
         raise _refusal(found, loaded.lines)
     understood = reading.read(document, params, catalogue)
     if targets is not None:
-        found += lints.check_fleet(understood, targets)
+        found += made.told_of_file(lints.check_fleet(understood, targets))
     if lints.has_errors(found):
         raise _refusal(found, loaded.lines)
     return understood, _tell(found, loaded.lines)
-
-
-def _judge(
-    document: dict[str, Any],
-    params: Mapping[str, Any],
-    catalogue: reading.Catalogue,
-    targets: Sequence[plan.Target] | None,
-) -> list[Finding]:
-    values, _ = parameters.resolve(doc.table(document, "params"), params)
-    filled = reading.substituted(document, values)
-    return [
-        *campaign_shape.find(filled),
-        *lints.check_document(document, params, catalogue, targets),
-        *campaign_shape.find_params(filled, catalogue),
-    ]
 
 
 def _refusal(found: Sequence[Finding], lines: Mapping[str, int]) -> errors.InvalidInput:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -36,6 +36,7 @@ _Validator = validators.extend(
 )
 
 _FILE = _Validator(SCHEMA)
+_SUBPLAN = _Validator({"$ref": "#/$defs/subplan", "$defs": SCHEMA["$defs"]})
 
 
 def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
@@ -44,8 +45,20 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _translate(violation)
 
 
-def _translate(violation: Any) -> Iterator[Finding]:
-    path: doc.Path = tuple(violation.absolute_path)
+def find_uses(scopes: Sequence[doc.Row]) -> Iterator[Finding]:
+    """Judge sub-plans with the values of each use.
+
+    :param scopes: of a composition: the file itself, then each use.
+    """
+    for path, body in scopes[1:]:
+        for violation in sorted(
+            _SUBPLAN.iter_errors(body), key=lambda each: each.json_path
+        ):
+            yield from _translate(violation, path)
+
+
+def _translate(violation: Any, within: doc.Path = ()) -> Iterator[Finding]:
+    path: doc.Path = (*within, *violation.absolute_path)
     match violation.validator:
         case "additionalProperties":
             yield from _unknown_keys(violation, path)

@@ -19,6 +19,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_ALIASES = 20
 MAX_NODES = 100_000
+MAX_USES = 5_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -79,6 +80,8 @@ def _measure(text: str) -> None:
     """Refuse what would cost too much, before anything is built of it."""
     if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
         raise _TooMuch(f"more than {MAX_BYTES} bytes")
+    if text.count("${") > MAX_USES:
+        raise _TooMuch(f"parameters used more than {MAX_USES} times")
     depth = aliases = nodes = 0
     for event in yaml.parse(text, Loader=_LOADER):
         nodes += 1

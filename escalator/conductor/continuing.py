@@ -3,7 +3,7 @@
 Source: architecture section 3; P-4c.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from escalator.conductor import admission as admissions
@@ -46,16 +46,19 @@ class Continuing:
             view = views[row["slot_id"]]
             if view.state not in _LIVE:
                 continue
-            if self._is_open(carrier, campaign, view.host):
+            if self._is_open(carrier, campaign, view):
                 _order(carrier, view, row["id"])
             else:
                 carrier.hold(carrier.rows[row["id"]], admissions.CLOSED)
         for slot_id in undone:
-            if self._is_open(carrier, campaign, views[slot_id].host):
+            if self._is_open(carrier, campaign, views[slot_id]):
                 carrier.rerun(campaign["id"], views[slot_id])
 
-    def _is_open(self, carrier: engines.Carrier, campaign: Row, host: str) -> bool:
-        return engines.is_open_to(campaign, host, carrier.standing(host).rack)
+    def _is_open(
+        self, carrier: engines.Carrier, campaign: Row, view: rules.SlotView
+    ) -> bool:
+        rack = carrier.standing(view.host).rack
+        return engines.is_open_to(campaign, view.host, rack, view.procedure)
 
     def _due(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
@@ -86,14 +89,22 @@ class Continuing:
                 _order(carrier, view, row["id"])
 
     def revive(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        hosts: Collection[str] | None = None,
     ) -> None:
-        """Let failed slots try their failed step again after a hold."""
+        """Let failed slots try their failed step again after a hold.
+
+        :param hosts: those on them only; None: all.
+        """
         failed = [
             row["id"]
             for row in work.read_slots(
                 connection, campaign["id"], states.SlotState.FAILED
             )
+            if hosts is None or row["host"] in hosts
         ]
         views, rows = work.read_views(connection, failed)
         for slot_id in failed:

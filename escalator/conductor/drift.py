@@ -1,11 +1,18 @@
-"""Hosts that join or leave while a campaign runs (P-4a, architecture rule 8)."""
+"""Hosts that join or leave while a campaign waits or runs (P-4a, rule 8).
 
-from collections.abc import Mapping
+Every difference is a plan revision.  Beyond what the file's ``on_drift`` lets pass
+the revision awaits an approval, and nothing is begun until it has it.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.db import session, work
+from escalator.conductor import engine as engines
+from escalator.db import revisions, session, work
+from escalator.domain import plan, revision, selector, states
 
 Row = Mapping[str, Any]
 
@@ -15,48 +22,110 @@ def note(
     batch: batches.Batch,
     campaign: Row,
     situation: admissions.Situation,
-) -> None:
-    """Write a plan revision when hosts joined or left (P-4a, rule 8)."""
+) -> Row:
+    """Write a revision if hosts joined or left; return the campaign's row."""
     before = set(
-        work.read_plan_targets(connection, campaign["id"], campaign["plan_rev"])
+        revisions.read(connection, campaign["id"], campaign["plan_rev"])["targets"]
     )
-    now_there = {target.name for target in situation.targets} & (
-        selected_names(situation) | before
+    if members(situation) == before:
+        return campaign
+    return write(connection, batch, campaign, situation, [])
+
+
+def judge(
+    connection: session.Connection, campaign: Row
+) -> tuple[states.CampaignState, str] | None:
+    """Return where the campaign has to go if its revision is not approved, and why."""
+    reason = awaited(connection, campaign)
+    return (states.CampaignState.HOLDING, reason) if reason else None
+
+
+def awaited(connection: session.Connection, campaign: Row) -> str:
+    """Return what the campaign waits for if its revision is not approved, or ""."""
+    row = revisions.read(connection, campaign["id"], campaign["plan_rev"])
+    if not row["awaits"] or row["approved_by"]:
+        return ""
+    return (
+        f"waits: revision {row['rev']} is not approved: {row['awaits']}; look at it"
+        f" with campaign revisions, then campaign approve --revision {row['rev']}"
     )
-    if now_there == before:
-        return
-    stored = work.read_plan(connection, campaign["id"], campaign["plan_rev"])
-    if stored is None:
-        return
+
+
+def write(
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    situation: admissions.Situation,
+    changed: Sequence[str],
+    author: str = "",
+) -> Row:
+    """Write a revision with the situation's plan and hosts; return the campaign.
+
+    :param changed: what an operator changed, in words.
+    :param author: that operator; empty: the inventory changed.
+    """
+    own = campaign["id"]
+    known = revisions.read_all(connection, own)
+    before, present = set(known[-1]["targets"]), members(situation)
+    diff = {"joined": sorted(present - before), "left": sorted(before - present)}
+    if changed:
+        diff["changed"] = list(changed)
+    approved = next((row for row in reversed(known) if row["approved_by"]), known[0])
+    drifted = [
+        row["diff"]
+        for row in known
+        if row["rev"] > approved["rev"] and not row["author"]
+    ]
     rev = campaign["plan_rev"] + 1
-    diff = {
-        "joined": sorted(now_there - before),
-        "left": sorted(before - now_there),
-    }
     work.add_plan(
         connection,
-        campaign["id"],
+        own,
         rev,
-        stored["plan"],
-        sorted(now_there),
+        engines.PLAN_CODEC.encode(situation.plan),
+        sorted(present),
         diff,
         batch.now,
+        author=author,
+        awaits=revision.awaits(
+            situation.plan.on_drift,
+            drifted if author else [*drifted, diff],
+            approved["targets"],
+            present,
+        ),
     )
-    work.update_campaign(connection, campaign["id"], batch.now, plan_rev=rev)
-    batch.journal(
-        campaign["id"],
-        "plan",
-        str(rev),
-        str(rev - 1),
-        str(rev),
-        f"joined: {diff['joined']}; left: {diff['left']}",
-    )
+    work.update_campaign(connection, own, batch.now, plan_rev=rev)
+    told = "; ".join(f"{word}: {', '.join(diff[word])}" for word in diff if diff[word])
+    batch.journal(own, "plan", str(rev), str(rev - 1), str(rev), told)
+    return {**campaign, "plan_rev": rev}
 
 
-def selected_names(situation: admissions.Situation) -> set[str]:
-    """Return the hosts that any procedure selects now."""
-    return {
-        target.name
-        for procedure in situation.plan.procedures
-        for target in situation.selected(procedure)
-    }
+def members(situation: admissions.Situation) -> set[str]:
+    """Return the hosts that the campaign is about: chosen now, or begun.
+
+    How a host is at the moment does not matter: one that is down or quarantined
+    would be chosen if it were sound.
+    """
+    found: set[str] = set()
+    sound = [
+        dataclasses.replace(each, is_up=True, is_quarantined=False)
+        for each in situation.targets
+        if not each.is_up or each.is_quarantined
+    ]
+    for procedure in situation.plan.procedures:
+        slots = situation.slots.get(procedure.id, {})
+        chosen = situation.selected(procedure) + _select(situation, procedure, sound)
+        names = {target.name for target in chosen} | set(slots)
+        found |= {name for name in names if not _is_skipped(slots.get(name))}
+    return found & {target.name for target in situation.targets}
+
+
+def _select(
+    situation: admissions.Situation,
+    procedure: plan.Procedure,
+    targets: list[plan.Target],
+) -> list[plan.Target]:
+    return selector.select(situation.plan.selector(procedure.selector), targets)
+
+
+def _is_skipped(slot: Row | None) -> bool:
+    return slot is not None and slot["state"] == states.SlotState.SKIPPED

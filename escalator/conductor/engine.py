@@ -294,11 +294,13 @@ class Carrier:
             )
 
 
-def is_open_to(campaign: Row, host: str, rack: str = "") -> bool:
+def is_open_to(campaign: Row, host: str, rack: str = "", procedure: str = "") -> bool:
     """Tell whether new orders may go to a target of this campaign."""
     if campaign["state"] != states.CampaignState.RUNNING:
         return False
     return not any(
-        entry.get("host") == host or (rack and entry.get("rack") == rack)
+        entry.get("host") == host
+        or (rack and entry.get("rack") == rack)
+        or (procedure and entry.get("procedure") == procedure)
         for entry in campaign["closed_to"]
     )

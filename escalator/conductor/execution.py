@@ -94,13 +94,8 @@ class Execution:
                 return self._run(connection, batch, campaign)
             case State.PAUSING:
                 if not work.count_in_flight(connection, campaign["id"]):
-                    self.engine.move_campaign(
-                        connection,
-                        batch,
-                        campaign,
-                        State.PAUSED,
-                        campaign["state_reason"],
-                    )
+                    to, reason = State.PAUSED, campaign["state_reason"]
+                    self.engine.move_campaign(connection, batch, campaign, to, reason)
             case State.SOAKING | State.COMPLETED:
                 self.finishing.go_on(connection, batch, campaign)
             case State.ROLLING_BACK:
@@ -112,8 +107,10 @@ class Execution:
     ) -> admissions.Situation:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
-        drift.note(connection, batch, campaign, situation)
-        broken = failure_budget.judge(connection, campaign, situation)
+        campaign = drift.note(connection, batch, campaign, situation)
+        broken = drift.judge(connection, campaign) or failure_budget.judge(
+            connection, campaign, situation
+        )
         if broken is not None:
             to, reason = broken
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}

@@ -1,12 +1,14 @@
 """A reason for every wait (architecture section 3, rule 7)."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
 from escalator.conductor import unwinding
-from escalator.db import work
+from escalator.db import standing, work
 from escalator.domain import states
 
 
@@ -29,11 +31,13 @@ class Explaining:
             now = self.engine.database.now(connection)
             situation = self.admission.read(connection, campaign, now)
             open_steps = work.open_steps(connection, campaign_id)
+            stuck = standing.stuck_steps(connection, campaign_id)
+            late = standing.late_reports(connection, campaign_id)
             if campaign["state"] == states.CampaignState.ROLLING_BACK:
                 waits = unwinding.explain(connection, campaign, situation)
             else:
                 waits = admissions.explain(campaign, situation)
-        told = {(each["host"], each["procedure"]) for each in open_steps}
+        told = {(each["host"], each["procedure"]) for each in [*open_steps, *stuck]}
         told |= {(wait.host, wait.procedure) for wait in waits}
         waits += [
             each
@@ -41,24 +45,28 @@ class Explaining:
             if (each.host, each.procedure) not in told
         ]
         return [
-            {
-                "host": row["host"],
-                "procedure": row["procedure"],
-                "step": row["name"],
-                "state": row["state"],
-                "reason": row["reason"],
-            }
-            for row in open_steps
-        ] + [
-            {
-                "host": wait.host,
-                "procedure": wait.procedure,
-                "step": "",
-                "state": "waiting",
-                "reason": wait.reason,
-            }
-            for wait in waits
+            *(_tell(row, row["state"], row["reason"]) for row in open_steps),
+            *(_tell(row, row["state"], _why_stuck(row)) for row in stuck),
+            *(_tell(row, "late", row["detail"]) for row in late),
+            *(
+                _tell(dataclasses.asdict(wait), "waiting", wait.reason)
+                for wait in waits
+            ),
         ]
+
+
+def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:
+    return {
+        "host": row["host"],
+        "procedure": row["procedure"],
+        "step": row.get("name", ""),
+        "state": state,
+        "reason": reason,
+    }
+
+
+def _why_stuck(row: Mapping[str, Any]) -> str:
+    return f"waits: {row['state']}: {row['reason']}"
 
 
 _STOPPED = {

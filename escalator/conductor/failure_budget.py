@@ -12,6 +12,8 @@ from escalator.domain import states
 
 Row = Mapping[str, Any]
 
+_PARTS = {"target", "rack", "procedure"}
+
 
 def judge(
     connection: session.Connection, campaign: Row, situation: admissions.Situation
@@ -51,6 +53,6 @@ def _accepted_at(connection: session.Connection, campaign: Row) -> float:
         for note in signals.read_handled(connection, campaign["id"], kind)
     ]
     return max(
-        (n["at"] for n in resumed if not {"target", "rack"} & n["arguments"].keys()),
+        (n["at"] for n in resumed if not _PARTS & n["arguments"].keys()),
         default=0.0,
     )

@@ -93,6 +93,8 @@ class Faults:
         )
         if not slots and not is_selected:
             return False
+        if slots and all(s["state"] == states.SlotState.SKIPPED for s in slots):
+            return False
         views, rows = work.read_views(connection, [row["id"] for row in slots])
         if any(_is_expected(row, batch.now) for row in rows.values()):
             batch.journal(

@@ -51,6 +51,20 @@ def command_for(
         deadline_at=row["hard_at"],
         undo=undo,
         rerun=rerun,
+        progress_s=step.progress_s if undone is None else 0.0,
+    )
+
+
+def stop_for(row: Row, reason: str) -> commands.StopStep:
+    """Return the order to end the programs of a step's current attempt."""
+    return commands.StopStep(
+        step_id=row["id"],
+        campaign_id=row["campaign_id"],
+        host=row["host"],
+        executor=row["executor"],
+        attempt=row["attempt"],
+        fence=row["fence"],
+        reason=reason,
     )
 
 

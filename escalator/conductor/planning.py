@@ -147,6 +147,7 @@ class Planning:
                 names,
                 {"joined": names, "left": []},
                 batch.now,
+                author=values["user_id"],
             )
             batch.journal(
                 campaign_id, "campaign", campaign_id, "draft", State.VALIDATED.value
@@ -166,7 +167,7 @@ class Planning:
 
 
 def _selected(made: plan.Plan, targets: list[plan.Target]) -> set[str]:
-    return drift.selected_names(admissions.Situation.empty(made, targets))
+    return drift.members(admissions.Situation.empty(made, targets))
 
 
 def _foreseen(found: forecast.Forecast) -> dict[str, Any]:
@@ -191,6 +192,8 @@ def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
             {
                 "id": procedure.id,
                 "level": procedure.level,
+                "after": list(procedure.after),
+                "method": procedure.method,
                 "steps": len(procedure.steps),
                 "targets": len(situation.selected(procedure)),
                 "expected_s_per_target": sum(s.expected_s for s in procedure.steps),

@@ -24,7 +24,12 @@ def let_go(connection: session.Connection, batch: batches.Batch, campaign: Row) 
     to forget what they found before their steps.
     """
     state = State(campaign["state"])
-    left = ("reverted", "quarantined", *(("done",) if state in states.ENDED else ()))
+    left = (
+        "reverted",
+        "quarantined",
+        "skipped",
+        *(("done",) if state in states.ENDED else ()),
+    )
     slots = work.read_slots(connection, campaign["id"])
     kept = {row["host"] for row in slots if row["state"] not in left}
     over = {row["host"] for row in slots} - kept

@@ -85,7 +85,12 @@ class Results:
             slot,
             report,
             None if is_unwinding else procedure.ladder,
-            engines.is_open_to(campaign, slot.host, carrier.standing(slot.host).rack),
+            engines.is_open_to(
+                campaign,
+                slot.host,
+                carrier.standing(slot.host).rack,
+                slot.procedure,
+            ),
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:
@@ -136,7 +141,7 @@ def _journal_late(batch: batches.Batch, row: Row, report: events.StepReported) -
         row["id"],
         row["state"],
         "late",
-        f"outcome {report.outcome}, fence {report.fence}, current {row['fence']}",
+        _why_late(row, report),
         slot_id=row["slot_id"],
         host=row["host"],
         name=row["name"],
@@ -144,6 +149,15 @@ def _journal_late(batch: batches.Batch, row: Row, report: events.StepReported) -
         attempt=report.attempt,
         fence=report.fence,
     )
+
+
+def _why_late(row: Row, report: events.StepReported) -> str:
+    told = f"outcome {report.outcome} of attempt {report.attempt}"
+    if report.fence != row["fence"]:
+        why = f"its fence {report.fence} is not the present one, {row['fence']}"
+    else:
+        why = f"the step was {row['state']} already"
+    return f"{told} came late and changed nothing: {why}"
 
 
 def _rounds(

@@ -3,22 +3,21 @@
 Source: E-0, V-5, A-0; architecture section 3, rule 7.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import beginning, finishing, releasing
+from escalator.conductor import beginning, changing, finishing, pausing, releasing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
-from escalator.conductor.wish import Wish
+from escalator.conductor.wishing import Wish
 from escalator.db import session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
 
-_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted")
+_CANCELLABLE_SLOTS = ("done", "quarantined", "reverted", "skipped")
 
 
 class Steering:
@@ -27,7 +26,9 @@ class Steering:
     def __init__(self, engine: engines.Engine, execution: executions.Execution) -> None:
         self.engine = engine
         self.execution = execution
-        self.beginning = beginning.Beginning(engine, execution)
+        self.changing = changing.Changing(engine, execution)
+        self.beginning = beginning.Beginning(engine, execution, self.changing)
+        self.pausing = pausing.Pausing(engine)
 
     @session.retry_on_conflict
     def act(
@@ -38,7 +39,7 @@ class Steering:
         actor: str,
         request_key: str | None,
     ) -> None:
-        """Start, pause, resume, commit, roll back or cancel a campaign.
+        """Carry out one of the verbs of :meth:`carry_out`.
 
         Idempotent by ``request_key``.
 
@@ -56,7 +57,7 @@ class Steering:
                 return
             batch = self.engine.batch(connection)
             batch.owner = actor or batch.owner
-            wish = Wish(connection, batch, campaign, arguments)
+            wish = Wish(connection, batch, campaign, arguments, actor)
             self.carry_out(wish, action, actor, request_key)
             batch.write(connection)
         self.engine.send(batch.messages)
@@ -73,12 +74,14 @@ class Steering:
         verbs = {
             "preflight": self.beginning.preflight,
             "start": self.beginning.start,
-            "pause": self._pause,
-            "hold": self._hold,
+            "pause": self.pausing.pause,
+            "hold": self.pausing.hold,
             "resume": self._resume,
             "commit": self._commit,
             "rollback": self._roll_back,
             "cancel": self._cancel,
+            "change": self.changing.change,
+            "approve": self.changing.approve,
         }
         if action not in verbs:
             raise errors.InvalidInput(
@@ -88,28 +91,10 @@ class Steering:
         verbs[action](wish)
         _note(wish, action, arguments, actor, request_key)
 
-    def _pause(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, [*_others(wish, entry), entry], "closed")
-        else:
-            wish.move(self.engine, State.PAUSING, "paused by an operator")
-
-    def _hold(self, wish: Wish) -> None:
-        is_done = wish.campaign["state"] in states.NOT_COMMITTED
-        wish.move(self.engine, State.HOLDING if is_done else State.PAUSING, "held")
-
     def _resume(self, wish: Wish) -> None:
-        entry = _closed_entry(wish.arguments)
-        if entry:
-            self._close(wish, _others(wish, entry), "reopened")
+        if self.pausing.reopen(wish):
             return
         self.beginning.resume(wish)
-
-    def _close(self, wish: Wish, closed: list[Any], verb: str) -> None:
-        own = wish.campaign["id"]
-        work.update_campaign(wish.connection, own, wish.batch.now, closed_to=closed)
-        wish.batch.journal(own, "admission", own, "", verb, json.dumps(closed))
 
     def _commit(self, wish: Wish) -> None:
         reason = wish.arguments.get("reason") or "committed by an operator"
@@ -173,18 +158,6 @@ def _check_lost(wish: Wish, names: list[str]) -> None:
             summary=f"without: {', '.join(sound)}: unknown, or neither down nor"
             " quarantined; only a lost host can be left out",
         )
-
-
-def _others(wish: Wish, entry: dict[str, str]) -> list[Any]:
-    return [each for each in wish.campaign["closed_to"] if each != entry]
-
-
-def _closed_entry(arguments: Row) -> dict[str, str]:
-    if arguments.get("target"):
-        return {"host": str(arguments["target"])}
-    if arguments.get("rack"):
-        return {"rack": str(arguments["rack"])}
-    return {}
 
 
 def _note(

@@ -49,17 +49,18 @@ class Unwinding:
             return self._end(
                 connection, batch, campaign, situation, list(rows.values())
             )
-        top = max(levels[row["procedure"]] for row in [*todo.values(), *busy])
+        left = {row["procedure"] for row in [*todo.values(), *busy]}
+        later = rollback.held_back(situation.plan.procedures, left)
         lines = self._lines(connection, todo)
         order = rollback.slots_to_undo(
             lines, levels, {i: row["procedure"] for i, row in todo.items()}
         )
+        order.sort(key=lambda slot_id: todo[slot_id]["procedure"] in later)
         waits: list[admissions.Wait] = []
         for slot_id in order:
             row = todo[slot_id]
-            if levels[row["procedure"]] < top:
-                reason = "waits: a later level is undone first"
-            else:
+            reason = _not_yet(later, row)
+            if not reason:
                 reason = self._undo(connection, batch, campaign, situation, row)
             if reason:
                 waits.append(admissions.Wait(row["host"], row["procedure"], reason))
@@ -173,6 +174,12 @@ class Unwinding:
         )
 
 
+def _not_yet(later: Mapping[str, str], row: Row) -> str:
+    """Return why the undo of a slot is not due yet, or ""."""
+    first = later.get(row["procedure"])
+    return f"waits: {first} is undone first" if first else ""
+
+
 def judge(
     situation: admissions.Situation,
     row: Row,
@@ -212,9 +219,14 @@ def explain(
     waits: list[admissions.Wait] = []
     rows = [row for slots in situation.slots.values() for row in slots.values()]
     todo = {row["id"]: row for row in rows if row["state"] in _TO_UNDO}
+    busy = {row["procedure"] for row in rows if row["state"] in _UNDER_WAY}
+    left = busy | {row["procedure"] for row in todo.values()}
+    later = rollback.held_back(situation.plan.procedures, left)
     views, _ = work.read_views(connection, list(todo), is_locked=False)
     for slot_id, row in todo.items():
-        _, reason = judge(situation, row, views[slot_id], flying)
+        reason = _not_yet(later, row)
+        if not reason:
+            _, reason = judge(situation, row, views[slot_id], flying)
         waits.append(
             admissions.Wait(row["host"], row["procedure"], reason or "is undone next")
         )

@@ -65,6 +65,13 @@ def note_beats(
         _update_host(connection, name, values)
 
 
+def read_agent_seen(connection: sa.Connection, host: str) -> float | None:
+    """Return when the agent of a host was last heard of, epoch seconds, or None."""
+    query = sa.select(models.host.c.agent_seen_at).where(models.host.c.name == host)
+    found: float | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
 def mark_down(connection: sa.Connection, host: str, fault_id: str) -> None:
     """Note that a fault takes a host down."""
     _update_host(connection, host, {"state": "down", "fault_id": fault_id})

@@ -62,7 +62,8 @@ campaign = sa.Table(
     sa.UniqueConstraint("project_id", "request_key", name="uq_campaign_request"),
     sa.Index("ix_campaign_state", "state"),
 )
-"""``closed_to``: list of {"host": ...} or {"rack": ...} closed to admission."""
+"""``closed_to``: list of {"host": ...}, {"rack": ...} or {"procedure": ...}
+closed to admission."""
 
 plan_rev = sa.Table(
     "plan_rev",
@@ -72,8 +73,14 @@ plan_rev = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False),
     sa.Column("targets", sa.JSON, nullable=False),
     sa.Column("diff", sa.JSON, nullable=False),
+    _text("author"),
+    _text("awaits", _TEXT),
+    _text("approved_by"),
     _at("created_at", False),
+    _at("approved_at"),
 )
+"""``author``: who ordered it, or empty: the inventory changed.  ``awaits``: why it
+needs an approval, or empty."""
 
 slot = sa.Table(
     "slot",
@@ -216,8 +223,8 @@ outbox = sa.Table(
     _count("ordinal"),
     sa.Index("ix_outbox_claimed", "claimed_until"),
 )
-"""``kind``: ``run``, ``probe`` and ``release`` are cast to an agent, ``event`` is
-published."""
+"""``kind``: ``run``, ``probe``, ``stop``, ``release`` are cast to an agent, ``event``
+is published."""
 
 signal = sa.Table(
     "signal",

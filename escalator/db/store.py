@@ -16,6 +16,7 @@ from escalator.db import (
     fetching,
     models,
     preflights,
+    revisions,
     session,
     work,
 )
@@ -34,6 +35,7 @@ class Store:
             "step": _steps,
             "journal": _journal,
             "preflight": preflights.read,
+            "revision": revisions.read_page,
             "host": _hosts,
             "fault": _faults,
             "subscription": _subscriptions,

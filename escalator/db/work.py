@@ -85,6 +85,7 @@ def add_plan(
     targets: Sequence[str],
     diff: Mapping[str, Any],
     now: float,
+    **more: Any,
 ) -> None:
     """Store a plan revision."""
     connection.execute(
@@ -95,6 +96,7 @@ def add_plan(
             targets=list(targets),
             diff=dict(diff),
             created_at=now,
+            **more,
         )
     )
 
@@ -105,16 +107,6 @@ def read_plan(connection: sa.Connection, campaign_id: str, rev: int) -> Row | No
         models.plan_rev.c.campaign_id == campaign_id, models.plan_rev.c.rev == rev
     )
     return fetching.first(connection, query)
-
-
-def read_plan_targets(
-    connection: sa.Connection, campaign_id: str, rev: int
-) -> list[str]:
-    """Return the names of the hosts that a plan revision was made for."""
-    query = sa.select(models.plan_rev.c.targets).where(
-        models.plan_rev.c.campaign_id == campaign_id, models.plan_rev.c.rev == rev
-    )
-    return list(connection.execute(query).scalar_one())
 
 
 def read_slots(
@@ -232,6 +224,11 @@ def insert_slots(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store new slots."""
     if rows:
         connection.execute(sa.insert(models.slot), list(rows))
+
+
+def delete_slot(connection: sa.Connection, slot_id: str) -> None:
+    """Forget a slot that never had a step."""
+    connection.execute(sa.delete(models.slot).where(models.slot.c.id == slot_id))
 
 
 def insert_steps(connection: sa.Connection, rows: Sequence[Row]) -> None:

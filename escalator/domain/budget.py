@@ -210,8 +210,8 @@ class Ledger:
                 self._users.setdefault(token, set()).add(target.name)
 
     def _counts_lost(self, token: _Token) -> bool:
-        """What is dead is not being drained."""
-        return self._budgets[token[0]].kind != Kind.MIGRATIONS
+        """What is dead is neither being drained nor worked on."""
+        return self._budgets[token[0]].kind not in (Kind.MIGRATIONS, Kind.PARALLEL)
 
     def _weight(self, token: _Token) -> float:
         weight = self._weights.get(token)

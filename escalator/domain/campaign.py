@@ -112,6 +112,12 @@ class Decision:
 
 LATE = Decision(is_late=True)
 
+HUNG = "hung"
+"""Failure class: no progress although the agent lives."""
+
+LOST = "lost"
+"""Failure class: nobody knows what became of the attempt, nor of its agent."""
+
 MAX_REVERT_RETRIES = 2
 """A transient failure of an undo is tried again this often."""
 
@@ -138,7 +144,11 @@ def hear(
         case events.Outcome.DONE:
             return _done(slot, step, is_open)
         case events.Outcome.FAILED:
-            return fail(slot, step, report.failure_class, report.detail, ladder)
+            is_hung = report.failure_class == HUNG
+            to = StepState.HUNG if is_hung else StepState.FAILED
+            return fail(slot, step, report.failure_class, report.detail, ladder, to)
+        case events.Outcome.STOPPED:
+            return _stopped(slot, step)
         case events.Outcome.NEVER_SEEN:
             return Decision(is_resent=True)
         case events.Outcome.UNKNOWN:
@@ -227,8 +237,9 @@ def fail(
     failed = Move(step.id, to, detail, failure_class)
     if ladder is None:
         return Decision((failed,), SlotState.FAILED, detail)
-    if to is StepState.HUNG and step.idempotence == plan.Idempotence.NEVER:
-        return _ask_whether_it_acted(slot, step, to)
+    is_in_doubt = to in (StepState.HUNG, StepState.LOST)
+    if is_in_doubt and step.idempotence == plan.Idempotence.NEVER:
+        return _ask_whether_it_acted(slot, step, to, detail)
     rung = next_rung(ladder, failure_class, step.retries, slot.compensations)
     match rung.attempt:
         case plan.Try.RETRY:
@@ -293,15 +304,26 @@ def next_rung(
     return plan.Rung(plan.Try.HOLD)
 
 
-def _ask_whether_it_acted(slot: SlotView, step: StepView, to: StepState) -> Decision:
+def _ask_whether_it_acted(
+    slot: SlotView, step: StepView, to: StepState, detail: str
+) -> Decision:
     """Hold: a step that must not be repeated may have acted."""
-    reason = f"{slot.host}: nobody knows whether {step.name} acted"
+    reason = f"{slot.host}: nobody knows whether {step.name} acted: {detail}"
+    failure_class = HUNG if to is StepState.HUNG else LOST
     return Decision(
-        (Move(step.id, to, reason, "lost"),),
+        (Move(step.id, to, reason, failure_class),),
         SlotState.FAILED,
         reason,
         escalation=Escalation("hold", "campaign", slot.procedure, reason),
     )
+
+
+def _stopped(slot: SlotView, step: StepView) -> Decision:
+    """It was ended on demand: its idempotence allows to repeat it (C612)."""
+    if step.idempotence == plan.Idempotence.NEVER:
+        return _ask_whether_it_acted(slot, step, StepState.LOST, "it was stopped")
+    reason = "waits: stopped by a pause, repeated when it is resumed"
+    return Decision((Move(step.id, StepState.READY, reason, is_resumed=True),))
 
 
 def _in_doubt(
@@ -315,7 +337,8 @@ def _in_doubt(
         if ladder is None:
             reason = "the agent was interrupted"
             return fail(slot, step, "lost", reason, None, StepState.LOST)
-        return _ask_whether_it_acted(slot, step, StepState.LOST)
+        detail = "the agent was interrupted"
+        return _ask_whether_it_acted(slot, step, StepState.LOST, detail)
     moves: tuple[Move, ...] = (
         Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
         Move(
@@ -341,14 +364,20 @@ class Progress:
     @property
     def is_complete(self) -> bool:
         """True if no target waits and no slot is under way."""
-        settled = {SlotState.DONE.value, SlotState.QUARANTINED.value}
+        settled = {SlotState.DONE, SlotState.QUARANTINED, SlotState.SKIPPED}
         return self.waiting == 0 and set(self.slots) <= settled
 
 
 def is_reverted(slot_states: Collection[SlotState]) -> bool:
     """True if nothing of these slots is left to be undone."""
     return all(
-        state in (SlotState.REVERTED, SlotState.QUARANTINED, SlotState.UNDO_FAILED)
+        state
+        in (
+            SlotState.REVERTED,
+            SlotState.QUARANTINED,
+            SlotState.UNDO_FAILED,
+            SlotState.SKIPPED,
+        )
         for state in slot_states
     )
 

@@ -18,6 +18,7 @@ class RunStep:
         of the step that is undone, else empty.
     :ivar deadline_at: epoch seconds of the database's clock.
     :ivar rerun: how often the target was undone and begun anew before.
+    :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     """
 
     step_id: str
@@ -36,6 +37,7 @@ class RunStep:
     deadline_at: float
     undo: dict[str, Any]
     rerun: int = 0
+    progress_s: float = 0.0
 
     @property
     def record(self) -> str:
@@ -77,4 +79,17 @@ class ReleaseSteps:
     fences: dict[str, int]
 
 
-Command = RunStep | ProbeStep | ReleaseSteps
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopStep:
+    """End the programs of an attempt that is under way; it reports ``stopped``."""
+
+    step_id: str
+    campaign_id: str
+    host: str
+    executor: str
+    attempt: int
+    fence: int
+    reason: str
+
+
+Command = RunStep | ProbeStep | StopStep | ReleaseSteps

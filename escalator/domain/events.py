@@ -58,6 +58,7 @@ class Outcome(enum.StrEnum):
     UNKNOWN = "unknown"
     NEVER_SEEN = "never_seen"
     REFUSED = "refused"
+    STOPPED = "stopped"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ def check_journal(
     moving: set[str] = set()
     found: list[Violation] = []
     judged = [each for each in budgets if each.scope not in _WITH_INSTANCES]
-    limits = [each for each in judged if each.kind != plan.Kind.MIGRATIONS]
+    other = (plan.Kind.MIGRATIONS, plan.Kind.PARALLEL)
+    limits = [each for each in judged if each.kind not in other]
     migrations = [each for each in judged if each.kind == plan.Kind.MIGRATIONS]
     for entry in sorted(entries, key=lambda each: each.seq):
         if entry.object_type == "fault":

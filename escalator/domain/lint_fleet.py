@@ -1,9 +1,17 @@
-"""C503, C702, C704, C705, C712: what shows once a plan meets the inventory."""
+"""C503, C702, C704, C705, C706, C712: what shows once a plan meets the inventory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from escalator.domain import budget, lint_budgets, ordering, plan, preflight, selector
+from escalator.domain import (
+    budget,
+    lint_budgets,
+    ordering,
+    plan,
+    preflight,
+    selector,
+    single_step,
+)
 from escalator.domain.finding import Finding, point
 
 Chosen = dict[str, list[plan.Target]]
@@ -34,11 +42,13 @@ def _empty(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
 
 def _shared(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
     places = {each.id: index for index, each in enumerate(understood.procedures)}
+    names = {key: {target.name for target in found} for key, found in chosen.items()}
+    before = ordering.earlier({each.id: each.after for each in understood.procedures})
     for one, other in itertools.combinations(understood.procedures, 2):
-        if one.level != other.level or _is_ordered(understood, one, other):
+        is_ordered = one.id in before[other.id] or other.id in before[one.id]
+        if one.level != other.level or is_ordered:
             continue
-        names = {target.name for target in chosen[one.selector]}
-        both = sorted(names & {target.name for target in chosen[other.selector]})
+        both = names[one.selector] & names[other.selector]
         if both:
             yield Finding(
                 "C503",
@@ -61,23 +71,12 @@ def _unable(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
         if texts:
             more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
             yield Finding(
-                "C705",
+                "C706",
                 point("procedures", index, "steps"),
                 f"{texts[0]}{more}",
                 "bring agents and conductor to the same release before the start",
                 severity="warning",
             )
-
-
-def _is_ordered(
-    understood: plan.Plan, one: plan.Procedure, other: plan.Procedure
-) -> bool:
-    """An edge between the two, added in either direction, would be a cycle."""
-    edges = {each.id: each.after for each in understood.procedures}
-    return any(
-        ordering.find_cycle({**edges, a.id: (*a.after, b.id)}) is not None
-        for a, b in ((one, other), (other, one))
-    )
 
 
 def _used_up(
@@ -89,6 +88,18 @@ def _used_up(
     """A fault in a rack may leave no room there before the run begins."""
     ledger = budget.Ledger(understood.budgets, targets, ())
     for index, procedure in enumerate(understood.procedures):
+        if procedure.method == plan.Method.SINGLE_STEP:
+            fit = [t for t in chosen[procedure.selector] if t.is_up]
+            reason = single_step.obstacle(ledger, fit, procedure.budgets)
+            if reason:
+                yield Finding(
+                    "C705",
+                    point("procedures", index, "budgets"),
+                    f"a single step takes its {len(fit)} hosts at once: {reason}",
+                    "widen the budget, or list none for a single step",
+                    severity="warning",
+                )
+            continue
         full = {
             (refusal.budget, refusal.key): refusal
             for target in chosen[procedure.selector]

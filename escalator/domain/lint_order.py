@@ -10,16 +10,8 @@ from escalator.domain.finding import Finding, point
 
 def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
     """Find procedures, and budgets, that let nothing run."""
-    procedures = doc.rows(filled, "procedures")
-    yield from _cycles(procedures)
-    for path, body in procedures:
-        if _is_nothing(body.get("parallel", 1)):
-            yield Finding(
-                "C502",
-                point(*path, "parallel"),
-                f"parallel {body.get('parallel')} lets no target run",
-                "allow at least 1",
-            )
+    for path, body in doc.rows(filled, "procedures"):
+        yield from idle(path, body)
         if body.get("method") == "rolling" and not body.get("budgets"):
             yield Finding(
                 "C703",
@@ -30,7 +22,7 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
             )
     for path, body in doc.rows(filled, "budgets"):
         for key in ("max_down", "max_migrations"):
-            if _is_nothing(body.get(key, 1)):
+            if is_nothing(body.get(key, 1)):
                 yield Finding(
                     "C701",
                     point(*path, key),
@@ -39,14 +31,27 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
                 )
 
 
-def _is_nothing(value: Any) -> bool:
+def idle(path: doc.Path, body: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find a ``parallel`` that lets nothing run."""
+    if is_nothing(body.get("parallel", 1)):
+        yield Finding(
+            "C502",
+            point(*path, "parallel"),
+            f"parallel {body.get('parallel')} lets no target run",
+            "allow at least 1",
+        )
+
+
+def is_nothing(value: Any) -> bool:
+    """Say whether a limit is no number above 0, nor a percentage above 0."""
     share = doc.percent(value)
     if share is not None:
         return share == 0
     return isinstance(value, int) and not isinstance(value, bool) and value < 1
 
 
-def _cycles(procedures: list[doc.Row]) -> Iterator[Finding]:
+def cycles(procedures: list[doc.Row]) -> Iterator[Finding]:
+    """Find procedures of one list that wait for each other."""
     edges = {
         doc.text(body, "id"): doc.texts(body.get("after")) for _, body in procedures
     }

@@ -10,15 +10,19 @@ from escalator.domain.reading import NONE_NEEDED, ON_FAULT, WAIVED, Catalogue
 
 
 def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
-    """Find names without a definition, or with two."""
-    yield from _params(filled)
+    """Find names without a definition, or with two.
+
+    Parameters, and names that hold in one list of procedures only, are
+    ``lint_scopes``'s affair.
+    """
     yield from _facts(filled)
     yield from _ids(filled)
     yield from _procedures(filled)
     yield from _installed(filled, catalogue)
 
 
-def _missing(path: doc.Path, kind: str, name: str, known: Collection[str]) -> Finding:
+def missing(path: doc.Path, kind: str, name: str, known: Collection[str]) -> Finding:
+    """Return the finding for a name that nothing defines."""
     names = ", ".join(sorted(known)) or "none"
     return Finding(
         "C402",
@@ -26,18 +30,6 @@ def _missing(path: doc.Path, kind: str, name: str, known: Collection[str]) -> Fi
         f"there is no {kind} {name}",
         f"define it, or use one of the defined: {names}",
     )
-
-
-def _params(filled: Mapping[str, Any]) -> Iterator[Finding]:
-    """What is left after substitution was never declared, or has no value."""
-    declared = doc.table(filled, "params")
-    rest = {key: body for key, body in filled.items() if key != "params"}
-    for path, value, is_key in doc.walk(rest):
-        if is_key or not isinstance(value, str):
-            continue
-        for name in parameters.uses(value):
-            if name not in declared:
-                yield _missing(path, "parameter", name, declared)
 
 
 def _facts(filled: Mapping[str, Any]) -> Iterator[Finding]:
@@ -64,25 +56,24 @@ def _is_reported(path: doc.Path, fact: str) -> bool:
 
 
 def _ids(filled: Mapping[str, Any]) -> Iterator[Finding]:
-    for section in ("budgets", "checkpoints", "procedures"):
-        yield from _twice(doc.rows(filled, section))
+    yield from twice(doc.rows(filled, "checkpoints"))
     for path, body in doc.rows(filled, "procedures"):
-        yield from _twice(doc.rows(body, *path, "steps"))
+        yield from twice(doc.rows(body, *path, "steps"))
 
 
-def _twice(entries: list[doc.Row]) -> Iterator[Finding]:
-    seen: dict[str, doc.Path] = {}
-    for path, body in entries:
-        name = doc.text(body, "id")
+def twice(entries: list[doc.Row], key: str = "id") -> Iterator[Finding]:
+    """Find ids that stand twice in one list."""
+    seen: dict[str, int] = {}
+    for number, (path, body) in enumerate(entries, 1):
+        name = doc.text(body, key)
         if name and name in seen:
-            first = point(*seen[name])
             yield Finding(
                 "C403",
-                point(*path, "id"),
-                f"the id {name} stands at {first} already",
-                "give every entry an id of its own",
+                point(*path, key),
+                f"the {key} {name} is that of entry {seen[name]} of this list already",
+                f"give every entry {'an' if key == 'id' else 'a'} {key} of its own",
             )
-        seen.setdefault(name, path)
+        seen.setdefault(name, number)
 
 
 def _procedures(filled: Mapping[str, Any]) -> Iterator[Finding]:
@@ -90,7 +81,6 @@ def _procedures(filled: Mapping[str, Any]) -> Iterator[Finding]:
     known: Mapping[str, tuple[str, Collection[str]]] = {
         "select": ("selector", doc.table(filled, "selectors")),
         "budgets": ("budget", _defined(filled, "budgets")),
-        "after": ("procedure", _defined(filled, "procedures")),
         "on_failure": ("ladder", ladders),
     }
     of_steps: Mapping[str, tuple[str, Collection[str]]] = {
@@ -98,26 +88,30 @@ def _procedures(filled: Mapping[str, Any]) -> Iterator[Finding]:
         "checkpoint": ("checkpoint", _defined(filled, "checkpoints") | {WAIVED}),
     }
     for path, body in doc.rows(filled, "procedures"):
-        yield from _resolve(path, body, known)
+        yield from resolve(path, body, known)
         for place, step in doc.rows(body, *path, "steps"):
-            yield from _resolve(place, step, of_steps)
+            yield from resolve(place, step, of_steps)
 
 
 def _defined(filled: Mapping[str, Any], section: str) -> set[str]:
     return {doc.text(body, "id") for _, body in doc.rows(filled, section)} - {""}
 
 
-def _resolve(
+def resolve(
     path: doc.Path,
     body: Mapping[str, Any],
     known: Mapping[str, tuple[str, Collection[str]]],
 ) -> Iterator[Finding]:
+    """Find names without a definition.
+
+    :param known: key -> noun and names that may stand there.
+    """
     for key, (kind, names) in known.items():
         value = body.get(key)
         for index, name in enumerate(doc.texts(value)):
             place = (*path, key) if isinstance(value, str) else (*path, key, index)
             if name not in names and not parameters.uses(name):
-                yield _missing(place, kind, name, names)
+                yield missing(place, kind, name, names)
 
 
 def _installed(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""C601 to C610: each step is whole, bounded in time and can be undone."""
+"""C601 to C613: each step is whole, bounded in time and can be undone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from escalator.domain import document as doc
 from escalator.domain import duration, parameters
 from escalator.domain.finding import Finding, point
+from escalator.domain.plan import Idempotence, OnPause
 from escalator.domain.reading import NONE_NEEDED, Catalogue, is_waiver
 
 KINDS = ("action", "verify", "checkpoint")
@@ -42,6 +43,7 @@ def _step(
         yield from _waiver(path, step)
         return
     yield from _times(path, step)
+    yield from _stops(path, step, catalogue)
     action = doc.text(step, "action")
     if action in catalogue and catalogue[action].is_mutating:
         yield from _promises(path, step, action, catalogue)
@@ -80,7 +82,9 @@ def _promises(
 
 def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
     seconds: dict[str, float] = {}
-    for key in ("expected", "timeout"):
+    for key in ("expected", "timeout", "progress"):
+        if key == "progress" and key not in step:
+            continue
         if key not in step:
             yield Finding(
                 "C602",
@@ -100,13 +104,53 @@ def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
             "a timeout of zero ends the step before it begins",
             "allow more time than is expected",
         )
-    elif len(seconds) == 2 and seconds["timeout"] < seconds["expected"]:
+    elif seconds.get("timeout", 0) < seconds.get("expected", 0) and (
+        "timeout" in seconds
+    ):
         yield Finding(
             "C604",
             point(*path, "timeout"),
             f"timeout {step['timeout']} is below expected {step['expected']}",
             "allow more time than is expected",
         )
+
+
+def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        limit_s = duration.parse(step["progress"])
+        timeout_s = duration.parse(step.get("timeout", 0))
+    except ValueError:
+        return
+    if limit_s >= timeout_s:
+        yield Finding(
+            "C613",
+            point(*path, "progress"),
+            f"progress {step['progress']} is not below timeout {step.get('timeout')}",
+            "allow less time without progress than for the whole step",
+        )
+
+
+def _stops(
+    path: doc.Path, step: Mapping[str, Any], catalogue: Catalogue
+) -> Iterator[Finding]:
+    if "progress" in step:
+        yield from _progress(path, step)
+    facts = catalogue.get(doc.text(step, "action"))
+    if step.get("on_pause") != OnPause.STOP or facts is None:
+        return
+    usual = step.get("idempotent") or facts.idempotence
+    reasons = [
+        (usual == Idempotence.NEVER, "may not be repeated when it is resumed"),
+        (facts.executor != "node", "is not run by the agent of the node itself"),
+    ]
+    for is_so, reason in reasons:
+        if is_so:
+            yield Finding(
+                "C612",
+                point(*path, "on_pause"),
+                f"a pause cannot stop this step: it {reason}",
+                "write on_pause: drain, or leave it out",
+            )
 
 
 def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Finding]:

@@ -14,15 +14,19 @@ C203  missing key
 C301  a parameter is given that the file does not declare
 C302  a parameter has no value
 C303  a parameter is mistyped or out of range
+C304  ``${`` without a name and ``}``, or in a key
 C401  a literal host name (P-4a)
 C402  a reference to nothing: selector, budget, checkpoint, suite, ladder,
-      parameter, procedure
+      parameter, procedure, sub-plan, artifact
 C403  an id stands twice
 C404  an action or checkpoint driver that is not installed
 C405  a fact that targets do not have
 C501  ``after`` edges and levels form a cycle
 C502  ``parallel`` lets nothing run
 C503  procedures that may run at once share targets
+C504  a sub-plan includes itself (P-5)
+C505  sub-plans nested too deep, too many procedures, too long ids
+C506  a sub-plan that nothing uses (warning)
 C601  a step is not exactly one of action, verify, checkpoint
 C602  ``expected`` or ``timeout`` is missing (P-4e)
 C603  a duration cannot be read, or a timeout is zero
@@ -36,36 +40,48 @@ C609  a rolling procedure changes its nodes without a checkpoint before, or
       waives it without a reason
 C610  a drain without a cordon before
 C611  parameters that the action refuses
+C612  ``on_pause: stop`` of a step that may not be repeated, or not be stopped
+C613  a ``progress`` limit that is never reached before ``timeout``
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
 C704  a selector that chooses nothing now (warning)
-C705  a host's agent lacks an action, or has another version of it (warning)
+C705  budgets do not let a single step out all at once (warning)
+C706  a host's agent lacks an action, or has another version of it (warning)
 C711  a budget without a limit, or with several
 C712  a quorum or headroom that can never admit
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
+C901  artifacts need, or by their versions wait for, each other
+C902  versions that do not work together (P-1)
+C903  the order of procedures contradicts the artifacts
+C904  a method that the artifacts forbid
+C905  no method, and none follows from the artifacts
+C906  a parallel universe that lacks a part
+C907  an artifact that no procedure brings
 ====  =======================================================================
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from escalator.domain import document as doc
 from escalator.domain import (
+    composition,
     lint_budgets,
     lint_fleet,
     lint_hosts,
     lint_order,
     lint_recovery,
     lint_references,
+    lint_scopes,
     lint_steps,
     parameters,
     plan,
     reading,
 )
+from escalator.domain import document as doc
 from escalator.domain.finding import Finding
 from escalator.domain.reading import Catalogue
 
@@ -86,7 +102,15 @@ def check(
     if targets is None or has_errors(findings):
         return findings
     understood = reading.read(document, params, catalogue)
-    return findings + check_fleet(understood, targets)
+    found = _compose(document, params).told_of_file(check_fleet(understood, targets))
+    return (*findings, *dict.fromkeys(found))
+
+
+def _compose(
+    document: Mapping[str, Any], params: Mapping[str, Any]
+) -> composition.Composition:
+    values, _ = parameters.resolve(doc.table(document, "params"), params)
+    return composition.compose(reading.substituted(document, values))
 
 
 def check_document(
@@ -101,21 +125,30 @@ def check_document(
     """
     values, findings = parameters.resolve(doc.table(document, "params"), params)
     filled = reading.substituted(document, values)
-    return (
+    made = composition.compose(filled)
+    inner = (
+        *lint_references.find(made.document, catalogue),
+        *lint_order.find(made.document),
+        *lint_budgets.find(made.document),
+        *lint_steps.find(made.document, catalogue),
+        *lint_recovery.find(made.document),
+    )
+    found = (
         *findings,
         *lint_hosts.find(document, params, targets or ()),
-        *lint_references.find(filled, catalogue),
-        *lint_order.find(filled),
-        *lint_budgets.find(filled),
-        *lint_steps.find(filled, catalogue),
-        *lint_recovery.find(filled),
+        *lint_scopes.find(filled, made),
+        *made.told_of_file(inner),
     )
+    return tuple(dict.fromkeys(found))
 
 
 def check_fleet(
     understood: plan.Plan, targets: Sequence[plan.Target]
 ) -> tuple[Finding, ...]:
-    """Return what shows once the plan meets the inventory (pure)."""
+    """Return what shows once the plan meets the inventory (pure).
+
+    Told of the plan's procedures: see ``composition.Composition.told_of_file``.
+    """
     return tuple(lint_fleet.find(understood, targets))
 
 

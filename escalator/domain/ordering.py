@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from escalator.domain import budget, selector
-from escalator.domain.plan import Plan, Procedure, Target
+from escalator.domain.plan import Method, Plan, Procedure, Target
 
 
 def find_cycle(edges: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
@@ -82,9 +82,32 @@ def targets_of(
 def parallel_limit(procedure: Procedure, population: int) -> int:
     """Return how many of its targets a procedure may work on at once.
 
+    A single step takes them all.
+
     :param population: targets that its selector chooses now, done ones
         included.
     """
+    if procedure.method == Method.SINGLE_STEP:
+        return max(1, population)
     if not procedure.parallel_percent:
         return procedure.parallel
     return max(1, math.floor(population * procedure.parallel_percent / 100))
+
+
+def earlier(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Return for each node all that it comes after, directly or not (pure).
+
+    :param edges: as in :func:`find_cycle`; on a cycle a node is its own
+        predecessor.
+    """
+    found: dict[str, set[str]] = {}
+    for start in edges:
+        seen: set[str] = set()
+        left = list(edges[start])
+        while left:
+            node = left.pop()
+            if node in edges and node not in seen:
+                seen.add(node)
+                left += found[node] if node in found else edges[node]
+        found[start] = seen
+    return found

@@ -10,6 +10,11 @@ from escalator.domain.finding import Finding, point
 _USE = re.compile(r"\$\{([^{}]*)\}")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 
+MAX_VALUE = 1024
+"""Characters of a text: it may stand in many places."""
+
+_SHOWN = 60
+
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "string": ("a text in quotes", lambda value: isinstance(value, str)),
     "int": (
@@ -43,6 +48,11 @@ def resolve(
 def uses(text: str) -> list[str]:
     """Return the names in every ``${name}`` of ``text``."""
     return _USE.findall(text)
+
+
+def is_malformed(text: str) -> bool:
+    """Say whether ``${`` stands in ``text`` without a name and ``}``."""
+    return "${" in _USE.sub("", text) or "" in uses(text)
 
 
 def substitute(node: Any, values: Mapping[str, Any]) -> Any:
@@ -103,7 +113,8 @@ def _value(
     if detail is None:
         return value, []
     place = ("params", name) if name in given else ("params", name, "default")
-    wrong = f"parameter {name} is {value!r}, but must be {detail}"
+    shown = value if not isinstance(value, str) else value[:_SHOWN]
+    wrong = f"parameter {name} is {shown!r}, but must be {detail}"
     remedy = "correct the value or the declaration"
     return None, [Finding("C303", point(*place), wrong, remedy)]
 
@@ -129,6 +140,8 @@ def _fault(value: Any, declared: Mapping[str, Any]) -> str | None:
         return _out_of_range(value, declared)
     if kind == "string" and uses(value):
         return "a text that uses no other parameter"
+    if kind == "string" and len(value) > MAX_VALUE:
+        return f"of at most {MAX_VALUE} characters"
     return None
 
 

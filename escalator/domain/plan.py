@@ -20,6 +20,13 @@ class Try(enum.StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnPause(enum.StrEnum):
+    """What a pause does to a step under way."""
+
+    DRAIN = "drain"
+    STOP = "stop"
+
+
 class Idempotence(enum.StrEnum):
     """What may be done if nobody knows whether an attempt acted."""
 
@@ -27,6 +34,17 @@ class Idempotence(enum.StrEnum):
     KEYED = "keyed"
     PROBE = "probe"
     NEVER = "never"
+
+
+class Method(enum.StrEnum):
+    """How a procedure takes its targets (P-1).
+
+    ``PARALLEL_UNIVERSE`` is written out before a plan is made of it.
+    """
+
+    ROLLING = "rolling"
+    SINGLE_STEP = "single_step"
+    PARALLEL_UNIVERSE = "parallel_universe"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +79,8 @@ class Step:
     :ivar undo: None if nothing has to be undone.
     :ivar version: of the action that the file was judged by, see
         ``reading.ActionFacts``.
+    :ivar on_pause: a value of :class:`OnPause`.
+    :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     """
 
     id: str
@@ -76,6 +96,8 @@ class Step:
     checkpoint: str = ""
     undo: tuple[Undo, ...] = ()
     version: str = ""
+    on_pause: str = "drain"
+    progress_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,6 +135,7 @@ class Kind(enum.StrEnum):
     QUORUM = "quorum"
     HEADROOM = "headroom"
     MIGRATIONS = "migrations"
+    PARALLEL = "parallel"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,7 +171,8 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
-    """:ivar parallel: most targets under way at once; used if
+    """:ivar method: ``rolling`` or ``single_step``: all targets at once.
+    :ivar parallel: most targets under way at once; used if
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.
@@ -205,6 +229,20 @@ class Preflight:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """How many hosts may join or leave before a person has to approve (P-4a).
+
+    Without either there is no limit.
+
+    :ivar approve_above: more than so many.
+    :ivar approve_percent: percent of the hosts last approved, rounded down.
+    """
+
+    approve_above: int | None = None
+    approve_percent: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """:ivar params: the values frozen at submission.
     :ivar soak_s: seconds to watch after the last step before committing.
@@ -228,6 +266,7 @@ class Plan:
     commit: str = Commit.AUTO.value
     commit_after_s: float | None = None
     preflight: Preflight = Preflight()
+    on_drift: DriftPolicy = DriftPolicy()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

@@ -11,14 +11,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
+from escalator.domain import (
+    artifacts,
+    composition,
+    duration,
+    parameters,
+    plan,
+    preflight,
+    selector,
+)
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters, plan, preflight, selector
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
+
+OWN_SCOPES = ("params", "subplans")
+"""Sections in which the file's parameters are not filled in."""
 
 MAJORITY = "majority"
 """In place of a quorum's number: more than half."""
@@ -79,7 +90,7 @@ def read(
             summary=findings[0].detail,
             findings=tuple(dataclasses.asdict(found) for found in findings),
         )
-    filled = substituted(document, values)
+    filled = composition.compose(substituted(document, values)).document
     metadata = doc.table(filled, "metadata")
     recovery = doc.table(filled, "recovery")
     on_fault = doc.table(recovery, ON_FAULT)
@@ -101,6 +112,7 @@ def read(
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(doc.table(filled, "preflight")),
+        on_drift=_drift(doc.table(filled, "on_drift")),
     )
 
 
@@ -111,12 +123,23 @@ def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
     return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
 
 
+def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:
+    limit = body.get("approve_above")
+    share = doc.percent(limit)
+    return plan.DriftPolicy(limit if share is None else None, share)
+
+
 def substituted(
     document: Mapping[str, Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the document with its parameters filled in, outside ``params``."""
+    """Return the document with its parameters filled in.
+
+    Not in ``params`` and ``subplans``: a sub-plan has parameters of its own.
+    """
+    brought = parameters.substitute(document.get("artifacts"), values)
+    known = {**values, **artifacts.values({"artifacts": brought})}
     return {
-        key: body if key == "params" else parameters.substitute(body, values)
+        key: body if key in OWN_SCOPES else parameters.substitute(body, known)
         for key, body in document.items()
     }
 
@@ -178,7 +201,7 @@ def _limit(body: Mapping[str, Any]) -> dict[str, Any]:
     limit = body.get("max_migrations", body.get("max_down", 1))
     share = doc.percent(limit)
     if share is None:
-        return {"kind": kind, "max_down": limit}
+        return {"kind": body.get("kind", kind), "max_down": limit}
     return {"kind": kind, "max_percent": share}
 
 
@@ -246,6 +269,8 @@ class _Steps:
             checkpoint=body["checkpoint"] if kind == "checkpoint" else "",
             undo=self._undo(doc.texts(body.get("undo") or facts.undo), params),
             version=facts.version,
+            on_pause=plan.OnPause(body.get("on_pause", "drain")),
+            progress_s=duration.parse(body.get("progress", 0)),
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ ordered has nothing to undo, one that may have acted has.  Source: R-2.
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
-from escalator.domain import states
+from escalator.domain import ordering, plan, states
 
 _ACTED = frozenset(state.value for state in states.MAY_HAVE_ACTED)
 
@@ -56,3 +56,22 @@ def slots_to_undo(
     return sorted(
         last, key=lambda slot_id: (-levels[procedures[slot_id]], -last[slot_id])
     )
+
+
+def held_back(
+    procedures: Iterable[plan.Procedure], left: Collection[str]
+) -> dict[str, str]:
+    """Return the procedures that must wait, each with one to be undone before.
+
+    Levels and ``after`` edges hold in reverse (P-4b, R-2).
+
+    :param left: procedures with slots that are not undone yet.
+    """
+    known = list(procedures)
+    before = ordering.earlier({each.id: each.after for each in known})
+    found: dict[str, str] = {}
+    for late in (each for each in known if each.id in left):
+        for each in known:
+            if each.level < late.level or each.id in before[late.id]:
+                found.setdefault(each.id, late.id)
+    return found

@@ -11,8 +11,8 @@ import dataclasses
 import heapq
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, ordering
-from escalator.domain.plan import Plan, Procedure, Target
+from escalator.domain import budget, draining, ordering, single_step
+from escalator.domain.plan import Method, Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
 """Seconds that a visit takes, from its first step to its last."""
@@ -102,8 +102,20 @@ class _Run:
             )
             lane = _Lane(procedure, chosen)
             self.lanes.append(lane)
-            self._admit(lane)
+            if not self._is_blocked(lane):
+                self._admit(lane)
         return bool(fresh)
+
+    def _is_blocked(self, lane: "_Lane") -> bool:
+        """Say whether a single step can never begin: it has its level for itself."""
+        if lane.procedure.method != Method.SINGLE_STEP:
+            return False
+        budgets = lane.procedure.budgets
+        reason = single_step.obstacle(self._ledger, lane.targets, budgets)
+        if reason:
+            text = f"{single_step.WHOLE}; {reason}"
+            self.stuck |= {target.name: text for target in lane.targets}
+        return bool(reason)
 
     def work_off(self) -> None:
         """Let visits end until something new may begin, or nothing moves."""

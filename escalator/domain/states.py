@@ -43,6 +43,7 @@ class SlotState(enum.StrEnum):
     FAILED = "failed"
     UNDO_FAILED = "undo_failed"
     QUARANTINED = "quarantined"
+    SKIPPED = "skipped"
 
 
 class StepState(enum.StrEnum):
@@ -110,9 +111,11 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
     SL.REVERTING: frozenset({SL.REVERTED, SL.UNDO_FAILED, SL.QUARANTINED}),
     SL.FAILED: frozenset({SL.UNDOING, SL.REVERTING, SL.QUARANTINED, SL.ACTIVE}),
     SL.UNDO_FAILED: frozenset({SL.FAILED, SL.REVERTING, SL.QUARANTINED}),
-    SL.REVERTED: frozenset({SL.ACTIVE, SL.QUARANTINED}),
+    SL.REVERTED: frozenset({SL.ACTIVE, SL.QUARANTINED, SL.SKIPPED}),
+    SL.SKIPPED: frozenset({SL.REVERTED, SL.QUARANTINED}),
     SL.QUARANTINED: frozenset(),
 }
+"""Skipped: an operator leaves a target out that was not begun, or is undone."""
 
 _GONE = frozenset({ST.SUPERSEDED, ST.QUARANTINED})
 

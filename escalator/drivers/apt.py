@@ -69,7 +69,7 @@ class Apt:
 
     def __init__(self, resources: Mapping[str, Any], order: commands.RunStep) -> None:
         self._jobs: base.Jobs = resources["jobs"]
-        self._sources = resources.get("apt_sources", SOURCES_PATH)
+        self.sources = resources.get("apt_sources", SOURCES_PATH)
         self._order = order
         self._end = time.monotonic() + order.timeout_s
 
@@ -95,9 +95,9 @@ class Apt:
         :param name: a query is a job too: repeated under the same name by a
             restarted agent it gives the same answer.
         """
-        result = self._run(name, [*dpkg.QUERY, *packages])
+        result = self.run(name, [*dpkg.QUERY, *packages])
         if result.returncode not in (0, 1):
-            raise self._failed("dpkg-query", result)
+            raise self.failed("dpkg-query", result)
         return dpkg.parse(result.output)
 
     def repair(self) -> None:
@@ -107,7 +107,7 @@ class Apt:
         replaces it, or reports the failure.
         """
         argv = "dpkg --force-confdef --force-confold --configure -a".split()
-        self._run("configure", argv)
+        self.run("configure", argv)
 
     def try_update(self, is_own_source_only: bool) -> None:
         """Fetch what can be fetched: on the way back old indexes may do."""
@@ -118,20 +118,21 @@ class Apt:
                 raise
             LOG.warning("Going on without fresh indexes: %s", error)
 
-    def update(self, is_own_source_only: bool) -> None:
+    def update(self, is_own_source_only: bool, staged: str = "") -> None:
         """Fetch the indexes; a single one that fails is a failure.
 
+        :param staged: a sources file to take in place of the own one.
         :raises ActionFailed: class ``transient`` if the network is to blame.
         """
         argv = ["apt-get", "update", *_FETCH, *_KEEP_CONFIG[-2:]]
         argv += ["-o", "APT::Update::Error-Mode=any"]
         if is_own_source_only:
-            argv += ["-o", f"Dir::Etc::SourceList={self._sources}"]
+            argv += ["-o", f"Dir::Etc::SourceList={staged or self.sources}"]
             argv += ["-o", "Dir::Etc::SourceParts=-"]
             argv += ["-o", "APT::Get::List-Cleanup=0"]
-        result = self._run("update", argv)
+        result = self.run("staged-update" if staged else "update", argv)
         if result.returncode != 0:
-            raise self._failed("apt-get update", result)
+            raise self.failed("apt-get update", result)
 
     def install(
         self,
@@ -146,14 +147,14 @@ class Apt:
         """
         wanted = [f"{name}={version}" for name, version in sorted(packages.items())]
         unwanted = [f"{name}-" for name in sorted(removals)]
-        result = self._run("install", [*_INSTALL, *options, *wanted, *unwanted])
+        result = self.run("install", [*_INSTALL, *options, *wanted, *unwanted])
         if result.returncode != 0:
-            raise self._failed("apt-get install", result)
+            raise self.failed("apt-get install", result)
 
     def read_sources(self) -> str | None:
         """Return Escalator's own sources file, None if there is none."""
         with contextlib.suppress(FileNotFoundError):
-            with open(self._sources, encoding="utf-8") as source:
+            with open(self.sources, encoding="utf-8") as source:
                 return source.read()
         return None
 
@@ -161,20 +162,22 @@ class Apt:
         """Replace Escalator's own sources file; None removes it; idempotent."""
         if content is None:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._sources)
+                os.unlink(self.sources)
             return
-        directory, name = os.path.split(self._sources)
+        directory, name = os.path.split(self.sources)
         fresh = os.path.join(directory, f".{name}")
         with open(fresh, "w", encoding="utf-8") as target:
             target.write(content)
             target.flush()
             os.fsync(target.fileno())
-        os.rename(fresh, self._sources)
+        os.rename(fresh, self.sources)
 
-    def _run(self, name: str, argv: list[str]) -> base.JobResult:
+    def run(self, name: str, argv: list[str]) -> base.JobResult:
+        """Run a program as a job of this attempt."""
         return self._jobs.run(self._order, name, argv, self._end - time.monotonic())
 
-    def _failed(self, what: str, result: base.JobResult) -> errors.ActionFailed:
+    def failed(self, what: str, result: base.JobResult) -> errors.ActionFailed:
+        """Return the failure of a program, with its class."""
         return errors.ActionFailed(
             action=what,
             reason=f"exit status {result.returncode}: {result.output[-1500:]}",

@@ -53,6 +53,7 @@ class StepOrder(OrderObject):
         "deadline_at": ovo.FloatField(),
         "undo": fields.JsonField(),
         "rerun": ovo.IntegerField(),
+        "progress_s": ovo.FloatField(),
     }
 
 
@@ -82,10 +83,26 @@ class StepRelease(OrderObject):
     }
 
 
+@base.Registry.register
+class StepStop(OrderObject):
+    VERSION = "1.0"
+    DOMAIN = commands.StopStep
+    fields = {
+        "step_id": fields.UUIDField(),
+        "campaign_id": fields.UUIDField(),
+        "host": ovo.StringField(),
+        "executor": ovo.StringField(),
+        "attempt": ovo.IntegerField(),
+        "fence": ovo.IntegerField(),
+        "reason": ovo.StringField(),
+    }
+
+
 _BY_DOMAIN: dict[type[Any], type[OrderObject]] = {
     commands.RunStep: StepOrder,
     commands.ProbeStep: StepProbe,
     commands.ReleaseSteps: StepRelease,
+    commands.StopStep: StepStop,
 }
 
 

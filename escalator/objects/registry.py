@@ -9,6 +9,7 @@ from escalator.objects import (
     host,
     order,
     preflight,
+    revision,
     service,
     subscription,
 )
@@ -21,6 +22,8 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     campaign.JournalEntry,
     campaign.JournalList,
     preflight.PreflightReport,
+    revision.PlanRevision,
+    revision.PlanRevisionList,
     host.Host,
     host.HostList,
     fault.FaultRecord,
@@ -36,5 +39,6 @@ CLASSES: tuple[type[base.EscalatorObject], ...] = (
     order.StepOrder,
     order.StepProbe,
     order.StepRelease,
+    order.StepStop,
     *event.CLASSES,
 )

@@ -1,4 +1,4 @@
-"""escalator-doctor-test against services on a real cloud (DR-1, 2, 6, 8)."""
+"""escalator-doctor-test against services on a real cloud (DR-1, DR-2, DR-6, DR-8)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The driver ``openstack`` on a real Nova (DR-2, DR-5, DR-10, O-0c, O-0d)."""
+"""The driver ``openstack`` on a real Nova (DR-2, DR-5, DR-10, O-0c, O-0d, O-4)."""
 
 import os
 import time

@@ -20,8 +20,8 @@ MUTANTS = (
     # Budgets.
     Mutant(
         "domain/budget.py",
-        "len(users) >= limit:",
-        "len(users) > limit:",
+        "len(users) >= limit)",
+        "len(users) > limit)",
         "a key takes one target too many",
     ),
     Mutant(
@@ -87,8 +87,8 @@ MUTANTS = (
     ),
     Mutant(
         "conductor/admission.py",
-        "    if not engines.is_open_to(campaign, target.name, target.rack):\n",
-        "    if not engines.is_open_to(campaign, target.name):\n",
+        "is_open_to(campaign, target.name, target.rack, procedure)",
+        "is_open_to(campaign, target.name, procedure=procedure)",
         "a closed rack is not begun",
     ),
     Mutant(
@@ -155,9 +155,35 @@ MUTANTS = (
     ),
     Mutant(
         "conductor/unwinding.py",
-        'if levels[row["procedure"]] < top:',
-        "if False:",
+        "held_back(situation.plan.procedures, left)\n        lines",
+        "held_back((), left)\n        lines",
         "a later level is undone first",
+    ),
+    Mutant(
+        "domain/rollback.py",
+        "if each.level < late.level or each.id in before[late.id]:",
+        "if each.level < late.level:",
+        "after edges hold in reverse",
+    ),
+    # Single steps.
+    Mutant(
+        "domain/single_step.py",
+        "    if not reason and under_way:\n",
+        "    if False:\n",
+        "a single step waits for what is under way",
+    ),
+    Mutant(
+        "domain/single_step.py",
+        "        reason = obstacle(ledger, targets, procedure.budgets)\n",
+        "        pass\n",
+        "a single step begins on all hosts or none",
+    ),
+    # Sub-plans.
+    Mutant(
+        "domain/subplans.py",
+        "(*budgets, *self._cap(place, body, own)),",
+        "self._cap(place, body, own),",
+        "budgets of a use hold inside",
     ),
     Mutant(
         "conductor/unwinding.py",

@@ -24,6 +24,8 @@ from tests.scenario import http_probe
 
 T = TypeVar("T")
 
+RESTING = frozenset({"committed", "rolled_back", "failed", "holding", "validated"})
+
 PROJECTS = ("red", "green", "blue")
 COMPUTES = 6
 CAMPAIGN = pathlib.Path(__file__).with_name("demo-service.yaml")
@@ -85,9 +87,14 @@ class Stage:
     :param has_server_groups: the red instances of a rack exclude each other.
     """
 
-    def __init__(self, has_spare: bool = False, has_server_groups: bool = True) -> None:
+    def __init__(
+        self,
+        has_spare: bool = False,
+        has_server_groups: bool = True,
+        bed: nodes.Bed | None = None,
+    ) -> None:
         self.has_server_groups = has_server_groups
-        self.bed = nodes.Bed(COMPUTES + has_spare)
+        self.bed = bed or nodes.Bed(COMPUTES + has_spare)
         self.undo = contextlib.ExitStack()
         self.computes = [node for node in self.bed.nodes if node.name != SPARE]
         self.times: dict[str, float] = {}
@@ -132,15 +139,25 @@ class Stage:
                 future.result()
 
     def _services(self, undo: contextlib.ExitStack) -> None:
-        text = inventory(self.bed.nodes, self.has_server_groups)
         self.services = services.Services(
-            self.bed, self.rabbit.url, self.mariadb.url, text
+            self.bed,
+            self.rabbit.url,
+            self.mariadb.url,
+            self._inventory(),
+            self._node_options,
         )
         undo.callback(self.services.stop)
         undo.callback(self._keep_logs)
         self.services.start()
         self.api = self.services.api
         wait_for("every agent is heard", self._is_every_agent_heard)
+
+    def _inventory(self) -> str:
+        return inventory(self.bed.nodes, self.has_server_groups)
+
+    def _node_options(self, name: str) -> str:
+        """Return further lines of the ``[agent]`` of a node."""
+        return ""
 
     def _is_every_agent_heard(self) -> bool:
         hosts = self.api.pages("/v1/hosts", "hosts")
@@ -173,7 +190,10 @@ class Stage:
 
     def probe(self) -> http_probe.HttpProbe:
         """Start asking every node ten times a second."""
-        targets = {node.name: node.address for node in self.computes}
+        return self.probe_of({node.name: node.address for node in self.computes})
+
+    def probe_of(self, targets: dict[str, str]) -> http_probe.HttpProbe:
+        """Start asking these addresses, by name, ten times a second."""
         probe = http_probe.HttpProbe(self.bed.hub, self.bed.dir, targets)
         self.undo.callback(probe.stop)
         return probe
@@ -195,16 +215,28 @@ class Stage:
     def begin(self, version: str, release: str) -> str:
         """Create and start a campaign to ``version``; return its id."""
         params = {"version": version, "repository": self.repository.url(release)}
-        given = {"document": CAMPAIGN.read_text(), "params": params}
+        return self.begin_file(CAMPAIGN, params)
+
+    def begin_file(self, path: pathlib.Path, params: dict[str, str]) -> str:
+        """Create and start the campaign of a file; return its id."""
+        given = {"document": path.read_text(), "params": params}
         made = self.api.call("POST", "/v1/campaigns", {"campaign": given})["campaign"]
-        action = {"action": {"name": "start"}}
-        self.api.call("POST", f"/v1/campaigns/{made['id']}/actions", action)
+        self.order(str(made["id"]), "start")
         return str(made["id"])
 
-    def wait_end(self, campaign_id: str, limit_s: float) -> dict[str, Any]:
+    def order(self, campaign_id: str, name: str) -> None:
+        """Give a campaign an order, as an operator does."""
+        action = {"action": {"name": name}}
+        self.api.call("POST", f"/v1/campaigns/{campaign_id}/actions", action)
+
+    def wait_end(
+        self,
+        campaign_id: str,
+        limit_s: float,
+        resting: frozenset[str] = RESTING,
+    ) -> dict[str, Any]:
         """Wait until the campaign rests; return it."""
         path = f"/v1/campaigns/{campaign_id}"
-        resting = {"committed", "rolled_back", "failed", "holding", "validated"}
         found: dict[str, Any] = {}
 
         def is_resting() -> bool:

@@ -150,7 +150,7 @@ class TestBadPackage(RealNodes):
     has_server_groups = False
 
     def test_b_a_bad_package_is_undone_everywhere(self) -> None:
-        """P-4c, R-2: undo and retry as the file says, then all, in reverse."""
+        """P-4c, P-4d, R-2: undo and retry as the file says, then all, in reverse."""
         self.stage.bed.node(BROKEN).write(packages.BROKEN_MARK, "")
         campaign_id = self.stage.begin("2.1", "s3")
         started = time.monotonic()

@@ -8,12 +8,16 @@ from escalator.api import intake, paging
 from escalator.api.contract import Call, Reply
 from escalator.objects.campaign import Campaign, CampaignList, JournalList, StepList
 from escalator.objects.preflight import PreflightReport
+from escalator.objects.revision import PlanRevisionList
 
 _LONG = ("document", "plan")
-_TAKERS = {
+_TAKERS: dict[str, tuple[str, ...]] = {
     "target": ("pause", "resume"),
     "rack": ("pause", "resume"),
+    "procedure": ("pause", "resume"),
     "without": ("rollback",),
+    **dict.fromkeys(("parallel", "budgets", "exclude", "skip", "retry"), ("change",)),
+    **dict.fromkeys(("kind", "revision"), ("approve",)),
 }
 
 
@@ -101,6 +105,21 @@ def journal(call: Call) -> Reply:
     return Reply(lines)
 
 
+def revisions(call: Call) -> Reply:
+    """List the revisions of the plan, oldest first, after number ``after``."""
+    rows = PlanRevisionList.get_page(
+        call.ctxt,
+        _get(call).id,
+        after=call.query.get("after", 0),
+        limit=paging.limit_of(call) + 1,
+    )
+    return Reply(
+        paging.page(
+            call, "revisions", list(rows), lambda row: row.to_dict(), "rev", "after"
+        )
+    )
+
+
 def explain(call: Call) -> Reply:
     """Say of every waiting step why it waits."""
     waits = call.parts.conductor.campaign_explain(call.ctxt, _id(call))
@@ -114,7 +133,7 @@ def preflight(call: Call) -> Reply:
 
 
 def act(call: Call) -> Reply:
-    """Order a campaign to judge the system, start, pause, resume, commit, ..."""
+    """Give a campaign one of its orders."""
     action = call.body["action"]
     name, arguments = action["name"], action.get("arguments", {})
     call.demand(f"escalator:campaigns:{name}")

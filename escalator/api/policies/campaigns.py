@@ -7,7 +7,17 @@ from escalator.api.policies.rule import rule
 
 _ONE = "/v1/campaigns/{campaign_id}"
 
-ACTIONS = ("preflight", "start", "pause", "resume", "commit", "rollback", "cancel")
+ACTIONS = (
+    "preflight",
+    "start",
+    "pause",
+    "resume",
+    "commit",
+    "rollback",
+    "cancel",
+    "change",
+    "approve",
+)
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:
@@ -19,6 +29,7 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
         ("journal", "Read a campaign's journal.", f"{_ONE}/journal"),
         ("explain", "Ask why steps wait.", f"{_ONE}/explain"),
         ("show_preflight", "Read the preflight report.", f"{_ONE}/preflight"),
+        ("revisions", "List the revisions of a plan.", f"{_ONE}/revisions"),
     ]
     return [
         rule("campaigns:create", ADMIN, "Submit a file.", "POST", "/v1/campaigns"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from escalator.api.policies.campaigns import ACTIONS
 from escalator.api.schemas.fields import (
     ANY,
     LIMIT,
@@ -22,6 +23,19 @@ from escalator.domain import preflight, states
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
 
+_NAMES: dict[str, Any] = {"type": "array", "items": text(255), "maxItems": 100}
+_LIMITS: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": 100,
+    "propertyNames": {"maxLength": 255},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "integer", "minimum": -1, "maximum": 1_000_000},
+            {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$(?!\n)"},
+        ]
+    },
+}
+
 SUBMISSION = wrapped(
     "campaign",
     closed(
@@ -40,27 +54,51 @@ ACTION = wrapped(
     "action",
     closed(
         {
-            "name": {
-                "enum": [
-                    "preflight",
-                    "start",
-                    "pause",
-                    "resume",
-                    "commit",
-                    "rollback",
-                    "cancel",
-                ]
-            },
+            "name": {"enum": list(ACTIONS)},
             "arguments": closed(
                 {
                     "target": {**text(255), "description": "Pause: one host only."},
                     "rack": {**text(255), "description": "Pause: one rack only."},
+                    "procedure": {
+                        **text(255),
+                        "description": "Pause: one procedure only.",
+                    },
                     "reason": {**text(1024), "description": "For the journal."},
                     "without": {
                         "type": "array",
                         "items": text(255),
                         "maxItems": 100,
                         "description": "Rollback: lost hosts not to be counted.",
+                    },
+                    "parallel": {
+                        **_LIMITS,
+                        "description": "Change: procedure -> hosts at once.",
+                    },
+                    "budgets": {
+                        **_LIMITS,
+                        "description": "Change: budget -> hosts out at once.",
+                    },
+                    "exclude": {
+                        **_NAMES,
+                        "description": "Change: tags whose hosts are begun no more.",
+                    },
+                    "skip": {
+                        **_NAMES,
+                        "description": "Change: hosts to leave out or to give up.",
+                    },
+                    "retry": {
+                        **_NAMES,
+                        "description": "Change: hosts to try again or to take back.",
+                    },
+                    "kind": {
+                        "enum": ["revision"],
+                        "description": "Approve: what is approved.",
+                    },
+                    "revision": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": 2**31 - 1,
+                        "description": "Approve: number of the plan revision.",
                     },
                 }
             ),
@@ -142,6 +180,25 @@ _ENTRY = closed(
     ("seq",),
 )
 JOURNAL = page_of("journal", _ENTRY)
+
+_REVISION = closed(
+    {
+        "rev": WHOLE,
+        "campaign_id": UUID,
+        "targets": WHOLE,
+        "diff": OBJECT,
+        "author": TEXT,
+        "awaits": TEXT,
+        "approved_by": TEXT,
+        "approved_at": TIME,
+        "created_at": TIME,
+    },
+    ("rev", "diff"),
+)
+REVISIONS = page_of("revisions", _REVISION)
+REVISIONS_QUERY = closed(
+    {"limit": LIMIT, "after": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
+)
 
 _WAIT = closed(
     {"host": TEXT, "procedure": TEXT, "step": TEXT, "state": TEXT, "reason": TEXT},

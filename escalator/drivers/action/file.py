@@ -23,6 +23,7 @@ SCHEMA: Mapping[str, Any] = {
         "owner": {"type": "string", "minLength": 1},
         "group": {"type": "string", "minLength": 1},
         "secret": {"type": "boolean"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$(?!\\n)"},
     },
     "required": ["path"],
     "oneOf": [{"required": ["template"]}, {"required": ["content"]}],
@@ -33,6 +34,7 @@ SCHEMA: Mapping[str, Any] = {
 class Render(base.Action):
     """Writes a file from a template of the node, or of the campaign itself.
 
+    ``sha256``: the digest of what is to be written; anything else is refused.
     ``secret``: what was there stays on the node and is not in the result.
     """
 
@@ -47,7 +49,8 @@ class Render(base.Action):
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Write it, whole or not at all.
 
-        :raises ActionFailed: ``permanent``: not allowed, or the template fails.
+        :raises ActionFailed: ``permanent``: not allowed, the template fails, or
+            what it gives has another digest.
         """
         path = self._grants.check_writable(order.params["path"])
         before = self._before(order, path)
@@ -71,8 +74,9 @@ class Render(base.Action):
     ) -> dict[str, Any]:
         params = order.params
         owned = {key: params.get(key, "") for key in ("mode", "owner", "group")}
-        text = render(self._grants.templates, params)
-        return files.described(before, text.encode(), **owned)
+        content = render(self._grants.templates, params).encode()
+        _check_digest(content, params)
+        return files.described(before, content, **owned)
 
 
 class Restore(base.Action):
@@ -136,6 +140,16 @@ def render(templates: str, params: Mapping[str, Any]) -> str:
         line = getattr(error, "lineno", None)
         at = f", line {line}" if line else ""
         raise errors.ActionFailed(f"Template {name}{at}: {kind}") from None
+
+
+def _check_digest(content: bytes, params: Mapping[str, Any]) -> None:
+    wanted = params.get("sha256")
+    found = hashlib.sha256(content).hexdigest()
+    if wanted and found != wanted:
+        raise errors.ActionFailed(
+            f"What would be written to {params['path']} has the digest {found}, not"
+            f" {wanted}. Nothing was changed."
+        )
 
 
 def _result(

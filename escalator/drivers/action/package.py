@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import apt, base, dpkg
+from escalator.drivers import apt, apt_digest, base, dpkg
 from escalator.drivers.action import http
 
 _TOKEN = "^[^\\s\\[\\]]+$(?!\\n)"  # noqa: S105 (a word of a sources file)
@@ -35,6 +35,7 @@ INSTALL_SCHEMA: Mapping[str, Any] = {
         "packages": dpkg.PACKAGES_SCHEMA,
         "repository": REPOSITORY_SCHEMA,
         "may_remove": {"type": "boolean"},
+        "sha256": apt_digest.SCHEMA,
     },
     "required": ["packages"],
     "additionalProperties": False,
@@ -46,6 +47,7 @@ class Install(base.Action):
 
     ``repository``: a snapshot's URL; becomes Escalator's own apt source.
     ``may_remove``: apt may remove packages that stand in the way (else refused).
+    ``sha256``: digests of packages' files; others are refused before any change.
     The result holds the versions before the first attempt, for the undo.
     """
 
@@ -85,11 +87,14 @@ class Install(base.Action):
         wanted = order.params["packages"]
         if _is_reached(node, node.query("present", wanted), order):
             return
+        repository = order.params.get("repository")
+        line = apt.source_line(repository) if repository else None
+        if digests := order.params.get("sha256"):
+            apt_digest.check(node, wanted, digests, line)
         if order.attempt > 1 or order.is_resumed:
             node.repair()
-        repository = order.params.get("repository")
-        if repository:
-            node.write_sources(apt.source_line(repository))
+        if line is not None:
+            node.write_sources(line)
         node.update(is_own_source_only=bool(repository))
         is_safe = not order.params.get("may_remove")
         node.install(wanted, options=["--no-remove"] if is_safe else [])

@@ -1,6 +1,7 @@
 """Files rendered and put back, on a real file system."""
 
 import dataclasses
+import hashlib
 import os
 import stat
 import typing
@@ -78,6 +79,17 @@ class TestRender(action_bed.ActionBed, contract_action.ActionContract):
         )
         file.Restore(self.resources).run(order)
         self.assertFalse(os.path.exists(target))
+
+    def test_another_digest_is_refused_before_the_file_is_touched(self) -> None:
+        """P-3: of what would be written, template and values together."""
+        digest = hashlib.sha256(b"port = 81\nkey = opensesame\n").hexdigest()
+        error = self.refused(self.make_action(), self.ordered(sha256="0" * 64))
+        self.assertEqual("permanent", error.failure_class)
+        self.assertIn(digest, str(error))
+        self.assertEqual(0, self.count_changes())
+        order = dataclasses.replace(self.ordered(sha256=digest), step_id="other")
+        self.make_action().run(order)
+        self.assertEqual(1, self.count_changes())
 
     def test_what_is_not_secret_comes_back_from_the_result_alone(self) -> None:
         result = self.make_action().run(self.ordered(secret=None))

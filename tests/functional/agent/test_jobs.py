@@ -12,7 +12,7 @@ import time
 import unittest
 
 from escalator import errors
-from escalator.agent import job_wrapper, jobs
+from escalator.agent import endings, job_wrapper, jobs
 from escalator.domain import commands
 from tests.fixtures import orders
 
@@ -194,6 +194,66 @@ class JobsTest(unittest.TestCase):
         self.assertTrue(os.path.exists(self.job().directory))
         self.jobs.forget_all_but(set())
         self.assertFalse(os.path.exists(self.job().directory))
+
+
+class TestEnding(JobsTest):
+    STOP = endings.Ending("stopped", "paused by op")
+
+    def run_apart(self, argv: list[str]) -> tuple[threading.Thread, list[Exception]]:
+        """Run a job in a thread; return it and what it will raise."""
+        raised: list[Exception] = []
+
+        def act() -> None:
+            try:
+                self.jobs.run(self.order, "it", argv, 60.0)
+            except errors.ActionFailed as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=act)
+        thread.start()
+        return thread, raised
+
+    def test_a_running_program_is_ended_and_the_attempt_says_why(self) -> None:
+        thread, raised = self.run_apart(self.argv(60.0))
+        self.await_file("program")
+        begun = self.jobs.sign(self.order)
+        self.assertTrue(self.jobs.end(self.order, self.STOP))
+        thread.join(20)
+        self.assertFalse(thread.is_alive())
+        self.assertIn("paused by op", str(raised[0]))
+        self.assertNotEqual(begun, self.jobs.sign(self.order))
+        self.assertEqual(self.STOP, self.jobs.ending(self.order))
+
+    def test_one_that_ignores_it_is_killed(self) -> None:
+        argv = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+        thread, raised = self.run_apart(argv)
+        self.await_file("program")
+        self.jobs.end(self.order, self.STOP)
+        thread.join(20)
+        self.assertEqual(1, len(raised))
+        self.assertFalse(self.job().is_alive())
+
+    def test_no_further_program_of_the_attempt_begins(self) -> None:
+        self.jobs.run(self.order, "first", self.argv(), 60.0)
+        self.assertFalse(self.jobs.end(self.order, self.STOP))
+        with self.assertRaisesRegex(errors.ActionFailed, "paused by op"):
+            self.jobs.run(self.order, "it", self.argv(), 60.0)
+        self.assertEqual(1, self.runs())
+        again = dataclasses.replace(self.order, attempt=2)
+        self.jobs.run(again, "it", self.argv(), 60.0)
+        self.assertEqual(2, self.runs())
+
+    def test_what_had_ended_well_is_done(self) -> None:
+        """The stop came too late for it."""
+        self.jobs.run(self.order, "it", self.argv(), 60.0)
+        self.jobs.end(self.order, self.STOP)
+        result = self.jobs.run(self.order, "it", self.argv(), 60.0)
+        self.assertEqual((0, 1), (result.returncode, self.runs()))
+
+    def test_the_first_reason_stands(self) -> None:
+        self.jobs.end(self.order, self.STOP)
+        self.jobs.end(self.order, endings.Ending("hung", "later"))
+        self.assertEqual(self.STOP, self.jobs.ending(self.order))
 
 
 if __name__ == "__main__":

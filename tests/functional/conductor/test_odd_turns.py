@@ -3,6 +3,7 @@
 import dataclasses
 import uuid
 
+from escalator import errors
 from escalator.conductor import explaining, steering
 from escalator.db import models
 from escalator.domain import events, plan
@@ -217,6 +218,21 @@ class TestSteering(Case):
         self.steps()
         self.assertEqual({"h000", "h002"}, {host for host, _, _ in bed.fleet.log})
         self.assertIn("admission is closed", self.told()["h001"])
+
+    def test_a_closed_procedure_is_not_begun_and_gets_no_further_step(self):
+        """E-0: the other procedure goes on."""
+        bed = self.begin()
+        first = self.made.procedures[0]
+        with self.assertRaisesRegex(errors.InvalidInput, "known: computes"):
+            self.act("pause", procedure="stores")
+        bed.step()
+        self.act("pause", procedure=first.id)
+        self.steps()
+        self.assertEqual([("h000", "run", "one")], bed.fleet.log)
+        self.assertIn("admission is closed", self.told()["h000"])
+        self.assertIn("admission is closed", self.told()["h001"])
+        self.act("resume", procedure=first.id)
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
 
     def test_a_step_in_doubt_is_not_repeated_while_paused(self):
         """E-0, rule 5: it waits as every next step does."""

@@ -47,6 +47,9 @@ procedures:
         idempotent: probe
 """
 
+BOMB = "&a [" + "x, " * 99 + "x]\n    b: [" + "*a, " * 21 + "*a]"
+"""Aliases of aliases: small to send, large to build."""
+
 
 class Case(unittest.TestCase):
     def setUp(self):
@@ -87,6 +90,9 @@ class TestRefusals(Case):
             (("method: rolling", "method: rolling\n    colour: red"), "C201"),
             (("level: 10", "level: 10\n    level: 11"), "C102"),
             (("level: 10", "level: 10\n    after: [computes]"), "C501"),
+            (("level: 10", f"level: {BOMB}"), "C104"),
+            (("kind: Campaign", "kind: Campaign\nx: " + "x" * 100_000_000), "C104"),
+            (("level: 10", "level: ${many"), "C304"),
         ):
             with self.subTest(rule):
                 document = DOCUMENT.replace(*change)

@@ -164,7 +164,7 @@ class TestTheOracleSees(Case):
     def slot(self, host: str, procedure: str, state: str) -> str:
         """Add a slot with its tokens, without asking anybody."""
         slot_id = f"{host}-{procedure}"
-        row = admission._slot_row(self.run_of.campaign_id, procedure, host, 9)
+        row = admission.slot_row(self.run_of.campaign_id, procedure, host, 9)
         held = {"slot_id": slot_id, "budget": "rack", "key": "r0", "target": host}
         with self.database.begin() as connection:
             new = {**row, "id": slot_id, "state": state}

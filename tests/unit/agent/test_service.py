@@ -221,7 +221,7 @@ class AddressFactsTest(unittest.TestCase):
         beats = agents.FakeBeats()
         source = facts.AddressFacts({"own": "127.0.0.1"})
         heart = facts.Heart(
-            "node-1", "node-1:0", ("node",), 1.0, beats, [source], lambda: False
+            "node-1", "node-1:0", ("node",), 1.0, beats, [source.facts], lambda: False
         )
         heart.beat()
         self.assertEqual({"virtual_address": {"own": True}}, beats.beats[0].facts)

@@ -5,6 +5,7 @@ import uuid
 
 import tests  # noqa: F401
 from escalator import errors
+from escalator.api.policies.campaigns import ACTIONS
 from escalator.objects import base
 from tests.fixtures import api
 
@@ -211,13 +212,49 @@ class TestAct(CampaignCase):
         )
 
     def test_every_action_is_ordered(self) -> None:
-        for name in ("start", "pause", "resume", "commit", "rollback", "cancel"):
+        for name in ACTIONS:
             answer = self.act(name=name, arguments={"reason": "because"})
             self.assertEqual(202, answer.status_code, api.pretty(answer))
         ordered = [call[2] for call in self.house.conductor.calls]
-        self.assertEqual(
-            ["start", "pause", "resume", "commit", "rollback", "cancel"], ordered
-        )
+        self.assertEqual(list(ACTIONS), ordered)
+
+    def test_a_change_reaches_the_conductor_as_it_is(self) -> None:
+        """E-0: limits, tags and hosts."""
+        change = {
+            "parallel": {"computes": "25%"},
+            "budgets": {"rack": 1},
+            "exclude": ["old"],
+            "skip": ["compute-01"],
+            "retry": ["compute-02"],
+        }
+        self.assertEqual(202, self.act(name="change", arguments=change).status_code)
+        self.assertEqual(change, self.house.conductor.calls[0][3])
+        for wrong in (
+            {"parallel": {"computes": "many"}},
+            {"budgets": {"rack": 1.5}},
+            {"exclude": "old"},
+            {"colour": "red"},
+        ):
+            answer = self.act(name="change", arguments=wrong)
+            self.assertEqual(400, answer.status_code, wrong)
+        self.assertEqual(400, self.act(name="start", arguments=change).status_code)
+
+    def test_an_approval_names_what_is_approved(self) -> None:
+        given = {"kind": "revision", "revision": 3}
+        self.act(name="approve", arguments=given)
+        self.assertEqual(given, self.house.conductor.calls[0][3])
+        answer = self.act(name="approve", arguments={"revision": "3"})
+        self.assertEqual(400, answer.status_code)
+
+    def test_revisions_are_listed_in_pages(self) -> None:
+        for number in (1, 2, 3):
+            self.house.store.add("revision", api.revision_row(self.campaign_id, number))
+        path = f"/v1/campaigns/{self.campaign_id}/revisions"
+        page = self.house.client.call("GET", f"{path}?limit=2").json
+        self.assertEqual([1, 2], [row["rev"] for row in page["revisions"]])
+        self.assertIn("after=2", page["links"][0]["href"])
+        page = self.house.client.call("GET", f"{path}?after=2").json
+        self.assertEqual(["h9"], page["revisions"][0]["diff"]["joined"])
 
     def test_pause_can_name_a_part(self) -> None:
         self.act(name="pause", arguments={"rack": "r1"})

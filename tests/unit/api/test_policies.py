@@ -33,7 +33,10 @@ MATRIX = {
     **{f"campaigns:{verb}": ADMINS for verb in ("create", *ACTIONS)},
     **{
         f"campaigns:{verb}": OVERSEERS
-        for verb in ("validate", "plan", "list", "show", "steps", "journal", "explain")
+        for verb in (
+            *("validate", "plan", "list", "show", "steps", "journal", "explain"),
+            "revisions",
+        )
     },
     "campaigns:show_preflight": OVERSEERS,
     "hosts:list": OVERSEERS,

@@ -1,7 +1,11 @@
 """The client against the application itself, without a network."""
 
+import io
+import sys
+import tempfile
 import unittest
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 from osc_lib import exceptions
@@ -134,6 +138,34 @@ class TestDocument(unittest.TestCase):
     def test_a_missing_file(self) -> None:
         with self.assertRaisesRegex(exceptions.CommandError, "No such file"):
             document.read("/nowhere/campaign.yaml")
+
+    def test_a_huge_file_is_refused_without_being_read(self) -> None:
+        """100 MB, and an input that never ends."""
+        with tempfile.NamedTemporaryFile() as huge:
+            huge.truncate(100_000_000)
+            with self.assertRaisesRegex(exceptions.CommandError, "split the campaign"):
+                document.read(huge.name)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as wide:
+            wide.write("\u20ac" * (document.MAX_BYTES // 2))
+            wide.flush()
+            with self.assertRaisesRegex(exceptions.CommandError, "split the campaign"):
+                document.read(wide.name)
+
+        class Endless(io.TextIOBase):
+            taken = 0
+
+            def read(self, size: int | None = -1) -> str:
+                assert size is not None and 0 <= size < 10_000_000, "all at once"
+                self.taken += size
+                return "x" * size
+
+        endless = Endless()
+        with (
+            mock.patch.object(sys, "stdin", endless),
+            self.assertRaisesRegex(exceptions.CommandError, "split the campaign"),
+        ):
+            document.read("-")
+        self.assertLess(endless.taken, 2 * document.MAX_BYTES)
 
 
 class TestWait(unittest.TestCase):

@@ -14,6 +14,7 @@ from tests.fixtures import campaigns
 
 GOLDEN = campaigns.golden()
 DOCUMENT = yaml.safe_load(GOLDEN)
+EVERY_KEY = yaml.safe_load((campaigns.SAMPLES / "every-key.yaml").read_text())
 INSTALL = "- {id: install, action: package.install"
 
 
@@ -135,6 +136,7 @@ class TextTest(unittest.TestCase):
             "wide": wide,
             "values": "a: [" + "1," * 110_000 + "1]",
             "itself": "a: &a {b: *a}",
+            "uses": "a: " + "${x}" * 5001,
         }
         for name, text in cases.items():
             with self.subTest(name):
@@ -313,13 +315,16 @@ class UnderstandTest(unittest.TestCase):
         found = _places(json.dumps(document))
         self.assertIn(("C503", "/procedures/1"), [place[:2] for place in found])
 
-    @given(st.data())
-    def test_any_document_is_understood_or_refused(self, data: st.DataObject) -> None:
+    @given(st.data(), st.sampled_from([DOCUMENT, EVERY_KEY]))
+    def test_any_document_is_understood_or_refused(
+        self, data: st.DataObject, whole: dict[str, Any]
+    ) -> None:
         """What passes the rules can be read: no other error escapes."""
         junk: st.SearchStrategy[Any] = st.sampled_from(
             [None, 0, 2, -1, 1.5, True, "", "x", "5%", "${y}", "${version}", [], {}]
+            + ["careful", "api", "stores", ["api"], [{}], "2.0", "single_step", "${"]
         )
-        document = copy.deepcopy(DOCUMENT)
+        document = copy.deepcopy(whole)
         for _ in range(data.draw(st.integers(1, 3))):
             paths = [path for path in campaigns.nodes(document) if path]
             *way, last = data.draw(st.sampled_from(paths))
@@ -329,6 +334,6 @@ class UnderstandTest(unittest.TestCase):
             if data.draw(st.booleans()):
                 del node[last]
             else:
-                node[last] = data.draw(junk)
+                node[last] = copy.deepcopy(data.draw(junk))
         text = json.dumps(document)
         self.assertIsInstance(_findings(text), list)

@@ -52,6 +52,51 @@ def report(step, outcome, failure_class="", fence=None):
     )
 
 
+class TestThree(unittest.TestCase):
+    """P-4e, rule 4: hung, lost and late differ in state and class."""
+
+    def hear(self, outcome, failure_class="", fence=None, ladder=LADDER, **more):
+        step = view(0, StepState.RUNNING, **more)
+        told = report(step, outcome, failure_class, fence)
+        return campaign.hear(slot(step), told, ladder, True)
+
+    def moved(self, decision):
+        return [(move.to, move.failure_class) for move in decision.moves]
+
+    def test_hung(self):
+        rungs = (plan.Rung("quarantine", ("lost",)), plan.Rung("retry", ("hung",)))
+        decision = self.hear("failed", "hung", ladder=rungs)
+        self.assertEqual(
+            [(StepState.HUNG, "hung"), (StepState.READY, "")], self.moved(decision)
+        )
+
+    def test_lost(self):
+        decision = self.hear("unknown")
+        self.assertEqual((StepState.LOST, "lost"), self.moved(decision)[0])
+
+    def test_late(self):
+        for outcome in ("failed", "done", "unknown", "stopped"):
+            self.assertIs(campaign.LATE, self.hear(outcome, "hung", fence=6))
+
+    def test_what_must_not_be_repeated_is_asked_about(self):
+        for outcome, kind, state in (
+            ("failed", "hung", StepState.HUNG),
+            ("unknown", "", StepState.LOST),
+            ("stopped", "", StepState.LOST),
+        ):
+            decision = self.hear(outcome, kind, idempotence="never")
+            self.assertEqual([(state, state.value)], self.moved(decision))
+            self.assertEqual("hold", decision.escalation.kind)
+            self.assertIn("nobody knows whether s0 acted", decision.reason)
+
+    def test_a_stopped_step_waits_to_be_repeated(self):
+        for ladder in (LADDER, None):
+            decision = self.hear("stopped", ladder=ladder)
+            self.assertEqual([(StepState.READY, "")], self.moved(decision))
+            self.assertTrue(decision.moves[0].reason.startswith("waits: stopped"))
+            self.assertFalse(decision.moves[0].is_retry, "no rung is used up")
+
+
 class TestHear(unittest.TestCase):
     def setUp(self):
         self.first = view(0, StepState.DISPATCHED)

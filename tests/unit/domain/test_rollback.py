@@ -50,6 +50,30 @@ class TestSlots(unittest.TestCase):
         self.assertEqual(["z", "y", "x"], order)
 
 
+class TestOrder(unittest.TestCase):
+    def test_levels_and_edges_hold_in_reverse(self):
+        """P-4b: directly or not, and only while there is something to undo."""
+        plans = [
+            _procedure("low", level=1),
+            _procedure("a"),
+            _procedure("b", after=("a",)),
+            _procedure("c", after=("b",)),
+            _procedure("beside"),
+        ]
+        everything = {each.id for each in plans}
+        self.assertEqual(
+            {"low": "a", "a": "b", "b": "c"}, rollback.held_back(plans, everything)
+        )
+        self.assertEqual(
+            {"low": "c", "a": "c", "b": "c"}, rollback.held_back(plans, {"c", "low"})
+        )
+        self.assertEqual({}, rollback.held_back(plans, {"low"}))
+
+
+def _procedure(name, level=2, after=()):
+    return plan.Procedure(name, level, after, "s", "rolling", 1, (), (), ())
+
+
 class TestInvariants(unittest.TestCase):
     BUDGETS = (plan.Budget("rack", "fact", "rack", max_down=1),)
     FACTS = {name: plan.Target(name, rack="r1") for name in ("a", "b", "c")}

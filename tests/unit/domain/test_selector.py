@@ -18,7 +18,7 @@ def _select(targets: list[Target], fact: str, *values: str) -> list[str]:
 
 class SelectTest(unittest.TestCase):
     def test_every_fact_can_choose(self) -> None:
-        """P-4a: late choice by facts."""
+        """P-4a, E-4: late choice by facts."""
         told = {"package": {"demo": "1.0", "python3.11": "3.11.2"}, "uefi": True}
         wanted = Target(
             "a", "compute", "R1", "az1", ("x",), ("g",), instances=3, facts=told

@@ -1,4 +1,4 @@
-"""What every VIM driver keeps to; inherit beside ``unittest.TestCase``.
+"""What every VIM driver keeps to (O-4); inherit beside ``unittest.TestCase``.
 
 For drivers of third parties too: give :meth:`VimContract.make_vim`.
 """

@@ -115,6 +115,34 @@ class InstallTest(Bench, contract_action.ActionContract):
         self.assertIn("Dir::Etc::SourceParts=-", argv)
         self.assertLess(self.node.names().index("update"), self._at("install"))
 
+    def test_digests_are_compared_before_anything_is_changed(self) -> None:
+        """P-3: not even the source is switched, nor an earlier attempt repaired."""
+        order = dataclasses.replace(
+            self.with_params(repository=REPOSITORY, sha256={"demo-service": "0" * 64}),
+            is_resumed=True,
+        )
+        error = self.refused(self.make_action(), order)
+        self.assertEqual("permanent", error.failure_class)
+        self.assertEqual(
+            ["before", "present", "staged-update", "digest-demo-service"],
+            self.node.names(),
+        )
+        self.assertEqual([], os.listdir(os.path.dirname(self.sources)))
+        staged = os.path.join(os.path.dirname(self.sources), ".escalator.list.staged")
+        for name in ("staged-update", "digest-demo-service"):
+            self.assertIn(f"Dir::Etc::SourceList={staged}", self.node.argv(name))
+
+    def test_a_right_digest_changes_nothing_else(self) -> None:
+        result = self.make_action().run(
+            self.with_params(sha256={"demo-service": "ab" * 32})
+        )
+        self.assertEqual({"demo-service": "2.0"}, result["packages"])
+        order = self.with_params(sha256={"libdemo": "ab" * 32})
+        order = dataclasses.replace(order, step_id="other")
+        self.node.installed["demo-service"] = ("ii", "1.0")
+        error = self.refused(self.make_action(), order)
+        self.assertIn("no version", str(error))
+
     def test_another_snapshot_of_the_same_versions_is_switched_to(self) -> None:
         self.node.installed["demo-service"] = ("ii", "2.0")
         self.make_action().run(self.with_params(repository=REPOSITORY))

@@ -50,6 +50,16 @@ class TestUserGuide(unittest.TestCase):
         words = set(re.findall(r"[\w.]+", text))
         self.assertEqual(set(), keys_of(campaign_shape.SCHEMA) - words)
 
+    def test_every_key_of_a_campaign_file_has_an_example(self):
+        """In the samples that the page shows, which are judged elsewhere, or below."""
+        text = page("user/campaign-file.rst")
+        folder = SOURCE / "user"
+        paths = re.findall(r"literalinclude:: (\S+\.yaml)", text)
+        samples = [(folder / path).resolve().read_text("utf-8") for path in paths]
+        samples += re.findall(r"code-block:: yaml\n((?:\n|[ ]+.*\n)+)", text)
+        shown = set(re.findall(r"([\w.]+):(?=\s)", "\n".join(samples)))
+        self.assertEqual(set(), keys_of(campaign_shape.SCHEMA) - shown)
+
     def test_every_rule_is_listed_and_none_is_made_up(self):
         listed = re.findall(r"\* - (C\d{3})$", page("user/campaign-file.rst"), re.M)
         known = re.findall(r"^(C\d{3})  ", lints.__doc__, re.M)

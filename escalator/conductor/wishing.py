@@ -1,4 +1,4 @@
-"""What an operator asks, in the transaction that carries it out."""
+"""What an operator asks of a campaign, and the transaction that carries it out."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,12 +14,15 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(slots=True)
 class Wish:
-    """:ivar campaign: its row, as it is after what was done so far."""
+    """:ivar campaign: its row, as it is after what was done so far.
+    :ivar actor: who asks.
+    """
 
     connection: session.Connection
     batch: batches.Batch
     campaign: Row
     arguments: Row
+    actor: str = ""
 
     def move(
         self,
@@ -28,7 +31,7 @@ class Wish:
         reason: str,
         **values: Any,
     ) -> None:
-        """Move the campaign, for the operator's own reason if one was given."""
+        """Move the campaign; the operator's own reason goes before ``reason``."""
         self.campaign = engine.move_campaign(
             self.connection,
             self.batch,

@@ -1,0 +1,136 @@
+"""``openstack upgrade campaign revisions``, ``approve`` and ``set``."""
+
+import argparse
+import uuid
+from typing import Any
+
+from osc_lib.command import command
+
+from escalator.cli import campaign
+from escalator.cli.client import Row
+from escalator.cli.plugin import client_of
+
+
+class Revisions(command.Lister):
+    """List the revisions of a campaign's plan: who joined, who left, what changed"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        rows = client_of(self.app).revisions(parsed_args.campaign)
+        names = ("rev", "hosts", "joined", "left", "changed", "author", "approval")
+        return names, (_cells(row) for row in rows)
+
+
+def _cells(row: Row) -> list[Any]:
+    diff = row["diff"]
+    # All hosts of a campaign join with its first revision: no news.
+    joined = diff.get("joined", []) if row["rev"] > 1 else []
+    approval = row["approved_by"] or row["awaits"]
+    return [
+        row["rev"],
+        row["targets"],
+        ", ".join(joined),
+        ", ".join(diff.get("left", [])),
+        "; ".join(diff.get("changed", [])),
+        row["author"] or "(inventory)",
+        f"by {approval}" if row["approved_by"] else approval and f"AWAITED: {approval}",
+    ]
+
+
+class _Short(command.ShowOne):
+    """Base of orders that return at once."""
+
+    ACTION = ""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        parser.add_argument("--reason", metavar="<text>", help="For the journal")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        arguments = self.arguments(parsed_args)
+        if parsed_args.reason is not None:
+            arguments["reason"] = parsed_args.reason
+        row: Row = client_of(self.app).act(
+            parsed_args.campaign, self.ACTION, arguments, str(uuid.uuid4())
+        )
+        return campaign.show(row)
+
+    def arguments(self, args: argparse.Namespace) -> Row:
+        raise NotImplementedError
+
+
+class Approve(_Short):
+    """Approve what a campaign waits for"""
+
+    ACTION = "approve"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--revision",
+            type=int,
+            required=True,
+            metavar="<n>",
+            help="The plan revision, as campaign revisions lists it",
+        )
+        return parser
+
+    def arguments(self, args: argparse.Namespace) -> Row:
+        return {"kind": "revision", "revision": args.revision}
+
+
+class Set(_Short):
+    """Change limits and hosts of a campaign under way: a new plan revision"""
+
+    ACTION = "change"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        for option, metavar, text in (
+            ("parallel", "<procedure>=<n>", "Hosts at once, a number or percentage"),
+            ("budget", "<id>=<n>", "Hosts out at once, a number or percentage"),
+        ):
+            parser.add_argument(
+                f"--{option}",
+                type=_limit,
+                action="append",
+                default=[],
+                metavar=metavar,
+                help=f"{text} (repeat for more)",
+            )
+        for option, metavar, text in (
+            ("exclude", "<tag>", "Begin no more hosts with this tag"),
+            ("skip", "<host>", "Leave out a host not begun, give up a failed one"),
+            ("retry", "<host>", "Try a failed host again, take a skipped one back"),
+        ):
+            parser.add_argument(
+                f"--{option}",
+                action="append",
+                default=[],
+                metavar=metavar,
+                help=f"{text} (repeat for more)",
+            )
+        return parser
+
+    def arguments(self, args: argparse.Namespace) -> Row:
+        given = {
+            "parallel": dict(args.parallel),
+            "budgets": dict(args.budget),
+            "exclude": args.exclude,
+            "skip": args.skip,
+            "retry": args.retry,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+def _limit(text: str) -> tuple[str, int | str]:
+    name, sign, amount = text.partition("=")
+    if not name or not sign or not amount:
+        raise argparse.ArgumentTypeError("write <name>=<number or percentage>")
+    return name, amount if amount.endswith("%") else int(amount)

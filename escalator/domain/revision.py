@@ -1,0 +1,154 @@
+"""What makes a plan revision: drift of the inventory, or an operator's change.
+
+Pure.  Source: P-4a, E-0, architecture section 3, rule 8.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from escalator.domain import document as doc
+from escalator.domain import lint_order, plan
+from escalator.domain.finding import Finding, point
+
+Amount = int | str
+"""A number, or a percentage such as ``"25%"``."""
+
+_PLACE = ("action", "arguments")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What an operator changes while a campaign runs.
+
+    :ivar parallel: procedure -> new limit.
+    :ivar budgets: budget -> new limit.
+    :ivar exclude: tags whose hosts are begun no more.
+    """
+
+    parallel: Mapping[str, Amount]
+    budgets: Mapping[str, Amount]
+    exclude: Sequence[str] = ()
+
+
+def find(made: plan.Plan, change: Change) -> Iterator[Finding]:
+    """Judge a change by the rules of campaign files (C402, C502, C701)."""
+    known = {
+        "parallel": [each.id for each in made.procedures],
+        "budgets": [each.id for each in made.budgets],
+    }
+    refused = {
+        "parallel": ("C502", "lets no target run"),
+        "budgets": ("C701", "never admits a target"),
+    }
+    for key, limits in (("parallel", change.parallel), ("budgets", change.budgets)):
+        names = known[key]
+        for name, limit in limits.items():
+            place = point(*_PLACE, key, name)
+            if name not in names:
+                yield Finding(
+                    "C402",
+                    place,
+                    f"the plan has no {name} under {key}",
+                    f"name one of: {', '.join(names) or 'none'}",
+                )
+            elif lint_order.is_nothing(limit):
+                rule, effect = refused[key]
+                yield Finding(
+                    rule,
+                    place,
+                    f"{limit} for {name} {effect}",
+                    "allow at least 1 or a percentage above 0; to stop, pause",
+                )
+
+
+def apply(made: plan.Plan, change: Change) -> plan.Plan:
+    """Return the plan with the change; :func:`find` found nothing."""
+    shut = tuple(plan.Condition("tag", (tag,)) for tag in change.exclude)
+    return dataclasses.replace(
+        made,
+        selectors=tuple(
+            dataclasses.replace(
+                each,
+                exclude=each.exclude + tuple(c for c in shut if c not in each.exclude),
+            )
+            for each in made.selectors
+        ),
+        budgets=tuple(
+            dataclasses.replace(each, **_limit(change.budgets[each.id], "max_down"))
+            if each.id in change.budgets
+            else each
+            for each in made.budgets
+        ),
+        procedures=tuple(
+            dataclasses.replace(each, **_limit(change.parallel[each.id], "parallel"))
+            if each.id in change.parallel
+            else each
+            for each in made.procedures
+        ),
+    )
+
+
+def _limit(amount: Amount, key: str) -> dict[str, Any]:
+    """Return the two fields that hold a limit, in budgets and procedures."""
+    percent = {"max_down": "max_percent", "parallel": "parallel_percent"}[key]
+    share = doc.percent(amount)
+    if share is None:
+        return {key: int(amount), percent: 0.0}
+    return {key: 1, percent: share}
+
+
+def differences(made: plan.Plan, change: Change) -> list[str]:
+    """Return what differs, one text each, old value first."""
+    found = [
+        f"parallel {each.id}: {_shown(each.parallel, each.parallel_percent)}"
+        f" -> {change.parallel[each.id]}"
+        for each in made.procedures
+        if each.id in change.parallel
+    ]
+    found += [
+        f"budget {each.id}: {_shown(each.max_down, each.max_percent)}"
+        f" -> {change.budgets[each.id]}"
+        for each in made.budgets
+        if each.id in change.budgets
+    ]
+    return found + [f"exclude tag {tag}" for tag in change.exclude]
+
+
+def _shown(number: int, percent: float) -> str:
+    return f"{percent:g}%" if percent else str(number)
+
+
+def awaits(
+    policy: plan.DriftPolicy,
+    earlier: Iterable[Mapping[str, Any]],
+    approved: Collection[str],
+    present: Collection[str],
+) -> str:
+    """Say why a revision needs an approval, or "" if it needs none.
+
+    What operators took out or put in is no drift.
+
+    :param earlier: diffs (``joined``, ``left``) that the inventory caused since
+        the last approval, this one included.
+    :param approved: the hosts at the last approval.
+    :param present: the hosts of the revision.
+    """
+    limit, shown = policy.approve_above, str(policy.approve_above)
+    if policy.approve_percent is not None:
+        limit = math.floor(len(approved) * policy.approve_percent / 100)
+        shown = f"{policy.approve_percent:g}% of {len(approved)} hosts"
+    if limit is None:
+        return ""
+    moved: dict[str, None] = {}
+    for diff in earlier:
+        moved.update(dict.fromkeys((*diff["joined"], *diff["left"])))
+    joined = sorted(set(moved) & set(present) - set(approved))
+    left = sorted(set(moved) & set(approved) - set(present))
+    if len(joined) + len(left) <= limit:
+        return ""
+    return (
+        f"{len(joined)} hosts joined and {len(left)} left since the last approval,"
+        f" on_drift lets {shown} pass"
+    )
