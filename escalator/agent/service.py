@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from escalator.agent import (
+    abilities,
     accounts,
     deeds,
     endpoint,
@@ -57,9 +58,11 @@ class AgentService:
             publisher, self._state.ledger, is_cut_off=is_cut_off
         )
         board = progress.Board()
+        actions = loader.load_classes(options.action_namespace)
+        checkpoints = loader.load_classes(options.checkpoint_namespace)
         worker = deeds.Deeds(
-            loader.load_classes(options.action_namespace),
-            loader.load_classes(options.checkpoint_namespace),
+            actions,
+            checkpoints,
             {
                 "jobs": self._state.jobs,
                 "keep": self._state.kept,
@@ -90,7 +93,8 @@ class AgentService:
         packages = _packages(options.watched_packages, host, fleet)
         addresses = facts.AddressFacts(options.virtual_addresses)
         files = local_facts.LocalFacts(options.facts_path)
-        tellers = (files.facts, addresses.facts, packages.facts)
+        able = abilities.Abilities(actions, checkpoints, "" if fleet else "/")
+        tellers = (files.facts, addresses.facts, packages.facts, able.facts)
         heart = facts.Heart(
             host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )

@@ -61,6 +61,7 @@ class Situation:
     :ivar slots: procedure -> host -> slot row.
     :ivar excluded: hosts that the preflight left out, and why.
     :ivar gates: procedure -> stage -> its gate, of stages that began.
+    :ivar counted: targets that budgets count.
     """
 
     plan: plans.Plan
@@ -69,6 +70,7 @@ class Situation:
     ledger: budget.Ledger
     excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
     gates: dict[str, dict[str, stages.Gate]] = dataclasses.field(default_factory=dict)
+    counted: Sequence[plans.Target] = ()
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -263,7 +265,7 @@ class Admission:
         gates: dict[str, dict[str, stages.Gate]] = {}
         for row in stored.read(connection, campaign["id"]):
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
-        return Situation(made, targets, slots, ledger, excluded, gates)
+        return Situation(made, targets, slots, ledger, excluded, gates, counted)
 
     def _holds(
         self, connection: session.Connection, campaign: Row, made: plans.Plan
@@ -304,14 +306,16 @@ class Admission:
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
+                groups = {"server_groups": list(target.server_groups)}
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
                     row["rehearsal"] = rehearsing.of_slot(row, is_rehearsed)
                     row["stage"] = stage
+                    batch.slots.setdefault(row["id"], {}).update(groups)
                     again.append(row)
                 else:
                     row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
-                    row.update(opened_at=batch.now, stage=stage)
+                    row.update(opened_at=batch.now, stage=stage, **groups)
                     row["rehearsal"] = rehearsing.of_slot(None, is_rehearsed)
                     opened.append(row)
                     ordinal += 1
@@ -442,6 +446,7 @@ def slot_row(
         "procedure": procedure,
         "host": host,
         "stage": "",
+        "server_groups": [],
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",

@@ -35,6 +35,7 @@ class Batch:
         self.new_steps: list[dict[str, Any]] = []
         self.lines: list[dict[str, Any]] = []
         self.messages: list[dict[str, Any]] = []
+        self.orders: list[tuple[Row, dict[str, Any]]] = []
         self.checkpoints: list[dict[str, Any]] = []
         self.freed: list[str] = []
         self.is_drained = False
@@ -197,6 +198,7 @@ class Batch:
                     "scope": escalation.scope,
                     "procedure": escalation.procedure,
                     "reason": escalation.reason,
+                    "severity": escalation.severity,
                 },
                 self.owner,
                 self.now,

@@ -26,10 +26,9 @@ class Beginning:
     def start(self, wish: Wish) -> None:
         """Start a campaign, or start one again that was rolled back.
 
-        One that is refused stays as it was, with the refusal as its reason.
+        If the preflight refuses, it goes back to where it was.
         """
-        before = State(wish.campaign["state"])
-        back = before if before is State.ROLLED_BACK else State.VALIDATED
+        was_undone = wish.campaign["state"] == State.ROLLED_BACK
         wish.move(self.engine, State.PREFLIGHT, "started by an operator")
         situation = self.execution.admission.read(
             wish.connection, wish.campaign, wish.batch.now
@@ -40,6 +39,7 @@ class Beginning:
         refusal = self._refusal(wish) or drift.awaited(wish.connection, wish.campaign)
         wish.arguments = {}
         if refusal:
+            back = State.ROLLED_BACK if was_undone else State.VALIDATED
             wish.move(self.engine, back, refusal)
         else:
             times = {"started_at": wish.batch.now, "ended_at": None}
@@ -65,7 +65,7 @@ class Beginning:
 
         :raises Conflict: the campaign is over.
         """
-        if wish.campaign["state"] in states.ENDED:
+        if wish.campaign["state"] in states.ENDED - {State.ROLLED_BACK}:
             raise errors.Conflict("The campaign is over: there is nothing to judge.")
         self.execution.preflights.make(wish.connection, wish.batch, wish.campaign)
 

@@ -80,7 +80,7 @@ class Engine:
         campaign: Row,
         to: states.CampaignState,
         reason: str,
-        severity: str = events.Severity.WARNING.value,
+        severity: str = events.INFO,
         **values: Any,
     ) -> dict[str, Any]:
         """Move a campaign and owe its owner the news; returns the new row.
@@ -102,7 +102,7 @@ class Engine:
         batch: batches.Batch,
         campaign: Row,
         reason: str,
-        severity: str = events.Severity.WARNING.value,
+        severity: str = events.INFO,
     ) -> None:
         """Owe its owner news of a campaign that stays in its state."""
         state = states.CampaignState(campaign["state"])
@@ -116,7 +116,7 @@ class Engine:
         to: states.CampaignState,
         reason: str,
         values: dict[str, Any],
-        severity: str = events.Severity.WARNING.value,
+        severity: str = events.INFO,
     ) -> dict[str, Any]:
         changed = {"state": to.value, "state_reason": reason, **values}
         work.update_campaign(connection, campaign["id"], batch.now, **changed)
@@ -244,6 +244,7 @@ class Carrier:
         self.batch.cast(
             orders.command_for(row, procedure, undone, checkpoints, is_resumed, rerun)
         )
+        self.batch.orders.append((row, self.batch.messages[-1]))
 
     def begin_undo(
         self, campaign_id: str, slot: rules.SlotView, slot_state: states.SlotState

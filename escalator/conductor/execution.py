@@ -15,6 +15,7 @@ from escalator.conductor import (
     failure_budget,
     finishing,
     gates,
+    guard,
     preflight,
     rehearsing,
     releasing,
@@ -48,9 +49,16 @@ class Execution:
         for campaign_id in active:
             self.look_at(campaign_id)
 
-    @session.retry_on_conflict
     def look_at(self, campaign_id: str) -> None:
         """Move one campaign on; reports of its steps wait for the end of it."""
+        try:
+            self._look_at(campaign_id)
+        except guard.Breach as breach:
+            LOG.critical("Campaign %s is stopped: %s", campaign_id, breach)
+            guard.hold(self.engine, campaign_id, breach)
+
+    @session.retry_on_conflict
+    def _look_at(self, campaign_id: str) -> None:
         with self.engine.database.begin() as connection:
             if not tokens.take_admission(self.engine.database, connection):
                 self.engine.wake()
@@ -60,8 +68,11 @@ class Execution:
                 return
             batch = self.engine.batch(connection)
             campaign = self._take_signals(connection, batch, campaign)
-            self._move_on(connection, batch, campaign)
+            situation = self._move_on(connection, batch, campaign)
+            guard.withdraw(connection, batch)
             batch.write(connection)
+            if situation is not None:
+                guard.check(connection, batch, campaign, situation)
         self.engine.send(batch.messages)
         if batch.freed:
             self.engine.wake()
@@ -78,10 +89,11 @@ class Execution:
 
     def _move_on(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
+    ) -> admissions.Situation | None:
+        """Do what the state asks for; return what was seen if hosts may go out."""
         match State(campaign["state"]):
             case State.RUNNING:
-                self._run(connection, batch, campaign)
+                return self._run(connection, batch, campaign)
             case State.PAUSING:
                 if not work.count_in_flight(connection, campaign["id"]):
                     to, reason = State.PAUSED, campaign["state_reason"]
@@ -89,11 +101,12 @@ class Execution:
             case State.SOAKING | State.COMPLETED:
                 self.finishing.go_on(connection, batch, campaign)
             case State.ROLLING_BACK:
-                self._unwind(connection, batch, campaign)
+                return self._unwind(connection, batch, campaign)
+        return None
 
     def _run(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
+    ) -> admissions.Situation:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = drift.note(connection, batch, campaign, situation)
@@ -104,21 +117,22 @@ class Execution:
             to, reason = broken
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
-            return
+            return situation
         campaign = gates.look(self.engine, connection, batch, campaign, situation)
         rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
-        if batch.messages or not situation.is_over():
-            return
-        self.finishing.begin(connection, batch, campaign)
+        if not batch.messages and situation.is_over():
+            self.finishing.begin(connection, batch, campaign)
+        return situation
 
     def _unwind(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
-    ) -> None:
+    ) -> admissions.Situation:
         self.continuing.go_back(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = self.unwinding.go_on(connection, batch, campaign, situation)
         releasing.let_go(connection, batch, campaign)
+        return situation
 
 
 def _heed(
@@ -152,8 +166,10 @@ def _heed(
             "rollback_scope": arguments.get("scope", "campaign"),
             "rollback_procedure": arguments.get("procedure", ""),
         }
+    severity = arguments.get("severity", events.INFO)
     if note["kind"] == "page":
-        values = {"severity": events.Severity.CRITICAL.value}
+        severity = events.Severity.CRITICAL.value
+    reason = arguments.get("reason", "")
     return engine.move_campaign(
-        connection, batch, campaign, to, arguments.get("reason", ""), **values
+        connection, batch, campaign, to, reason, severity, **values
     )

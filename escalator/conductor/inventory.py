@@ -118,10 +118,9 @@ def _listed(
                 [*whose, count]
                 for whose, count in sorted(residents.get(host.name, {}).items())
             ],
-            "listed_facts": dict(host.facts),
-            "vim": {
-                "is_enabled": host.is_enabled,
-                **({"capacity": host.capacity} if host.capacity else {}),
+            "listed_facts": {
+                **host.facts,
+                "vim": {"is_enabled": host.is_enabled},
             },
         }
         for host in hosts

@@ -8,7 +8,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import orders
+from escalator.conductor import guard, orders
 from escalator.db import facts, session, work
 from escalator.domain import campaign as rules
 from escalator.domain import states
@@ -45,6 +45,7 @@ class Leases:
                 if row not in overdue:
                     self._probe(batch, row)
             self._give_up(connection, batch, overdue)
+            guard.withdraw(connection, batch)
             batch.write(connection)
         self.engine.send(batch.messages)
         if batch.signals or batch.freed:

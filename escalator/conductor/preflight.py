@@ -21,6 +21,17 @@ VALID_S = 900.0
 
 SERVICE_SILENT_S = 60.0
 
+_BEFORE = frozenset(
+    {
+        states.CampaignState.VALIDATED,
+        states.CampaignState.APPROVED,
+        states.CampaignState.SCHEDULED,
+        states.CampaignState.PREFLIGHT,
+        states.CampaignState.ROLLED_BACK,
+    }
+)
+"""States in which a campaign has nothing under way."""
+
 _SETTLED = frozenset({states.SlotState.DONE.value, states.SlotState.QUARANTINED.value})
 
 
@@ -138,7 +149,7 @@ class Preflights:
             alarms=preflights.open_alarms(connection, campaign["id"]),
             vim_trouble=self.engine.vim_trouble,
             services=preflights.lost_services(connection, batch.now - SERVICE_SILENT_S),
-            is_first=campaign["started_at"] is None,
+            is_first=campaign["state"] in _BEFORE,
             next_ids=frozenset(each.id for each in following),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import rehearsing
+from escalator.conductor import guard, rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import draining, events, states
@@ -38,6 +38,7 @@ class Results:
         with self.engine.database.begin() as connection:
             batch = self.engine.batch(connection)
             self._apply_all(connection, batch, reports)
+            guard.withdraw(connection, batch)
             batch.write(connection)
         self.engine.send(batch.messages)
         if batch.freed or batch.signals or batch.is_drained:

@@ -15,7 +15,7 @@ def sync_hosts(connection: sa.Connection, listed: Mapping[str, Row]) -> int:
     """Make the inventory equal to what the VIM lists.
 
     :param listed: host name -> address, role, rack, availability_zone, tags,
-        groups, nics, server_groups, declared, instances, listed_facts, vim.
+        groups, nics, server_groups, declared, instances, listed_facts.
     :returns: number of rows that changed.
     """
     known = {

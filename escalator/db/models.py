@@ -263,11 +263,9 @@ host = sa.Table(
     sa.Column("listed_facts", sa.JSON, nullable=False, default=dict),
     at("agent_seen_at"),
     sa.Column("is_listed", sa.Boolean, nullable=False, default=True),
-    sa.Column("vim", sa.JSON, nullable=False, default=dict),
 )
 """``is_listed``: still in the VIM's inventory.  ``listed_facts``: from the VIM or an
-operator's file, ``facts``: from the agent, ``vim``: the fact of that name;
-``declared``: list of [owner, most down]."""
+operator's file, ``facts``: from the agent; ``declared``: list of [owner, most down]."""
 
 fault = sa.Table(
     "fault",

@@ -154,7 +154,6 @@ _TARGET_COLUMNS = tuple(
         "agent_seen_at",
         "facts",
         "listed_facts",
-        "vim",
     )
 )
 
@@ -183,10 +182,7 @@ def read_targets(
             is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
             is_quarantined=row.is_quarantined,
             has_agent=(row.agent_seen_at or 0.0) >= silent_before,
-            facts={
-                **fetching.merged(row.facts, row.listed_facts),
-                **({"vim": row.vim} if row.vim else {}),
-            },
+            facts=fetching.merged(row.facts, row.listed_facts),
         )
         for row in connection.execute(query)
     ]

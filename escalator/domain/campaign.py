@@ -81,12 +81,16 @@ class Move:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Escalation:
-    """What a slot asks of its campaign: ``hold``, ``page`` or ``rollback``."""
+    """What a slot asks of its campaign: ``hold``, ``page`` or ``rollback``.
+
+    :ivar severity: of the news to the campaign's owner.
+    """
 
     kind: str
     scope: str
     procedure: str
     reason: str
+    severity: str = events.INFO
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

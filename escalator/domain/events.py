@@ -178,11 +178,15 @@ class AgentBeat:
     interval_s: float
 
 
+INFO = "info"
+"""Severity of news of a campaign that are no alarm."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CampaignChanged:
     """A campaign moved; tells the campaign's owner (topic escalator.notice).
 
-    :ivar severity: ``warning``, or ``critical`` if its owner is paged.
+    :ivar severity: ``info``, or of ``Severity``: a person has to look at once.
     """
 
     event_id: str
@@ -194,7 +198,7 @@ class CampaignChanged:
     reason: str
     hosts: tuple[str, ...]
     occurred_at: float
-    severity: str = Severity.WARNING.value
+    severity: str = INFO
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

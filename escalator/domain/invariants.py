@@ -1,17 +1,22 @@
-"""Limits held against the journal, independently of the tokens.
+"""Limits held against the journal and the slots, independently of the tokens.
 
-Pure.  The engine admits by tokens; this reads what was done and when, and
-counts again.  Source: V-2.
+Pure.  The engine admits by tokens; this reads what was done and when, or what is
+about to be committed (``conductor.guard``), and counts again.  Source: V-2.
 """
 
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from escalator.domain import budget as budgeting
 from escalator.domain import plan, selector, states
 
 _OUT = frozenset({"active", "undoing", "undone", "reverting", "failed"})
+OUT = _OUT | {"undo_failed"}
+"""Slots that keep their host out, and in the budgets."""
+
+_LEFT_TO_UNDO = _OUT | {"done"}
 _MOVING = frozenset(state.value for state in states.IN_FLIGHT)
 _WITH_INSTANCES = ("server_group", "owner")
 
@@ -77,6 +82,108 @@ def check_journal(
             if entry.host in moving and not was_moving:
                 found += _over(entry, moving, migrations, facts)
     return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Out:
+    """A slot that keeps its host out.
+
+    :ivar server_groups: what had a member on the host when it went out.
+    """
+
+    host: str
+    procedure: str
+    server_groups: tuple[str, ...] = ()
+
+
+def check_out(
+    fresh: Collection[str],
+    out: Sequence[Out],
+    made: plan.Plan,
+    targets: Iterable[plan.Target],
+) -> list[str]:
+    """Return the limits that hosts break by going out now.
+
+    :param fresh: those hosts; ``out`` has their slots as well as the others.
+    :param targets: the inventory that budgets count.  Owners' own limits and those
+        of migrations are left to the journal.
+    """
+    known = {target.name: target for target in targets}
+    lost = {t.name for t in known.values() if not t.is_up or t.is_quarantined}
+    found: list[str] = []
+    for budget in made.budgets:
+        if budget.scope == "owner" or budget.kind == plan.Kind.MIGRATIONS:
+            continue
+        mine = [each for each in out if budget.id in _budgets(made, each.procedure)]
+        seen = dict(known)
+        for each in mine:
+            if each.host in known:
+                seen[each.host] = dataclasses.replace(
+                    known[each.host], server_groups=each.server_groups
+                )
+        new = [seen[e.host] for e in mine if e.host in fresh and e.host in seen]
+        wanted = {
+            key
+            for target in new
+            if target.name not in lost
+            for key in budgeting.keys(budget, target)
+        }
+        gone = {each.host for each in mine} | lost
+        for key, group in _groups(budget, wanted, seen.values()).items():
+            if detail := _excess(budget, group, gone):
+                found.append(f"guard.budget: budget {budget.id} {key}: {detail}")
+    return found
+
+
+def _budgets(made: plan.Plan, procedure: str) -> tuple[str, ...]:
+    return made.procedure(procedure).budgets
+
+
+def _groups(
+    budget: plan.Budget, wanted: Collection[str], targets: Iterable[plan.Target]
+) -> dict[str, list[plan.Target]]:
+    groups: dict[str, list[plan.Target]] = {key: [] for key in sorted(wanted)}
+    if groups:
+        for target in targets:
+            for key in budgeting.keys(budget, target):
+                if key in groups:
+                    groups[key].append(target)
+    return groups
+
+
+def check_levels(
+    undone: Collection[str], counts: Mapping[str, Mapping[str, int]], made: plan.Plan
+) -> list[str]:
+    """Return procedures whose undo begins before a later level is undone (R-2).
+
+    :param counts: procedure -> slot state -> count.
+    """
+    left = [
+        each
+        for each in made.procedures
+        if any(counts.get(each.id, {}).get(state) for state in _LEFT_TO_UNDO)
+    ]
+    return [
+        f"guard.level: the undo of {procedure} begins before that of {each.id}"
+        for procedure in sorted(undone)
+        for each in left
+        if each.level > made.procedure(procedure).level
+    ]
+
+
+def check_host(host: str, standing: Mapping[str, Any] | None, campaign_id: str) -> str:
+    """Return why a host may get no order of a campaign, or "".
+
+    :param standing: is_listed, is_quarantined and campaign_id of its row.
+    """
+    if standing is None or not standing["is_listed"]:
+        return f"guard.removed: {host} is not in the inventory"
+    if standing["is_quarantined"]:
+        return f"guard.quarantined: {host} is quarantined"
+    if standing["campaign_id"] not in (None, campaign_id):
+        other = standing["campaign_id"]
+        return f"guard.campaigns: campaign {other} works on {host} too"
+    return ""
 
 
 def _over(

@@ -1,4 +1,4 @@
-"""C503, C702, C704, C705, C712, C722: what shows once a plan meets the inventory."""
+"""C503, C702, C704 to C706, C712, C722: what shows once a plan meets the inventory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from escalator.domain import (
     lint_stages,
     ordering,
     plan,
+    preflight,
     selector,
     single_step,
 )
@@ -23,6 +24,7 @@ def find(understood: plan.Plan, targets: Sequence[plan.Target]) -> Iterator[Find
     yield from _empty(understood, chosen)
     yield from _shared(understood, chosen)
     yield from lint_stages.find_fleet(understood, targets)
+    yield from _unable(understood, chosen)
     refused = lint_budgets.hopeless(understood, targets)
     yield from lint_budgets.find_hopeless(understood, refused)
     yield from _used_up(understood, targets, chosen, refused)
@@ -55,6 +57,27 @@ def _shared(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
                 point("procedures", places[other.id]),
                 f"{one.id} and {other.id} may run at once on {len(both)} targets",
                 "give one a higher level or an after edge, or select apart",
+            )
+
+
+def _unable(understood: plan.Plan, chosen: Chosen) -> Iterator[Finding]:
+    """Agents that told what they can do, and lack something of it."""
+    for index, procedure in enumerate(understood.procedures):
+        todo = {procedure.id: chosen[procedure.selector]}
+        needed = preflight.needed_actions(understood, todo)
+        texts = [
+            found.text
+            for target in chosen[procedure.selector]
+            for found in preflight.lacking_actions(target, needed[target.name])
+        ]
+        if texts:
+            more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+            yield Finding(
+                "C706",
+                point("procedures", index, "steps"),
+                f"{texts[0]}{more}",
+                "bring agents and conductor to the same release before the start",
+                severity="warning",
             )
 
 

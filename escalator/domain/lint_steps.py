@@ -172,9 +172,11 @@ def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Findi
 
 def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
     places: list[tuple[doc.Path, Mapping[str, Any], str]] = [
-        (("finish",), doc.table(filled, "finish"), "soak"),
-        (("finish",), doc.table(filled, "finish"), "commit_after"),
         (("preflight",), doc.table(filled, "preflight"), "valid"),
+        *(
+            (("finish",), doc.table(filled, "finish"), key)
+            for key in ("soak", "commit_after")
+        ),
     ]
     finish = doc.table(filled, "finish")
     places += [(("finish", "attribution"), doc.table(finish, "attribution"), "history")]

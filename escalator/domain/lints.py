@@ -47,6 +47,7 @@ C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
 C704  a selector that chooses nothing now (warning)
 C705  budgets do not let a single step out all at once (warning)
+C706  a host's agent lacks an action, or has another version of it (warning)
 C711  a budget without a limit, or with several
 C712  a quorum or headroom that can never admit
 C721  a stage that takes nobody

@@ -8,7 +8,7 @@ import dataclasses
 import heapq
 from collections.abc import Iterator, Sequence
 
-from escalator.domain import budget, ordering, plan
+from escalator.domain import budget, ordering, plan, selector
 
 DRAIN = "vim.drain"
 
@@ -62,18 +62,22 @@ def _others(
         and target.name not in names
         and target.is_up
         and not target.is_quarantined
-        and _vim(target, "is_enabled", True)
+        and _is_enabled(target)
     ]
 
 
-def _vim(target: plan.Target, name: str, default: int) -> int:
-    """Return what the VIM told of a host (``facts.vim``)."""
+def _is_enabled(target: plan.Target) -> bool:
     told = target.facts.get("vim")
-    return int(told.get(name, default)) if isinstance(told, dict) else default
+    return not isinstance(told, dict) or bool(told.get("is_enabled", True))
+
+
+def _capacity(target: plan.Target) -> int:
+    """Return how many instances a host takes (``facts.capacity``); 0: unknown."""
+    return int(selector.amount_of(target, "facts.capacity"))
 
 
 def _free(target: plan.Target) -> int:
-    return max(_vim(target, "capacity", 0) - target.instances, 0)
+    return max(_capacity(target) - target.instances, 0)
 
 
 def shortage(
@@ -81,7 +85,7 @@ def shortage(
 ) -> Shortage | None:
     """Return by how much the room is too small; None: enough, or nobody knows."""
     others = _others(leaving, targets)
-    if not all(_vim(target, "capacity", 0) for target in (*others, *leaving)):
+    if not all(_capacity(target) for target in (*others, *leaving)):
         return None
     room = sum(map(_free, others))
     needed = sum(target.instances for target in leaving)
@@ -125,7 +129,7 @@ class _Hall:
 
     def __init__(self, hosts: Sequence[plan.Target]) -> None:
         self._groups = {host.name: set(host.server_groups) for host in hosts}
-        self._rooms = {host.name: _vim(host, "capacity", 0) for host in hosts}
+        self._rooms = {host.name: _capacity(host) for host in hosts}
         self._heap = [(host.instances, host.name) for host in hosts]
         heapq.heapify(self._heap)
 

@@ -5,7 +5,7 @@ Pure: what was read goes in, findings and what follows from them come out.
 ====================  =====================================================
 ``selection.empty``   no host is selected
 ``health.down``       a host is down
-``health.busy``       another campaign works on a host (before the first start)
+``health.busy``       another campaign works on a host (before a start)
 ``health.silent``     a host's agent is silent
 ``health.fault``      a fault of a host is open
 ``health.quarantine`` a host is quarantined, and the selector does not leave it
@@ -70,7 +70,7 @@ class Sight:
     :ivar faults: host -> the kinds of its open faults.
     :ivar alarms: (name, reason) of raised alarms of the campaign.
     :ivar services: Escalator's services of which no process is alive.
-    :ivar is_first: the campaign was never started.
+    :ivar is_first: the campaign has nothing under way: it is to be started.
     :ivar next_ids: procedures that may run now.
     """
 
@@ -180,11 +180,11 @@ def _too_many(
 
 
 def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Finding]:
-    needed = _needed(sight)
+    needed = needed_actions(sight.made, sight.todo)
     for name in sorted(selected):
         target = selected[name]
         yield from _health(sight, target)
-        yield from _actions(target, needed[name])
+        yield from lacking_actions(target, needed[name])
         yield from _disk(sight.made.preflight, target)
 
 
@@ -217,21 +217,25 @@ def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:
         )
 
 
-def _needed(sight: Sight) -> dict[str, dict[str, str]]:
+def needed_actions(
+    made: plan.Plan, todo: Mapping[str, Sequence[plan.Target]]
+) -> dict[str, dict[str, str]]:
     """Return host -> actions that its own agent must have -> their versions."""
     found: dict[str, dict[str, str]] = {}
-    for procedure in sight.made.procedures:
+    for procedure in made.procedures:
         deeds: list[plan.Step | plan.Undo] = [*procedure.steps]
         deeds += [undo for step in procedure.steps for undo in step.undo]
         wanted = {
             each.action: each.version for each in deeds if each.executor == "node"
         }
-        for target in sight.todo.get(procedure.id, ()):
+        for target in todo.get(procedure.id, ()):
             found.setdefault(target.name, {}).update(wanted)
     return found
 
 
-def _actions(target: plan.Target, needed: Mapping[str, str]) -> Iterator[Finding]:
+def lacking_actions(
+    target: plan.Target, needed: Mapping[str, str]
+) -> Iterator[Finding]:
     """Judge what the agent told of its actions; one that told nothing passes."""
     has = target.facts.get("actions")
     if not isinstance(has, Mapping):

@@ -183,7 +183,6 @@ class VimHost:
     :ivar groups: names of redundancy groups the host itself belongs to.
     :ivar nics: address of every data-plane interface, by its name (DR-3).
     :ivar facts: what else selectors and budgets may use, by name.
-    :ivar capacity: how many instances it takes; 0: nobody knows.
     """
 
     name: str
@@ -197,7 +196,6 @@ class VimHost:
     groups: tuple[str, ...] = ()
     nics: Mapping[str, str] = dataclasses.field(default_factory=dict)
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    capacity: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -32,13 +32,17 @@ HOST_FACTS: dict[str, Any] = {
         "groups": _NAMES,
         "nics": _NICS,
         "facts": {"type": "object", "propertyNames": {"maxLength": 255}},
-        "capacity": {"type": "integer", "minimum": 0},
     },
     "required": ["name"],
     "additionalProperties": False,
 }
 """Schema of what a file may say of a host: the fields of ``base.VimHost``."""
 
+_CAPACITY = {"type": "integer", "minimum": 0}
+_HOST = {
+    **HOST_FACTS,
+    "properties": {**HOST_FACTS["properties"], "capacity": _CAPACITY},
+}
 _INSTANCE = {
     "type": "object",
     "properties": {
@@ -55,7 +59,7 @@ _CHECK = jsonschema.Draft202012Validator(
     {
         "type": "object",
         "properties": {
-            "hosts": {"type": "array", "items": HOST_FACTS},
+            "hosts": {"type": "array", "items": _HOST},
             "instances": {"type": "array", "items": _INSTANCE},
         },
         "additionalProperties": False,

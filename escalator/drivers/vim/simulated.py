@@ -65,7 +65,7 @@ class Simulated(base.Vim):
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
         rows = self._storage.read("SELECT * FROM host ORDER BY name")
-        return [_vim_host(row) for row in rows]
+        return [_listed(row) for row in rows]
 
     def list_instances(self) -> list[base.VimInstance]:
         """Return every instance by id."""
@@ -202,7 +202,16 @@ class Simulated(base.Vim):
         ]
 
 
-def _vim_host(row: sqlite3.Row) -> base.VimHost:
+def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM host WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None:
+        raise errors.NotFound(kind="host", id=name)
+    return row
+
+
+def _listed(row: sqlite3.Row) -> base.VimHost:
     return base.VimHost(
         name=row["name"],
         address=row["address"],
@@ -214,18 +223,8 @@ def _vim_host(row: sqlite3.Row) -> base.VimHost:
         tags=tuple(json.loads(row["tags"])),
         groups=tuple(json.loads(row["groups"])),
         nics=json.loads(row["nics"]),
-        capacity=row["capacity"],
         facts={"capacity": row["capacity"], **json.loads(row["facts"])},
     )
-
-
-def _host(db: sqlite3.Connection, name: str) -> sqlite3.Row:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM host WHERE name = ?", (name,)
-    ).fetchone()
-    if row is None:
-        raise errors.NotFound(kind="host", id=name)
-    return row
 
 
 def _stuck(reason: str, moved: Mapping[str, str]) -> errors.ActionFailed:

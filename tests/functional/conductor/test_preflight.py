@@ -1,10 +1,16 @@
 """Preflight reports on a real SQLite database: start, resume, exclusions."""
 
+import dataclasses
+import tempfile
+from unittest import mock
+
 import sqlalchemy as sa
 
 from escalator import errors
+from escalator.conductor import inventory
 from escalator.db import models, store
 from escalator.domain import events
+from escalator.drivers.vim import simulated
 from tests.fixtures import engine as beds
 from tests.functional.conductor import test_planning
 
@@ -133,6 +139,34 @@ class TestReports(Case):
         self.assertIn("package.restore", texts["actions.missing"])
         self.assertIn("package.install", texts["actions.version"])
         self.assertEqual("validated", self.state(campaign_id))
+
+    def test_what_agents_tell_once_stays_known(self):
+        """Only some beats tell the actions; a later one hides nothing."""
+        stock = inventory.Inventory(self.bed.engine, None)
+        beat = events.AgentBeat(
+            "h000", "h000:0", ("node",), {"actions": {"a": "1"}}, 1.0, 1.0
+        )
+        later = dataclasses.replace(beat, facts={"package": {"p": "2"}})
+        for each in (beat, later):
+            stock.hear(each)
+        stock.flush()
+        stock.hear(later)
+        stock.flush()
+        rows = {row["name"]: row for row in self.bed.rows(models.host)}
+        told = {"actions": {"a": "1"}, "package": {"p": "2"}}
+        self.assertEqual(told, rows["h000"]["facts"])
+
+    def test_a_vim_that_is_away_and_back(self):
+        with tempfile.TemporaryDirectory() as folder:
+            vim = simulated.Simulated(f"{folder}/vim.sqlite", {"hosts": []})
+            stock = inventory.Inventory(self.bed.engine, vim)
+            with mock.patch.object(
+                vim, "read_changes", side_effect=errors.VimUnavailable(reason="gone")
+            ):
+                stock.sync()
+            self.assertIn("gone", self.bed.engine.vim_trouble)
+            stock.sync()
+            self.assertEqual("", self.bed.engine.vim_trouble)
 
 
 class TestStart(Case):

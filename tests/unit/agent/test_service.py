@@ -120,7 +120,7 @@ class ServiceTest(unittest.TestCase):
     def test_beats_tell_versions_and_capabilities(self) -> None:
         self.begin()
         beat = self.await_beat()
-        self.assertEqual({"package": {NAME: "1.0"}}, beat.facts)
+        self.assertEqual({NAME: "1.0"}, beat.facts["package"])
         self.assertEqual(("node-1", "node-1:0"), (beat.host, beat.agent))
         self.fleet.set_packages("node-1", {NAME: "2.0"})
         self.assertEqual({"package": {NAME: "2.0"}}, self.await_beat().facts)

@@ -155,6 +155,7 @@ class CampaignTest(unittest.TestCase):
         found = traits(only)
         self.assertEqual("escalator.campaign.paused", only["event_type"])
         self.assertEqual(("red", "red"), (item.project_id, found["project_id"]))
+        self.assertEqual("info", found["severity"])
         self.assertEqual(notice.host_ref("a", "red"), found["host_refs"])
 
 

@@ -488,7 +488,7 @@ class MutationTest(unittest.TestCase):
     def test_every_documented_rule_has_a_mutation(self) -> None:
         documented = set(re.findall(r"^(C\d\d\d)  ", lints.__doc__ or "", re.M))
         elsewhere = {"C101", "C102", "C103", "C104", "C201", "C202", "C203", "C611"}
-        fleet_only = {"C702"}
+        fleet_only = {"C702", "C706"}
         self.assertEqual(documented - elsewhere - fleet_only, set(MUTATIONS))
 
     def test_warnings_do_not_refuse(self) -> None:
@@ -585,6 +585,23 @@ class FleetTest(unittest.TestCase):
             [(each.rule, each.pointer, each.severity) for each in found],
         )
         self.assertIn("rack R1 2/2", found[0].detail)
+
+    def test_agents_that_lack_an_action_are_told_before_the_start(self) -> None:
+        """V-4: the preflight would refuse them; an agent that told nothing may."""
+        known = {name: each.version for name, each in campaigns.CATALOGUE.items()}
+        self.assertEqual((), _check(_golden(), self.told(known)))
+        del known["package.restore"]
+        found = _check(_golden(), self.told({**known, "package.install": "other"}))
+        self.assertEqual(
+            [("C706", "/procedures/0/steps", "warning")],
+            [(each.rule, each.pointer, each.severity) for each in found],
+        )
+        self.assertIn("does not have package.restore (and 3 more)", found[0].detail)
+
+    def told(self, actions: dict[str, str]) -> list[Target]:
+        fleet = campaigns.fleet(12)
+        fleet[:2] = campaigns.fleet(2, facts={"actions": actions})
+        return fleet
 
     def test_ordered_or_separate_procedures_may_stand_together(self) -> None:
         for change in ({"level": 20}, {"after": ["computes"]}):

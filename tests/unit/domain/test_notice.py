@@ -187,5 +187,6 @@ class CampaignTest(unittest.TestCase):
         self.assertEqual({"mine", "boss"}, set(told))
         self.assertEqual("campaign.changed", told["mine"].body["event"])
         self.assertEqual("holding", told["mine"].body["campaign"]["to_state"])
+        self.assertEqual("info", told["mine"].body["campaign"]["severity"])
         self.assertEqual(["node-1"], told["boss"].body["campaign"]["host_refs"])
         self.assertNotIn("node-1", json.dumps(told["mine"].body))

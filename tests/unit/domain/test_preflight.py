@@ -24,7 +24,7 @@ def host(name: str, role: str = "compute", **changes: Any) -> plan.Target:
     values: dict[str, Any] = {
         "instances": 4,
         "facts": {
-            "vim": {"capacity": 10},
+            "capacity": 10,
             "actions": {"package.install": "1a"},
             "disk_free_gib": 20,
         },
@@ -185,7 +185,7 @@ class TestPolicies(unittest.TestCase):
 
     def test_a_host_left_out_is_not_drained(self) -> None:
         """Its instances need no room."""
-        full = told(FLEET[0], vim={"capacity": 100}, disk_free_gib=0)
+        full = told(FLEET[0], capacity=100, disk_free_gib=0)
         full = dataclasses.replace(full, instances=90)
         wanted = {"min_disk_gib": 1, "checks": {"disk": "exclude_and_report"}}
         seen = sight((full, *FLEET[1:]), made_of=made(**wanted))
@@ -217,7 +217,7 @@ class TestPlacement(unittest.TestCase):
             replace(b, is_up=False),
             replace(b, is_quarantined=True),
             replace(b, role="storage"),
-            told(b, vim={"capacity": 10, "is_enabled": False}),
+            told(b, vim={"is_enabled": False}),
             replace(b, instances=10),
         ):
             found = list(placement.stuck([a], (a, other)))

@@ -104,3 +104,84 @@ class TestInvariants(unittest.TestCase):
         self.assertEqual([], self.check(("a", "slot", "active"), fault))
         found = self.check(("a", "slot", "active"), fault, ("b", "slot", "active"))
         self.assertEqual(["budget rack"], [each.rule for each in found])
+
+
+class TestGuard(unittest.TestCase):
+    """The same limits, counted from slots that are about to be committed."""
+
+    STEP = plan.Step("s", "action", "a", "node", {}, 1.0, 5.0, "probe", True)
+
+    def made(self, *limits):
+        ids = tuple(each.id for each in limits)
+        procedures = tuple(
+            plan.Procedure(name, level, (), "all", "rolling", 9, used, (self.STEP,), ())
+            for name, level, used in (("low", 10, ids), ("high", 20, ()))
+        )
+        fault = plan.FaultPolicy()
+        return plan.Plan("one", "", "smooth", {}, (), limits, procedures, fault)
+
+    def broken(self, budget, fresh="ab", out="ab", procedure="low", **lost):
+        targets = [
+            plan.Target(name, rack="r1", tags=("x", name), **lost.get(name, {}))
+            for name in "abcd"
+        ]
+        slots = [invariants.Out(name, procedure, ("g",)) for name in out]
+        return invariants.check_out(fresh, slots, self.made(budget), targets)
+
+    def test_every_kind_of_key_is_counted(self):
+        for scope, fact in (
+            ("all", ""),
+            ("fact", "rack"),
+            ("fact", "tag"),
+            ("server_group", ""),
+        ):
+            one = plan.Budget("b", scope, fact, max_down=1)
+            with self.subTest(scope=scope, fact=fact):
+                (found,) = self.broken(one)
+                self.assertIn("guard.budget: budget b", found)
+                self.assertEqual([], self.broken(one, "a", "a"))
+                two = plan.Budget("b", scope, fact, max_down=2)
+                self.assertEqual([], self.broken(two))
+
+    def test_percentages_and_quorums(self):
+        half = plan.Budget("b", "fact", "rack", max_percent=50)
+        self.assertEqual([], self.broken(half))
+        self.assertTrue(self.broken(half, "abc", "abc"))
+        quorum = plan.Budget("b", "fact", "rack", kind=plan.Kind.QUORUM)
+        self.assertEqual([], self.broken(quorum, "a", "a"))
+        self.assertTrue(self.broken(quorum))
+
+    def test_who_is_lost_counts_but_does_not_offend(self):
+        one = plan.Budget("b", "fact", "rack", max_down=1)
+        self.assertTrue(self.broken(one, "a", "a", c={"is_up": False}))
+        self.assertEqual([], self.broken(one, "a", "a", a={"is_quarantined": True}))
+
+    def test_who_was_out_before_does_not_offend(self):
+        one = plan.Budget("b", "fact", "rack", max_down=1)
+        self.assertEqual([], self.broken(one, "", "ab"))
+
+    def test_a_procedure_without_the_budget_does_not_count(self):
+        one = plan.Budget("b", "fact", "rack", max_down=1)
+        self.assertEqual([], self.broken(one, procedure="high"))
+
+    def test_levels(self):
+        made = self.made()
+        for state, is_left in (("done", True), ("failed", True), ("reverted", False)):
+            counts = {"high": {state: 1}, "low": {"done": 3}}
+            found = invariants.check_levels({"low"}, counts, made)
+            self.assertEqual(is_left, bool(found), state)
+            self.assertEqual([], invariants.check_levels({"high"}, counts, made))
+
+    def test_hosts(self):
+        sound = {"is_listed": True, "is_quarantined": False, "campaign_id": "c"}
+        self.assertEqual("", invariants.check_host("h", sound, "c"))
+        self.assertEqual(
+            "", invariants.check_host("h", {**sound, "campaign_id": None}, "c")
+        )
+        for standing, code in (
+            (None, "guard.removed"),
+            ({**sound, "is_listed": False}, "guard.removed"),
+            ({**sound, "is_quarantined": True}, "guard.quarantined"),
+            ({**sound, "campaign_id": "d"}, "guard.campaigns"),
+        ):
+            self.assertIn(code, invariants.check_host("h", standing, "c"))

@@ -68,16 +68,7 @@ EVENTS: tuple[Any, ...] = (
     ),
     events.AgentBeat("h1", "a1", ("node", "vim"), {"kernel": "6.1"}, 4.0, 1.0),
     events.CampaignChanged(
-        UUID,
-        UUID,
-        "c",
-        "p1",
-        "running",
-        "holding",
-        "fault",
-        ("h1", "h2"),
-        5.0,
-        "critical",
+        UUID, UUID, "c", "p1", "running", "holding", "fault", ("h1",), 5.0, "critical"
     ),
     events.NoticeSettled(
         UUID, "n1", UUID, (UUID,), "s1", "p1", "dead", 5, {"T6": 6.0}, "late", "{}"

@@ -1,0 +1,192 @@
+"""Bugs planted in the engine; the guard stops each before anything is sent (V-2)."""
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+import sqlalchemy as sa
+
+from escalator.conductor import admission, unwinding
+from escalator.db import models
+from escalator.domain import budget, events, plan
+from tests.fixtures import engine as beds
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        url = "sqlite:///" + os.path.join(folder.name, "e.sqlite")
+        self.database = beds.database(url)
+        self.addCleanup(self.database.dispose)
+        self.bed = beds.EngineBed(self.database, beds.FakeFleet())
+        beds.add_hosts(self.database, 6, racks=2)
+
+    def plant(self, place, name, bug):
+        patched = mock.patch.object(place, name, bug)
+        patched.start()
+        self.addCleanup(mock.patch.stopall)
+
+    def host(self, name, **values):
+        with self.database.begin() as connection:
+            change = sa.update(models.host).where(models.host.c.name == name)
+            connection.execute(change.values(**values))
+
+    def campaign(self, campaign_id):
+        rows = {row["id"]: row for row in self.bed.rows(models.campaign)}
+        return rows[campaign_id]
+
+    def critical(self):
+        return [
+            each.reason
+            for each in self.bed.news
+            if isinstance(each, events.CampaignChanged)
+            and each.severity == events.Severity.CRITICAL
+        ]
+
+
+class TestBudgets(Case):
+    def start(self, **limits):
+        values = {"rack": 6, "group": 6, **limits}
+        made = beds.rolling_plan(
+            parallel=4,
+            budgets=(
+                plan.Budget("rack", "fact", "rack", max_down=values["rack"]),
+                plan.Budget("group", "server_group", max_down=values["group"]),
+            ),
+        )
+        return beds.start_campaign(self.bed, made)
+
+    def test_admission_that_skips_a_budget(self):
+        """Nothing is begun, sent or taken; the owner is told at once."""
+        self.plant(budget.Ledger, "refusals", lambda *_: ())
+        for limits, told in (
+            ({"rack": 1}, "guard.budget: budget rack r0: 2 of 1 out"),
+            ({"group": 1}, "guard.budget: budget group g0: 2 of 1 out"),
+        ):
+            with self.subTest(told):
+                campaign_id = self.start(**limits)
+                self.bed.step()
+                row = self.campaign(campaign_id)
+                self.assertEqual("holding", row["state"])
+                self.assertIn(told, row["state_reason"])
+                self.assertIn(told, self.critical()[-1])
+                self.bed.step()
+        self.assertEqual([], self.bed.fleet.log)
+        for table in (models.slot, models.step, models.token_hold):
+            self.assertEqual([], self.bed.rows(table), table.name)
+        taken = [row["campaign_id"] for row in self.bed.rows(models.host)]
+        self.assertEqual({None}, set(taken))
+
+    def test_tokens_that_are_not_taken(self):
+        """Slots are counted: what is out shows without a token, too."""
+        self.plant(admission, "token_rows", lambda *_: [])
+        campaign_id = self.start(rack=1)
+        self.bed.step()
+        self.assertEqual([], self.bed.rows(models.token_hold))
+        self.assertEqual("running", self.campaign(campaign_id)["state"])
+        before = {row["host"] for row in self.bed.rows(models.slot)}
+        self.bed.step()
+        row = self.campaign(campaign_id)
+        self.assertEqual("holding", row["state"])
+        self.assertIn("guard.budget: budget rack", row["state_reason"])
+        self.assertEqual(before, {row["host"] for row in self.bed.rows(models.slot)})
+
+    def test_a_sound_engine_is_not_disturbed(self):
+        self.start(rack=2, group=1)
+        self.host("h005", state="down")
+        self.assertEqual("committed", self.run_with_repair())
+        self.assertEqual([], self.critical())
+
+    def run_with_repair(self):
+        for _ in range(40):
+            self.bed.step()
+        self.host("h005", state="up")
+        return self.bed.run_until(["committed", "holding"])
+
+
+class TestHosts(Case):
+    def test_a_host_that_may_get_nothing(self):
+        """An order to it is withdrawn, whoever gives it; the others go on."""
+        self.plant(admission, "_closed", lambda *_: "")
+        unlimited = beds.rolling_plan(
+            selectors=(
+                plan.Selector("computes", (plan.Condition("role", ("compute",)),)),
+            )
+        )
+        self.host("h002", is_quarantined=True)
+        campaign_id = beds.start_campaign(self.bed, unlimited)
+        self.bed.step()
+        (step,) = [
+            row
+            for row in self.bed.rows(models.step)
+            if row["host"] == "h002" and row["seq"] == 0
+        ]
+        self.assertEqual("held", step["state"])
+        self.assertIn("waits: guard.quarantined: h002", step["reason"])
+        self.bed.step()
+        row = self.campaign(campaign_id)
+        self.assertEqual("holding", row["state"])
+        self.assertIn("guard.quarantined: h002", row["state_reason"])
+        self.assertEqual(row["state_reason"], self.critical()[-1])
+        self.assertNotIn("h002", {host for host, _, _ in self.bed.fleet.log})
+        for _ in range(20):
+            self.bed.step()
+        orders = self.bed.fleet.runs
+        self.assertNotIn("h002", {host for host, _ in orders})
+
+    def test_a_report_orders_nothing_on_a_host_that_was_quarantined(self):
+        """Behind the engine's back, in the midst of its steps."""
+        campaign_id = beds.start_campaign(self.bed, beds.rolling_plan(parallel=1))
+        self.bed.step()
+        ((host, _),) = self.bed.fleet.runs
+        self.host(host, is_quarantined=True)
+        self.bed.step()
+        self.bed.step()
+        row = self.campaign(campaign_id)
+        self.assertEqual("holding", row["state"])
+        self.assertIn(f"guard.quarantined: {host}", row["state_reason"])
+        self.assertEqual(1, sum(self.bed.fleet.runs.values()))
+        self.assertEqual([], self.bed.rows(models.outbox))
+        self.host(host, is_quarantined=False)
+        self.bed.steers.act(campaign_id, "resume", {}, "op", None)
+        self.assertEqual("committed", self.bed.run_until(["committed", "holding"]))
+
+    def test_two_campaigns_on_a_host(self):
+        first = beds.start_campaign(self.bed, beds.rolling_plan(parallel=1))
+        self.bed.execution.look_at(first)
+        self.plant(admission, "_closed", lambda *_: "")
+        self.plant(budget.Ledger, "refusals", lambda *_: ())
+        second = beds.start_campaign(self.bed, beds.rolling_plan(parallel=1))
+        before = self.bed.rows(models.slot)
+        self.bed.execution.look_at(second)
+        row = self.campaign(second)
+        self.assertEqual("holding", row["state"])
+        self.assertIn(f"guard.campaigns: campaign {first}", row["state_reason"])
+        self.assertEqual(before, self.bed.rows(models.slot))
+
+
+class TestRollback(Case):
+    def test_a_lower_level_that_is_undone_too_early(self):
+        made = beds.rolling_plan()
+        low = made.procedures[0]
+        high = plan.Procedure(
+            "second", 20, (), "computes", "rolling", 6, (), low.steps, low.ladder
+        )
+        made = beds.rolling_plan(procedures=(low, high), soak_s=1e6)
+        campaign_id = beds.start_campaign(self.bed, made)
+        self.assertEqual("soaking", self.bed.run_until(["soaking"]))
+        before = len(self.bed.fleet.log)
+        self.bed.steers.act(campaign_id, "rollback", {}, "op", None)
+        with mock.patch.object(unwinding, "_not_yet", lambda *_: ""):
+            self.bed.step()
+        row = self.campaign(campaign_id)
+        self.assertEqual("holding", row["state"])
+        self.assertIn(
+            "guard.level: the undo of computes begins before that of second",
+            row["state_reason"],
+        )
+        self.assertEqual(before, len(self.bed.fleet.log))
+        self.bed.steers.act(campaign_id, "rollback", {}, "op", None)
+        self.assertEqual("rolled_back", self.bed.run_until(["rolled_back", "holding"]))
