@@ -9,6 +9,7 @@ from escalator.agent import (
     deeds,
     endpoint,
     facts,
+    local_facts,
     progress,
     reporting,
     runner,
@@ -88,7 +89,8 @@ class AgentService:
         interval_s = options.heartbeat_interval_s
         packages = _packages(options.watched_packages, host, fleet)
         addresses = facts.AddressFacts(options.virtual_addresses)
-        tellers = (addresses.facts, packages.facts)
+        files = local_facts.LocalFacts(options.facts_path)
+        tellers = (files.facts, addresses.facts, packages.facts)
         heart = facts.Heart(
             host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )

@@ -12,6 +12,17 @@ from escalator.cli.client import Refused, Row
 from escalator.cli.columns import Progress, Structure
 from escalator.cli.plugin import client_of
 
+_ARGUMENTS = (
+    "target",
+    "rack",
+    "procedure",
+    "reason",
+    "without",
+    "gate",
+    "revision",
+)
+"""Options of orders, by the names that the API gives them."""
+
 _SHOWN = (
     "id",
     "name",
@@ -20,6 +31,7 @@ _SHOWN = (
     "params",
     "plan_rev",
     "progress",
+    "gates",
     "project_id",
     "user_id",
     "file_digest",
@@ -30,6 +42,7 @@ _SHOWN = (
 _CELLS = {
     "params": Structure,
     "progress": Progress,
+    "gates": Structure,
     "summary": Structure,
     "findings": Structure,
 }
@@ -85,7 +98,7 @@ class _Waiting(command.ShowOne):
         client = client_of(self.app)
         arguments = {
             name: value
-            for name in ("target", "rack", "procedure", "reason", "without")
+            for name in _ARGUMENTS
             if (value := getattr(args, name, None)) is not None
         }
         key = str(uuid.uuid4())
@@ -202,7 +215,7 @@ class Show(command.ShowOne):
 
 
 class _Order(_Waiting):
-    """Base of the six orders."""
+    """Base of the orders."""
 
     ACTION = ""
     IS_PARTIAL = False
@@ -273,6 +286,28 @@ class Cancel(_Order):
     """Give up a campaign of which no host is midway"""
 
     ACTION = "cancel"
+
+
+class Approve(_Order):
+    """Approve what a campaign waits for: the gate of a stage, or a plan revision"""
+
+    ACTION = "approve"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
+            "--gate",
+            metavar="<procedure/stage>",
+            help="This gate; default: the only one that waits",
+        )
+        which.add_argument(
+            "--revision",
+            type=int,
+            metavar="<n>",
+            help="The plan revision, as campaign revisions lists it",
+        )
+        return parser
 
 
 class Explain(command.Lister):

@@ -58,6 +58,7 @@ class Plan(command.ShowOne):
             "digest": plan["digest"],
             "procedures": Structure(plan["summary"]["procedures"]),
             "visits": Visits(plan["visits"]),
+            "gates": Structure(plan.get("gates", [])),
             "most_out": plan["most_out"],
             "end_s": Structure(plan["end_s"]),
             "stuck": Structure(plan["stuck"]),

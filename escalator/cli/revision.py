@@ -1,4 +1,4 @@
-"""``openstack upgrade campaign revisions``, ``approve`` and ``set``."""
+"""``openstack upgrade campaign revisions`` and ``set``."""
 
 import argparse
 import uuid
@@ -63,26 +63,6 @@ class _Short(command.ShowOne):
 
     def arguments(self, args: argparse.Namespace) -> Row:
         raise NotImplementedError
-
-
-class Approve(_Short):
-    """Approve what a campaign waits for"""
-
-    ACTION = "approve"
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--revision",
-            type=int,
-            required=True,
-            metavar="<n>",
-            help="The plan revision, as campaign revisions lists it",
-        )
-        return parser
-
-    def arguments(self, args: argparse.Namespace) -> Row:
-        return {"kind": "revision", "revision": args.revision}
 
 
 class Set(_Short):

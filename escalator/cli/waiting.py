@@ -16,6 +16,7 @@ ENDED = frozenset({"committed", "rolled_back", "restored", "failed", "cancelled"
 GOALS = {
     "start": frozenset({"completed", "committed"}),
     "resume": frozenset({"completed", "committed"}),
+    "approve": frozenset({"completed", "committed"}),
     "commit": frozenset({"committed"}),
     "pause": frozenset({"paused"}),
     "rollback": frozenset({"rolled_back", "restored"}),

@@ -10,8 +10,18 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import rehearsing
+from escalator.db import gates as stored
 from escalator.db import preflights, session, signals, tokens, work
-from escalator.domain import budget, draining, ordering, single_step, states
+from escalator.domain import (
+    budget,
+    draining,
+    last,
+    ordering,
+    single_step,
+    stages,
+    states,
+)
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
 
@@ -30,6 +40,10 @@ _OPEN = frozenset(
 )
 
 
+_UNSETTLED = _OPEN | {states.SlotState.UNDO_FAILED.value}
+_SETTLED = (states.SlotState.DONE.value, states.SlotState.QUARANTINED.value)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wait:
     """A target that is not worked on yet, and why."""
@@ -46,6 +60,7 @@ class Situation:
     :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
     :ivar excluded: hosts that the preflight left out, and why.
+    :ivar gates: procedure -> stage -> its gate, of stages that began.
     """
 
     plan: plans.Plan
@@ -53,6 +68,7 @@ class Situation:
     slots: dict[str, dict[str, Row]]
     ledger: budget.Ledger
     excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    gates: dict[str, dict[str, stages.Gate]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -115,6 +131,22 @@ class Situation:
             and any(row["state"] in _OPEN for row in slots.values())
         }
 
+    def standing(self, procedure: plans.Procedure) -> stages.Standing:
+        """Return the stage whose turn it is."""
+        members: dict[str, int] = {}
+        for row in (
+            self.slots.get(procedure.id, {}).values() if procedure.stages else ()
+        ):
+            if row["state"] != states.SlotState.REVERTED:
+                members[row["stage"]] = members.get(row["stage"], 0) + 1
+        gates = self.gates.get(procedure.id, {})
+        population = len(self.selected(procedure))
+        return stages.standing(procedure, gates, members, population)
+
+    def is_over(self) -> bool:
+        """Say whether every procedure is complete."""
+        return len(self.done()) == len(self.plan.procedures)
+
     def done(self) -> set[str]:
         """Return the procedures that are complete."""
         return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
@@ -137,19 +169,30 @@ def choose(
     shut_out = single_step.shut_out(situation.plan.procedures, under_way)
     parallel = ordering.parallel_limit(procedure, len(selected))
     room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
+    stage = situation.standing(procedure)
+    left = len(selected) if stage.room is None else stage.room
+    settled = {name for name, row in slots.items() if row["state"] in _SETTLED}
+    queue = last.Queue(situation.plan.selector(procedure.selector), selected, settled)
+    full = f"waits: {parallel} targets are worked on already"
+    if rehearsing.is_due(procedure, slots):
+        room = 0 if any(row["state"] in _UNSETTLED for row in slots.values()) else 1
+        full = rehearsing.WAITS
     chosen: list[tuple[plans.Target, str]] = []
     for target in selected:
         if not is_waiting(target, slots):
             continue
         reason = _closed(campaign, target, procedure.id) or shut_out
+        if not reason:
+            reason = queue.reason(target) or ("" if left > 0 else stage.reason)
         if not reason and room <= 0:
-            reason = f"waits: {parallel} targets are worked on already"
+            reason = full
         if not reason:
             refusals = situation.ledger.refusals(target, procedure.budgets)
             reason = "; ".join(refusal.text() for refusal in refusals)
         if not reason:
             situation.ledger.take(target, procedure.budgets)
             room -= 1
+            left -= 1
         chosen.append((target, reason))
     return chosen
 
@@ -217,7 +260,10 @@ class Admission:
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         ledger = budget.Ledger(made.budgets, counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
-        return Situation(made, targets, slots, ledger, excluded)
+        gates: dict[str, dict[str, stages.Gate]] = {}
+        for row in stored.read(connection, campaign["id"]):
+            gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
+        return Situation(made, targets, slots, ledger, excluded, gates)
 
     def _holds(
         self, connection: session.Connection, campaign: Row, made: plans.Plan
@@ -251,17 +297,22 @@ class Admission:
         for procedure in ordering.next_procedures(
             situation.plan.procedures, situation.done()
         ):
+            stage = situation.standing(procedure).stage
+            slots = situation.slots.setdefault(procedure.id, {})
+            is_rehearsed = rehearsing.is_due(procedure, slots)
             for target, reason in choose(campaign, procedure, situation):
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
-                slots = situation.slots.setdefault(procedure.id, {})
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
+                    row["rehearsal"] = rehearsing.of_slot(row, is_rehearsed)
+                    row["stage"] = stage
                     again.append(row)
                 else:
                     row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
-                    row["opened_at"] = batch.now
+                    row.update(opened_at=batch.now, stage=stage)
+                    row["rehearsal"] = rehearsing.of_slot(None, is_rehearsed)
                     opened.append(row)
                     ordinal += 1
                 slots[target.name] = row
@@ -288,7 +339,9 @@ class Admission:
             tokens.occupy_hosts(connection, own, [row["host"]])
             holds = token_rows(situation.plan, procedure, targets[row["host"]], row)
             tokens.take_tokens(connection, holds)
-            carrier.rerun(own, views[row["id"]])
+            batch.slots.setdefault(row["id"], {})["stage"] = row["stage"]
+            view = dataclasses.replace(views[row["id"]], rehearsal=row["rehearsal"])
+            carrier.rerun(own, view)
 
     def _store(
         self,
@@ -357,6 +410,11 @@ def token_rows(
     ]
 
 
+def _gate(row: Row) -> stages.Gate:
+    state = states.GateState(row["state"])
+    return stages.Gate(row["id"], state, row["take"], row["opens_at"], row["reason"])
+
+
 def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
@@ -383,11 +441,13 @@ def slot_row(
         "campaign_id": campaign_id,
         "procedure": procedure,
         "host": host,
+        "stage": "",
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",
         "compensations": 0,
         "reruns": 0,
+        "rehearsal": "",
         "opened_at": 0.0,
         "ended_at": None,
     }

@@ -4,7 +4,7 @@ A :class:`Batch` turns decisions into rows: steps, slots, journal, outbox.
 It is the only place where a fence is raised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator.db import bulk, models, outbox, session, signals, tokens, work
@@ -225,9 +225,21 @@ def step_rows(
     procedure: plan.Procedure, campaign_id: str, slot_id: str, host: str, now: float
 ) -> list[dict[str, Any]]:
     """Return the rows of a slot's steps, the first one ready."""
+    return rows_of_steps(procedure.steps, campaign_id, slot_id, procedure.id, host, now)
+
+
+def rows_of_steps(
+    steps: Sequence[plan.Step],
+    campaign_id: str,
+    slot_id: str,
+    procedure: str,
+    host: str,
+    now: float,
+) -> list[dict[str, Any]]:
+    """Return the rows of these steps, the first one ready."""
     return [
         {
-            **_blank(step, campaign_id, slot_id, procedure.id, host, now),
+            **_blank(step, campaign_id, slot_id, procedure, host, now),
             "seq": seq,
             "action": step.action,
             "executor": step.executor,
@@ -235,7 +247,7 @@ def step_rows(
             "undo_of": None,
             "state": "blocked" if seq else "ready",
         }
-        for seq, step in enumerate(procedure.steps)
+        for seq, step in enumerate(steps)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
-from escalator.conductor import drift, leaving
+from escalator.conductor import drift, gates, leaving
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -45,6 +45,7 @@ class Changing:
             raise errors.InvalidInput(
                 kind="order", summary=f"nothing to change; give {', '.join(_KEYS)}"
             )
+        waited = drift.awaited(wish.connection, wish.campaign)
         situation = self._situation(wish)
         wish.campaign = drift.note(
             wish.connection, wish.batch, wish.campaign, situation
@@ -64,18 +65,27 @@ class Changing:
             wish.campaign = drift.write(
                 wish.connection, wish.batch, wish.campaign, changed, told, actor
             )
+            self._ask_anew(wish, waited)
         self._retry(wish, situation)
 
     def approve(self, wish: Wish) -> None:
-        """Approve what waits for a person: ``{kind: revision, revision: N}``.
+        """Approve what waits for a person: a gate, or ``{revision: N}``.
 
-        :raises InvalidInput: an unknown kind.
-        :raises Conflict: that revision does not wait for an approval.
+        :raises InvalidInput: an unknown kind, or no such gate.
+        :raises Conflict: that gate or revision does not wait for an approval.
         """
-        kind = wish.arguments.get("kind", "revision")
+        usual = "revision" if "revision" in wish.arguments else "gate"
+        kind = wish.arguments.get("kind", usual)
+        if kind == "gate":
+            campaign = wish.campaign
+            gates.approve(
+                self.engine, wish.connection, wish.batch, campaign, wish.arguments
+            )
+            return
         if kind != "revision":
             raise errors.InvalidInput(
-                kind="order", summary=f"{kind} cannot be approved; known: revision"
+                kind="order",
+                summary=f"{kind} cannot be approved; known: gate, revision",
             )
         rev, present = wish.arguments.get("revision"), wish.campaign["plan_rev"]
         reason = drift.awaited(wish.connection, wish.campaign)
@@ -102,6 +112,17 @@ class Changing:
         """
         if reason := drift.awaited(wish.connection, wish.campaign):
             raise errors.Conflict(f"The campaign {reason}.")
+
+    def _ask_anew(self, wish: Wish, waited: str) -> None:
+        """Say what a campaign that waits for an approval waits for now."""
+        held = (wish.campaign["state"], wish.campaign["state_reason"])
+        if not waited or held != (State.HOLDING, waited):
+            return
+        reason = drift.awaited(wish.connection, wish.campaign) or (
+            f"waits: revision {wish.campaign['plan_rev']} needs no approval; resume"
+        )
+        self.engine.tell_campaign(wish.connection, wish.batch, wish.campaign, reason)
+        wish.campaign = {**wish.campaign, "state_reason": reason}
 
     def _situation(self, wish: Wish) -> admissions.Situation:
         return self.execution.admission.read(

@@ -15,7 +15,6 @@ from escalator.domain import states
 
 Row = Mapping[str, Any]
 
-_STUCK = (states.StepState.FAILED, states.StepState.HUNG, states.StepState.LOST)
 _LIVE = (states.SlotState.ACTIVE, states.SlotState.UNDOING)
 _UNDER_WAY = (states.SlotState.UNDOING, states.SlotState.REVERTING)
 
@@ -85,7 +84,7 @@ class Continuing:
         for row in due:
             view = views[row["slot_id"]]
             step = view.step(row["id"])
-            if step.intent == "revert" and view.state in _UNDER_WAY:
+            if step.intent != "run" and view.state in _UNDER_WAY:
                 _order(carrier, view, row["id"])
 
     def revive(
@@ -111,7 +110,7 @@ class Continuing:
             view = views[slot_id]
             batch.move_slot(view, states.SlotState.ACTIVE, campaign["id"], "resumed")
             for step in view.steps:
-                if step.state in _STUCK:
+                if step.state in states.BROKEN:
                     batch.move_step(
                         rows[step.id],
                         rules.Move(step.id, states.StepState.READY, "resumed"),

@@ -24,10 +24,8 @@ def note(
     situation: admissions.Situation,
 ) -> Row:
     """Write a revision if hosts joined or left; return the campaign's row."""
-    before = set(
-        revisions.read(connection, campaign["id"], campaign["plan_rev"])["targets"]
-    )
-    if members(situation) == before:
+    before = revisions.read_targets(connection, campaign["id"], campaign["plan_rev"])
+    if members(situation) == set(before):
         return campaign
     return write(connection, batch, campaign, situation, [])
 
@@ -42,12 +40,13 @@ def judge(
 
 def awaited(connection: session.Connection, campaign: Row) -> str:
     """Return what the campaign waits for if its revision is not approved, or ""."""
-    row = revisions.read(connection, campaign["id"], campaign["plan_rev"])
-    if not row["awaits"] or row["approved_by"]:
+    rev = campaign["plan_rev"]
+    why = revisions.read_waiting(connection, campaign["id"], rev)
+    if not why:
         return ""
     return (
-        f"waits: revision {row['rev']} is not approved: {row['awaits']}; look at it"
-        f" with campaign revisions, then campaign approve --revision {row['rev']}"
+        f"waits: revision {rev} is not approved: {why}; look at it with campaign"
+        f" revisions, then campaign approve --revision {rev}"
     )
 
 

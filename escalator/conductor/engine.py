@@ -7,10 +7,10 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
-from escalator.conductor import orders, quarantining, undoing
+from escalator.conductor import evacuating, orders, quarantining, undoing
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, plan, states
+from escalator.domain import events, plan, rounds, states
 from escalator.objects import fields
 
 Row = Mapping[str, Any]
@@ -80,17 +80,21 @@ class Engine:
         campaign: Row,
         to: states.CampaignState,
         reason: str,
+        severity: str = events.Severity.WARNING.value,
         **values: Any,
     ) -> dict[str, Any]:
         """Move a campaign and owe its owner the news; returns the new row.
 
+        :param severity: of the news; ``critical`` pages its owner.
         :raises IllegalMove: ``to`` cannot follow the present state.
         """
         state = states.CampaignState(campaign["state"])
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, to)
         if to in states.ENDED:
             values["ended_at"] = batch.now
-        return self._note_campaign(connection, batch, campaign, to, reason, values)
+        return self._note_campaign(
+            connection, batch, campaign, to, reason, values, severity
+        )
 
     def tell_campaign(
         self,
@@ -98,10 +102,11 @@ class Engine:
         batch: batches.Batch,
         campaign: Row,
         reason: str,
+        severity: str = events.Severity.WARNING.value,
     ) -> None:
         """Owe its owner news of a campaign that stays in its state."""
         state = states.CampaignState(campaign["state"])
-        self._note_campaign(connection, batch, campaign, state, reason, {})
+        self._note_campaign(connection, batch, campaign, state, reason, {}, severity)
 
     def _note_campaign(
         self,
@@ -111,6 +116,7 @@ class Engine:
         to: states.CampaignState,
         reason: str,
         values: dict[str, Any],
+        severity: str = events.Severity.WARNING.value,
     ) -> dict[str, Any]:
         changed = {"state": to.value, "state_reason": reason, **values}
         work.update_campaign(connection, campaign["id"], batch.now, **changed)
@@ -133,6 +139,7 @@ class Engine:
                 reason=reason,
                 hosts=(),
                 occurred_at=batch.now,
+                severity=severity,
             )
         )
         return {**campaign, **changed}
@@ -165,8 +172,15 @@ class Carrier:
             self._move(slot, move)
         if decision.slot_to is not None:
             self.batch.move_slot(slot, decision.slot_to, campaign_id, decision.reason)
+        if decision.rehearsal is not None:
+            change = self.batch.slots.setdefault(slot.id, {})
+            change["rehearsal"] = decision.rehearsal
         if decision.is_undo_due:
             self.begin_undo(campaign_id, slot, states.SlotState.UNDOING)
+        if decision.is_evacuation_due:
+            row = evacuating.add_step(self.batch, campaign_id, slot)
+            self.rows[row["id"]] = row
+            self.dispatch(slot, row)
         if decision.is_rerun_due:
             self.rerun(campaign_id, slot)
         if decision.is_quarantine:
@@ -268,19 +282,13 @@ class Carrier:
                 self.batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
             self.batch.steps.setdefault(step.id, {})["retries"] = 0
             first = first or row
-        is_undone = slot.state is not states.SlotState.REVERTED
-        times = slot.compensations + 1 if is_undone else 0
-        slot = dataclasses.replace(slot, compensations=times, reruns=slot.reruns + 1)
-        change = self.batch.slots.setdefault(slot.id, {})
-        change.update(compensations=times, reruns=slot.reruns)
-        if is_undone:
-            slot = dataclasses.replace(slot, state=states.SlotState.UNDONE)
-        self.batch.move_slot(
-            slot,
-            states.SlotState.ACTIVE,
-            campaign_id,
-            f"run again after compensation {times}" if is_undone else "run again",
+        slot, reason = rounds.next_round(slot)
+        self.batch.slots.setdefault(slot.id, {}).update(
+            compensations=slot.compensations,
+            reruns=slot.reruns,
+            rehearsal=slot.rehearsal,
         )
+        self.batch.move_slot(slot, states.SlotState.ACTIVE, campaign_id, reason)
         if first is not None:
             self._move(
                 slot,

@@ -14,13 +14,15 @@ from escalator.conductor import (
     drift,
     failure_budget,
     finishing,
+    gates,
     preflight,
+    rehearsing,
     releasing,
     unwinding,
 )
 from escalator.conductor import engine as engines
 from escalator.db import session, signals, tokens, work
-from escalator.domain import states
+from escalator.domain import events, states
 
 LOG = logging.getLogger(__name__)
 
@@ -103,9 +105,10 @@ class Execution:
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return
+        campaign = gates.look(self.engine, connection, batch, campaign, situation)
+        rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
-        procedures = {each.id for each in situation.plan.procedures}
-        if batch.messages or situation.done() != procedures:
+        if batch.messages or not situation.is_over():
             return
         self.finishing.begin(connection, batch, campaign)
 
@@ -129,6 +132,10 @@ def _heed(
     arguments = note["arguments"]
     to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
     state = State(campaign["state"])
+    if note["kind"] == "page" and state is State.HOLDING:
+        told, critical = arguments["reason"], events.Severity.CRITICAL.value
+        engine.tell_campaign(connection, batch, campaign, told, critical)
+        return {**campaign, "state_reason": told}
     if to not in states.CAMPAIGN_MOVES[state]:
         batch.journal(
             campaign["id"],
@@ -145,6 +152,8 @@ def _heed(
             "rollback_scope": arguments.get("scope", "campaign"),
             "rollback_procedure": arguments.get("procedure", ""),
         }
+    if note["kind"] == "page":
+        values = {"severity": events.Severity.CRITICAL.value}
     return engine.move_campaign(
         connection, batch, campaign, to, arguments.get("reason", ""), **values
     )

@@ -7,7 +7,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
-from escalator.conductor import unwinding
+from escalator.conductor import rehearsing, unwinding
 from escalator.db import standing, work
 from escalator.domain import states
 
@@ -37,6 +37,7 @@ class Explaining:
                 waits = unwinding.explain(connection, campaign, situation)
             else:
                 waits = admissions.explain(campaign, situation)
+        waits += _rehearsed(campaign, situation)
         told = {(each["host"], each["procedure"]) for each in [*open_steps, *stuck]}
         told |= {(wait.host, wait.procedure) for wait in waits}
         waits += [
@@ -67,6 +68,26 @@ def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:
 
 def _why_stuck(row: Mapping[str, Any]) -> str:
     return f"waits: {row['state']}: {row['reason']}"
+
+
+def _rehearsed(
+    campaign: Mapping[str, Any], situation: admissions.Situation
+) -> list[admissions.Wait]:
+    """Return slots that are done, and of which the undo is about to be rehearsed."""
+    racks = {target.name: target.rack for target in situation.targets}
+    return [
+        admissions.Wait(
+            row["host"],
+            procedure,
+            "is undone next, to rehearse it"
+            if engines.is_open_to(campaign, row["host"], racks.get(row["host"], ""))
+            else admissions.CLOSED,
+        )
+        for procedure, slots in situation.slots.items()
+        for row in slots.values()
+        if rehearsing.is_ready(row)
+        and campaign["state"] != states.CampaignState.ROLLING_BACK
+    ]
 
 
 _STOPPED = {

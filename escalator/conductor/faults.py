@@ -4,12 +4,12 @@ Source: architecture section 4, step 6; DR-9; issue of the first thread.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from escalator.conductor import attributing, quarantining
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import quarantining
 from escalator.db import facts, session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, impact, plan, selector, states
@@ -40,9 +40,14 @@ class Faults:
                 else:
                     facts.complete_fault(connection, each)
             down = [i for i in fresh if i.fault.fault_type in impact.TAKES_HOST_DOWN]
-            touched = self._react(connection, batch, down)
+            touched, expected = self._react(connection, batch, down)
             for each in fresh:
-                facts.add_fault(connection, each, touched.get(each.fault.host, []))
+                facts.add_fault(
+                    connection,
+                    each,
+                    touched.get(each.fault.host, []),
+                    is_expected=each.fault.id in expected,
+                )
             batch.write(connection)
         self.engine.send(batch.messages)
         self.engine.wake()
@@ -52,21 +57,29 @@ class Faults:
         connection: session.Connection,
         batch: batches.Batch,
         impacts: list[events.Impact],
-    ) -> dict[str, list[str]]:
-        """Return host -> ids of the campaigns that it concerns."""
+    ) -> tuple[dict[str, list[str]], set[str]]:
+        """Return host -> ids of the campaigns that it concerns, and what is expected.
+
+        The latter as ids of faults that a campaign's own step explains.
+        """
         touched: dict[str, list[str]] = {}
+        expected: set[str] = set()
         if not impacts:
-            return touched
+            return touched, expected
+        failing = {each.fault.host for each in impacts}
         for campaign_id in work.list_active(connection):
             campaign = work.read_campaign(connection, campaign_id, "share")
             if campaign is None or campaign["state"] == states.CampaignState.COMPLETED:
                 continue  # Its soak is over: what becomes of it is a person's affair.
             for each in impacts:
-                if self._concern(connection, batch, campaign, each.fault):
+                told = self._concern(connection, batch, campaign, each.fault, failing)
+                if told:
                     touched.setdefault(each.fault.host, []).append(campaign_id)
+                if told == "expected":
+                    expected.add(each.fault.id)
         for each in impacts:
             facts.mark_down(connection, each.fault.host, each.fault.id)
-        return touched
+        return touched, expected
 
     def _concern(
         self,
@@ -74,54 +87,39 @@ class Faults:
         batch: batches.Batch,
         campaign: Row,
         fault: events.Fault,
-    ) -> bool:
-        """Let one campaign react; False if the host is none of its targets."""
+        failing: Collection[str],
+    ) -> str:
+        """Let one campaign react; return what it takes the fault for, "" if for none.
+
+        ``expected``, ``unexpected``, ``related`` or ``unrelated``.
+        """
         made = self.engine.plan_of(connection, campaign)
         slots = [
             row
             for row in tokens.active_slots_on(connection, [fault.host])
             if row["campaign_id"] == campaign["id"]
         ]
-        targets = [
-            target
-            for target in tokens.read_targets(connection, campaign["id"], 0.0)
-            if target.name == fault.host
-        ]
-        is_selected = any(
-            selector.select(made.selector(each.selector), targets)
-            for each in made.procedures
-        )
-        if not slots and not is_selected:
-            return False
+        if not slots and not _is_selected(connection, campaign, made, fault.host):
+            return ""
         if slots and all(s["state"] == states.SlotState.SKIPPED for s in slots):
-            return False
+            return ""
         views, rows = work.read_views(connection, [row["id"] for row in slots])
         if any(_is_expected(row, batch.now) for row in rows.values()):
-            batch.journal(
-                campaign["id"],
-                "fault",
-                fault.id,
-                "",
-                "expected",
-                f"{fault.fault_type}: our own step may reboot the host",
-                host=fault.host,
-            )
-            return True
-        reason = f"{fault.host}: {fault.fault_type}"
-        quarantining.give_up(connection, batch, campaign["id"], fault.host, reason)
-        batch.journal(
-            campaign["id"],
-            "fault",
-            fault.id,
-            "",
-            "unexpected",
-            reason,
-            host=fault.host,
+            told = f"{fault.fault_type}: our own step may reboot the host"
+            return _note(batch, campaign, fault, "expected", told)
+        verdict = attributing.judge(
+            connection, campaign, made, slots, failing, batch.now
         )
-        if made.on_fault.do != "ignore":
+        reason = f"{fault.host}: {fault.fault_type}"
+        kind = "unexpected"
+        if verdict is not None:
+            reason = f"{reason}: {verdict.reason}"
+            kind = "related" if verdict.is_related else "unrelated"
+        quarantining.give_up(connection, batch, campaign["id"], fault.host, reason)
+        if made.on_fault.do != "ignore" and kind != "unrelated":
             asked = _escalation(made.on_fault, views.values(), reason)
             batch.signals.append((campaign["id"], asked))
-        return True
+        return _note(batch, campaign, fault, kind, reason)
 
     @session.retry_on_conflict
     def apply_up(self, event: events.HostMarkedUp) -> None:
@@ -144,6 +142,29 @@ class Faults:
             now = self.engine.database.now(connection)
             for each in settled:
                 facts.settle_notice(connection, each, now)
+
+
+def _is_selected(
+    connection: session.Connection, campaign: Row, made: plan.Plan, host: str
+) -> bool:
+    targets = [
+        target
+        for target in tokens.read_targets(connection, campaign["id"], 0.0)
+        if target.name == host
+    ]
+    return any(
+        selector.select(made.selector(each.selector), targets)
+        for each in made.procedures
+    )
+
+
+def _note(
+    batch: batches.Batch, campaign: Row, fault: events.Fault, kind: str, told: str
+) -> str:
+    """Journal what a campaign takes a fault for, and return that."""
+    own = campaign["id"]
+    batch.journal(own, "fault", fault.id, "", kind, told, host=fault.host)
+    return kind
 
 
 def _escalation(

@@ -82,7 +82,8 @@ class Leases:
         )
         for row in overdue:
             campaign = work.read_campaign(connection, row["campaign_id"])
-            if campaign is None:
+            known = batch.steps.get(row["id"], {}).get("state", row["state"])
+            if campaign is None or known not in states.IN_FLIGHT:
                 continue
             made = self.engine.plan_of(connection, campaign)
             view = views[row["slot_id"]]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from escalator.domain import commands, plan
+from escalator.domain import campaign, commands, plan
 
 Row = Mapping[str, Any]
 
@@ -23,12 +23,12 @@ def command_for(
     :param checkpoints: checkpoint id -> content, of the same slot.
     :param rerun: how often the slot was undone and begun anew.
     """
-    name = row["name"]
-    step = next(each for each in procedure.steps if each.id == name)
     undo: dict[str, Any] = {}
-    params = step.params
+    params: Mapping[str, Any] = {}
+    if row["intent"] != campaign.EVACUATE:
+        step = next(each for each in procedure.steps if each.id == row["name"])
+        params = step.params if undone is None else step.undo[0].params
     if undone is not None:
-        params = step.undo[0].params
         undo = {
             "record": commands.record_of(undone["id"], rerun),
             "result": undone["result"] or {},

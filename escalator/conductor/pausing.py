@@ -61,6 +61,7 @@ class Pausing:
             for row in work.open_steps(wish.connection, wish.campaign["id"])
             if row["state"] in states.IN_FLIGHT
             and row["intent"] == "run"
+            and row["executor"] == "node"
             and (row["procedure"], row["name"]) in stoppable
         ]
         places = tokens.read_standings(wish.connection, {row["host"] for row in rows})

@@ -56,8 +56,9 @@ class Planning:
         """Say what a file would do with the inventory as it is; store nothing (P-0).
 
         :param asked: see ``foreseeing.answer``.
-        :returns: ``digest``, ``findings``, ``summary``, ``visits`` (seconds from
-            the start), ``end_s`` (expected, p50, p90), ``most_out``, ``stuck``.
+        :returns: ``digest``, ``findings``, ``summary``, ``visits`` and ``gates``
+            (seconds from the start), ``end_s`` (expected, p50, p90), ``most_out``,
+            ``stuck``.
         :raises InvalidInput: with every finding at once.
         """
         made, warnings, targets = self._understand(document, params)
@@ -192,6 +193,7 @@ def _foreseen(found: forecast.Forecast) -> dict[str, Any]:
             "p50": found.end_s(0.5),
             "p90": found.end_s(0.9),
         },
+        "gates": [dataclasses.asdict(each) for each in found.timeline.gates],
         "most_out": found.timeline.most_out(),
         "stuck": [{"host": host, "reason": reason} for host, reason in stuck],
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import draining, events, states
@@ -89,6 +90,9 @@ class Results:
                 carrier.standing(slot.host).rack,
                 slot.procedure,
             ),
+        )
+        report, decision = rehearsing.judge(
+            carrier.connection, procedure, slot, report, decision
         )
         row = carrier.rows[report.step_id]
         if decision.is_late:

@@ -9,6 +9,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import gates
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import ordering, plan, rollback, states
@@ -41,6 +42,7 @@ class Unwinding:
 
         Ends the rollback when nothing is left.
         """
+        gates.shut(connection, batch, campaign)
         rows = {row["id"]: row for row in self._in_scope(campaign, situation)}
         levels = {each.id: each.level for each in situation.plan.procedures}
         todo = {i: r for i, r in rows.items() if r["state"] in _TO_UNDO}

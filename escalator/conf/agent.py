@@ -65,6 +65,12 @@ OPTS = [
         help="name:address of the virtual addresses that this node may hold; the "
         "heartbeat's facts tell whether it does (facts.virtual_address.NAME).",
     ),
+    cfg.StrOpt(
+        "facts_path",
+        default="",
+        help="Directory of JSON files, *.json, in which programs of the node keep facts"
+        ' of it, such as {"ha": {"active": true}}; told in the heartbeat. Empty: none.',
+    ),
     cfg.ListOpt(
         "writable_paths",
         default=[],

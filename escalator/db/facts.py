@@ -136,6 +136,7 @@ def add_fault(
     found: events.Impact,
     campaign_ids: list[str],
     cleared_at: float | None = None,
+    is_expected: bool = False,
 ) -> None:
     """Store a fault with those it affects.
 
@@ -151,6 +152,7 @@ def add_fault(
             severity=fault.severity,
             state="raised" if cleared_at is None else "cleared",
             is_marked_down=found.is_marked_down,
+            is_expected=is_expected,
             times=found.times,
             evidence=fault.evidence,
             instances=[

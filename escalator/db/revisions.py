@@ -14,12 +14,22 @@ _BRIEF = tuple(column for column in _TABLE.c if column.name != "plan")
 """A plan is large, and the same in most revisions."""
 
 
-def read(connection: sa.Connection, campaign_id: str, rev: int) -> Row:
-    """Return one revision without its plan."""
-    query = sa.select(*_BRIEF).where(
+def read_waiting(connection: sa.Connection, campaign_id: str, rev: int) -> str:
+    """Return why a revision still needs an approval, or ""."""
+    query = sa.select(_TABLE.c.awaits).where(
+        _TABLE.c.campaign_id == campaign_id,
+        _TABLE.c.rev == rev,
+        _TABLE.c.approved_by == "",
+    )
+    return str(connection.execute(query).scalar() or "")
+
+
+def read_targets(connection: sa.Connection, campaign_id: str, rev: int) -> list[str]:
+    """Return the names of the hosts that a revision was made for."""
+    query = sa.select(_TABLE.c.targets).where(
         _TABLE.c.campaign_id == campaign_id, _TABLE.c.rev == rev
     )
-    return dict(connection.execute(query).mappings().one())
+    return list(connection.execute(query).scalar_one())
 
 
 def read_all(

@@ -42,6 +42,7 @@ def late_reports(connection: sa.Connection, campaign_id: str) -> list[Row]:
             slot.state.not_in(_OVER),
         )
         .group_by(line.object_id)
+        .correlate(None)
     )
     query = (
         sa.select(line.host, slot.procedure, line.name, line.detail)

@@ -14,6 +14,7 @@ from escalator.db import (
     alarms,
     correlation,
     fetching,
+    gates,
     models,
     preflights,
     revisions,
@@ -121,6 +122,7 @@ def _campaign(connection: sa.Connection, row: Row) -> dict[str, Any]:
     return {
         **row,
         "plan": made["plan"] if made else {},
+        "gates": gates.told(connection, row["id"]),
         "progress": {
             "slots": work.count_slots(connection, row["id"]),
             "targets": len(made["targets"]) if made else 0,

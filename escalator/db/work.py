@@ -207,6 +207,7 @@ def _slot_view(slot: Row, steps: list[rules.StepView]) -> rules.SlotView:
         compensations=slot["compensations"],
         steps=tuple(steps),
         reruns=slot["reruns"],
+        rehearsal=slot["rehearsal"],
     )
 
 

@@ -198,6 +198,7 @@ def _campaign(event: events.CampaignChanged) -> dict[str, Any]:
         "from_state": event.from_state,
         "state": event.to_state,
         "reason": event.reason,
+        "severity": event.severity,
         "host_refs": ",".join(refs),
         "occurred_at": _instant_text(event.occurred_at),
     }

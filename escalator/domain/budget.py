@@ -8,7 +8,7 @@ of it, once the target is out, must hold the load of all and what is to be kept
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from escalator.domain import headroom, selector
 from escalator.domain.plan import Budget, Kind, Target
@@ -25,6 +25,7 @@ _ALIVE = frozenset({Kind.MIGRATIONS, Kind.PARALLEL})
 """What is dead is neither being drained nor worked on."""
 
 _Token = tuple[str, str]
+_Needed = tuple[Target, list[_Token]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Refusal:
     :ivar used: targets that hold the key's tokens, are down or quarantined.
     :ivar holders: their names, sorted.
     :ivar detail: of headroom: what is free, and what has to be.
+    :ivar need: how much of the key the target needs.
     """
 
     budget: str
@@ -51,6 +53,7 @@ class Refusal:
     limit: int
     holders: tuple[str, ...]
     detail: str = ""
+    need: float = 1.0
 
     def text(self) -> str:
         """Say it in one line; of many holders only the first are named."""
@@ -92,6 +95,61 @@ def limit_of(budget: Budget, population: int) -> int:
     return max(1, math.floor(population * budget.max_percent / 100))
 
 
+class _Limits:
+    """What a target needs, and how much of each key there is.
+
+    :param budgets: by id.
+    """
+
+    def __init__(self, budgets: Mapping[str, Budget]) -> None:
+        self._budgets = budgets
+        self._sizes: dict[_Token, int] = {}
+        self._declared: dict[_Token, int] = {}
+        self._most: dict[_Token, int] = {}
+        self._needed: dict[tuple[str, tuple[str, ...]], _Needed] = {}
+
+    def count(self, target: Target) -> list[_Token]:
+        """Add a target to the population; returns every token it stands under.
+
+        All targets are counted before the first limit is asked for.
+        """
+        tokens = self.tokens(target, self._budgets)
+        for token in tokens:
+            self._sizes[token] = self._sizes.get(token, 0) + 1
+        for budget in self._budgets.values() if target.declared else ():
+            for owner, most in target.declared if budget.scope == "owner" else ():
+                token = (budget.id, owner)
+                self._declared[token] = min(self._declared.get(token, most), most)
+        return tokens
+
+    def tokens(self, target: Target, budget_ids: Iterable[str]) -> list[_Token]:
+        """Return the tokens that a target needs; not to be changed."""
+        ids = tuple(budget_ids)
+        found = self._needed.get((target.name, ids))
+        if found is None or found[0] is not target:
+            tokens = [
+                (budget_id, key)
+                for budget_id in ids
+                for key in keys(self._budgets[budget_id], target)
+            ]
+            found = self._needed[target.name, ids] = (target, tokens)
+        return found[1]
+
+    def size(self, token: _Token) -> int:
+        """Return how many targets stand under a key."""
+        return self._sizes.get(token, 0)
+
+    def most(self, token: _Token) -> int:
+        """Return how many of them may be out at once."""
+        limit = self._most.get(token)
+        if limit is None:
+            limit = limit_of(self._budgets[token[0]], self.size(token))
+            if self._budgets[token[0]].scope == "owner":
+                limit = self._declared.get(token, 1)
+            self._most[token] = limit
+        return limit
+
+
 class Ledger:
     """Counts tokens in memory; the database's rows are its truth.
 
@@ -111,13 +169,12 @@ class Ledger:
         holds: Iterable[Hold],
     ) -> None:
         self._budgets = {budget.id: budget for budget in budgets}
-        self._sizes: dict[_Token, int] = {}
-        self._known: dict[str, list[_Token]] = {}
-        self._weights: dict[_Token, float] = {}
+        self._limits = _Limits(self._budgets)
         self._users: dict[_Token, set[str]] = {}
         self._held: dict[str, dict[_Token, None]] = {}
         self._lost: dict[str, frozenset[_Token]] = {}
-        self._declared: dict[_Token, int] = {}
+        self._sorted: dict[_Token, tuple[str, ...]] = {}
+        self._weights: dict[_Token, float] = {}
         self._room = headroom.Room(self._budgets.values())
         for target in population:
             self._count(target)
@@ -135,17 +192,23 @@ class Ledger:
         :raises KeyError: no budget of that id.
         """
         found = []
-        for token in self._tokens(target, budget_ids):
+        for token in self._limits.tokens(target, budget_ids):
             users = self._users.get(token, set())
             if target.name in users:
                 continue
-            limit, detail = self._limit(token), ""
+            limit, detail, need = self._limits.most(token), "", 1.0
             if token[0] in self._room:
-                detail = self._room.lack(token, target, users)
+                detail = self._room.lack(token, target)
+                need = self._room.need(token, target)
             if detail or (token[0] not in self._room and len(users) >= limit):
-                holders = tuple(sorted(users))
-                found.append(Refusal(*token, len(users), limit, holders, detail))
+                holders = self._holders(token, users)
+                found.append(Refusal(*token, len(users), limit, holders, detail, need))
         return tuple(found)
+
+    def _holders(self, token: _Token, users: set[str]) -> tuple[str, ...]:
+        if token not in self._sorted:
+            self._sorted[token] = tuple(sorted(users))
+        return self._sorted[token]
 
     def contention(self, target: Target, budget_ids: Iterable[str]) -> float:
         """Return how hard it is to place ``target``: the sum of population/limit.
@@ -155,9 +218,8 @@ class Ledger:
 
         :raises KeyError: no budget of that id.
         """
-        wanted = frozenset(budget_ids)
-        tokens = self._known.get(target.name) or self._tokens(target, self._budgets)
-        return sum(self._weight(token) for token in tokens if token[0] in wanted)
+        tokens = self._limits.tokens(target, budget_ids)
+        return sum(self._weight(token) for token in tokens)
 
     def take(self, target: Target, budget_ids: Iterable[str]) -> tuple[Hold, ...]:
         """Take a token of every key, or none.
@@ -171,7 +233,7 @@ class Ledger:
         refused = self.refusals(target, ids)
         if refused:
             raise ValueError("; ".join(each.text() for each in refused))
-        tokens = self._tokens(target, ids)
+        tokens = self._limits.tokens(target, ids)
         for token in tokens:
             self._give(target.name, token)
         return tuple(Hold(target.name, *token) for token in tokens)
@@ -191,37 +253,37 @@ class Ledger:
             del held[token]
             if token not in lost:
                 self._users[token].discard(target)
+                self._room.leave(token, target)
+                self._sorted.pop(token, None)
 
     def lose(self, target: Target) -> None:
         """Count a target as down from now on; idempotent."""
-        tokens = self._known.get(target.name, ())
-        lost = [each for each in tokens if self._budgets[each[0]].kind not in _ALIVE]
+        tokens = self._limits.tokens(target, self._budgets)
+        lost = [token for token in tokens if self._counts_lost(token)]
         self._lost[target.name] = frozenset(lost)
         for token in lost:
-            self._users.setdefault(token, set()).add(target.name)
+            self._use(target.name, token)
 
     def used(self, target: Target) -> dict[_Token, int]:
         """Return how many use up each key that ``target`` stands under."""
-        return {t: len(self._users.get(t, ())) for t in self._known[target.name]}
+        tokens = self._limits.tokens(target, self._budgets)
+        return {token: len(self._users.get(token, ())) for token in tokens}
 
     def _count(self, target: Target) -> None:
-        tokens = self._tokens(target, self._budgets)
-        self._known[target.name] = tokens
+        tokens = self._limits.count(target)
         for token in tokens:
-            self._sizes[token] = self._sizes.get(token, 0) + 1
             self._room.count(token, target)
-        for budget in self._budgets.values():
-            if budget.scope == "owner":
-                for owner, most in target.declared:
-                    token = (budget.id, owner)
-                    self._declared[token] = min(self._declared.get(token, most), most)
         if target.is_quarantined or not target.is_up:
             self.lose(target)
+
+    def _counts_lost(self, token: _Token) -> bool:
+        """What is dead is neither being drained nor worked on."""
+        return self._budgets[token[0]].kind not in (Kind.MIGRATIONS, Kind.PARALLEL)
 
     def _weight(self, token: _Token) -> float:
         weight = self._weights.get(token)
         if weight is None:
-            weight = self._sizes.get(token, 0) / max(self._limit(token), 1)
+            weight = self._limits.size(token) / max(self._limits.most(token), 1)
             if token[0] in self._room:
                 weight = self._room.scarcity(token)
             self._weights[token] = weight
@@ -229,16 +291,9 @@ class Ledger:
 
     def _give(self, target: str, token: _Token) -> None:
         self._held.setdefault(target, {})[token] = None
+        self._use(target, token)
+
+    def _use(self, target: str, token: _Token) -> None:
         self._users.setdefault(token, set()).add(target)
-
-    def _tokens(self, target: Target, budget_ids: Iterable[str]) -> list[_Token]:
-        return [
-            (budget_id, key)
-            for budget_id in budget_ids
-            for key in keys(self._budgets[budget_id], target)
-        ]
-
-    def _limit(self, token: _Token) -> int:
-        if self._budgets[token[0]].scope == "owner":
-            return self._declared.get(token, 1)
-        return limit_of(self._budgets[token[0]], self._sizes.get(token, 0))
+        self._room.enter(token, target)
+        self._sorted.pop(token, None)

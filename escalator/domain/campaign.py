@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Collection, Sequence
 
 from escalator.domain import events, plan, states
+from escalator.domain.rehearsal import Rehearsal, following
 from escalator.domain.states import SlotState, StepState
 
 
@@ -35,6 +36,7 @@ class SlotView:
     """A slot's row with the rows of its steps, by ``seq``.
 
     :ivar reruns: how often it was undone and begun anew, for whatever reason.
+    :ivar rehearsal: see ``domain.rehearsal``.
     """
 
     id: str
@@ -44,6 +46,7 @@ class SlotView:
     compensations: int
     steps: tuple[StepView, ...]
     reruns: int = 0
+    rehearsal: str = Rehearsal.NONE
 
     def step(self, step_id: str) -> StepView:
         """Return the step of that id.
@@ -78,7 +81,7 @@ class Move:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Escalation:
-    """What a slot asks of its campaign: ``hold`` or ``rollback``."""
+    """What a slot asks of its campaign: ``hold``, ``page`` or ``rollback``."""
 
     kind: str
     scope: str
@@ -91,8 +94,10 @@ class Decision:
     """:ivar slot_to: new state of the slot, or None.
     :ivar is_undo_due: compute the slot's undo from the journal and begin it.
     :ivar is_rerun_due: the slot is undone; run it again from its first step.
+    :ivar is_evacuation_due: move the host's instances away, then quarantine it.
     :ivar is_late: the report changes nothing and is journalled as late.
     :ivar is_resent: the same attempt is cast again.
+    :ivar rehearsal: where the slot stands with it from now on, or None.
     """
 
     moves: tuple[Move, ...] = ()
@@ -100,10 +105,12 @@ class Decision:
     reason: str = ""
     is_undo_due: bool = False
     is_rerun_due: bool = False
+    is_evacuation_due: bool = False
     is_late: bool = False
     is_resent: bool = False
     is_quarantine: bool = False
     escalation: Escalation | None = None
+    rehearsal: str | None = None
 
 
 LATE = Decision(is_late=True)
@@ -113,6 +120,11 @@ HUNG = "hung"
 
 LOST = "lost"
 """Failure class: nobody knows what became of the attempt, nor of its agent."""
+
+_ASKS = (plan.Try.ROLLBACK, plan.Try.PAGE)
+
+EVACUATE = "evacuate"
+"""Intent of the step that empties a host before it is quarantined."""
 
 MAX_REVERT_RETRIES = 2
 """A transient failure of an undo is tried again this often."""
@@ -165,11 +177,22 @@ def _done(slot: SlotView, step: StepView, is_open: bool) -> Decision:
         if step.undo_of is not None:
             moves.append(Move(step.undo_of, StepState.REVERTED))
         return _after_revert(slot, step, moves, is_open)
+    if step.intent == EVACUATE:
+        return _give_up(slot, moves, "its instances were moved away")
     following = next_step(slot, step, "run")
     if following is None:
-        return Decision(tuple(moves), SlotState.DONE)
+        return _done_with_all(slot, tuple(moves))
     moves.append(_open_step(following, is_open))
     return Decision(tuple(moves))
+
+
+def _done_with_all(slot: SlotView, moves: tuple[Move, ...]) -> Decision:
+    """End a slot whose last step is done, unless its undo is to be rehearsed."""
+    if slot.rehearsal == Rehearsal.NONE:
+        return Decision(moves, SlotState.DONE)
+    rehearsal = following(slot.rehearsal)
+    to = None if rehearsal is Rehearsal.READY else SlotState.DONE
+    return Decision(moves, to, rehearsal=rehearsal)
 
 
 def _open_step(step: StepView, is_open: bool) -> Move:
@@ -231,6 +254,8 @@ def fail(
     if step.intent == "revert":
         return _revert_failed(slot, step, failure_class, detail, ladder is None)
     failed = Move(step.id, to, detail, failure_class)
+    if step.intent == EVACUATE:
+        return _give_up(slot, [failed], f"its instances could not be moved: {detail}")
     if ladder is None:
         return Decision((failed,), SlotState.FAILED, detail)
     is_in_doubt = to in (StepState.HUNG, StepState.LOST)
@@ -250,10 +275,11 @@ def fail(
         case plan.Try.COMPENSATE:
             return Decision((failed,), SlotState.UNDOING, detail, is_undo_due=True)
         case plan.Try.QUARANTINE:
-            return Decision(
-                (failed,), SlotState.QUARANTINED, detail, is_quarantine=True
-            )
-    kind = "rollback" if rung.attempt == plan.Try.ROLLBACK else "hold"
+            moves, to_undo = (failed,), SlotState.UNDOING
+            if rung.evacuate:
+                return Decision(moves, to_undo, detail, is_evacuation_due=True)
+            return Decision(moves, SlotState.QUARANTINED, detail, is_quarantine=True)
+    kind = str(rung.attempt) if rung.attempt in _ASKS else "hold"
     reason = f"{slot.host}: {step.name} failed ({failure_class}): {detail}"
     return Decision(
         (failed,),
@@ -261,6 +287,13 @@ def fail(
         detail,
         escalation=Escalation(kind, rung.scope, slot.procedure, reason),
     )
+
+
+def _give_up(slot: SlotView, moves: list[Move], how: str) -> Decision:
+    """Quarantine a host after its evacuation, whatever came of that."""
+    names = [each.name for each in slot.steps if each.state in states.BROKEN]
+    reason = f"{', '.join(names) or 'a step'} failed; {how}"
+    return Decision(tuple(moves), SlotState.QUARANTINED, reason, is_quarantine=True)
 
 
 def _revert_failed(
@@ -344,7 +377,7 @@ def _in_doubt(
             is_resumed=True,
         ),
     )
-    if is_open or step.intent == "revert":
+    if is_open or step.intent != "run":
         again = Move(step.id, StepState.DISPATCHED, is_order=True, is_resumed=True)
         moves += (again,)
     return Decision(moves)

@@ -180,7 +180,10 @@ class AgentBeat:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CampaignChanged:
-    """A campaign moved; tells the campaign's owner (topic escalator.notice)."""
+    """A campaign moved; tells the campaign's owner (topic escalator.notice).
+
+    :ivar severity: ``warning``, or ``critical`` if its owner is paged.
+    """
 
     event_id: str
     campaign_id: str
@@ -191,6 +194,7 @@ class CampaignChanged:
     reason: str
     hosts: tuple[str, ...]
     occurred_at: float
+    severity: str = Severity.WARNING.value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ all of them.  What runs on a target that is drained or dead has to be carried by
 the others, so load is summed up over everybody, capacity only over who is left.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from escalator.domain import selector
 from escalator.domain.plan import Budget, Kind, Target
@@ -24,6 +24,8 @@ class Room:
         self._whole: dict[_Token, float] = {}
         self._load: dict[_Token, float] = {}
         self._of: dict[tuple[_Token, str], float] = {}
+        self._out: dict[_Token, dict[str, float]] = {}
+        self._gone: dict[_Token, float] = {}
 
     def __contains__(self, budget_id: str) -> bool:
         return budget_id in self._budgets
@@ -40,28 +42,44 @@ class Room:
             load = selector.amount_of(target, budget.load)
             self._load[token] = self._load.get(token, 0.0) + load
 
-    def lack(self, token: _Token, target: Target, out: Collection[str]) -> str:
-        """Return what is missing if ``target`` goes out too, or "".
+    def enter(self, token: _Token, name: str) -> None:
+        """Note that a target is out; idempotent."""
+        if token[0] not in self._budgets:
+            return
+        out = self._out.setdefault(token, {})
+        if name not in out:
+            out[name] = self._of.get((token, name), 0.0)
+            self._gone[token] = self._gone.get(token, 0.0) + out[name]
 
-        :param out: names of those that are out already.
-        """
+    def leave(self, token: _Token, name: str) -> None:
+        """Note that a target is back; idempotent."""
+        if token[0] not in self._budgets:
+            return
+        mine = self._out.get(token, {}).pop(name, 0.0)
+        self._gone[token] = self._gone.get(token, 0.0) - mine
+
+    def lack(self, token: _Token, target: Target) -> str:
+        """Return what is missing if ``target`` goes out too, or ""."""
         budget = self._budgets[token[0]]
-        free = self._free(token, out)
-        mine = self._of.get((token, target.name), 0.0)
+        free = self._free(token) - self._gone.get(token, 0.0)
+        mine = self.need(token, target)
         keep = self._keep(token)
         if free - mine >= keep:
             return ""
         unit = budget.capacity or "hosts"
         return f"{free:g} free, {keep:g} to be kept, {mine:g} needed of {unit}"
 
+    def need(self, token: _Token, target: Target) -> float:
+        """Return how much of a key's capacity goes out with a target."""
+        return self._of.get((token, target.name), 0.0)
+
     def scarcity(self, token: _Token) -> float:
         """Return how many times the key's capacity exceeds what may go out."""
-        spare = self._free(token, ()) - self._keep(token)
+        spare = self._free(token) - self._keep(token)
         return self._whole.get(token, 0.0) / max(spare, 1.0)
 
-    def _free(self, token: _Token, out: Collection[str]) -> float:
-        gone = sum(self._of.get((token, name), 0.0) for name in out)
-        return self._whole.get(token, 0.0) - gone - self._load.get(token, 0.0)
+    def _free(self, token: _Token) -> float:
+        return self._whole.get(token, 0.0) - self._load.get(token, 0.0)
 
     def _keep(self, token: _Token) -> float:
         budget = self._budgets[token[0]]

@@ -1,4 +1,4 @@
-"""C503, C702, C704, C705, C712: what shows once a plan meets the inventory."""
+"""C503, C702, C704, C705, C712, C722: what shows once a plan meets the inventory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from escalator.domain import (
     budget,
     lint_budgets,
+    lint_stages,
     ordering,
     plan,
     selector,
@@ -21,6 +22,7 @@ def find(understood: plan.Plan, targets: Sequence[plan.Target]) -> Iterator[Find
     chosen = {each.id: selector.select(each, targets) for each in understood.selectors}
     yield from _empty(understood, chosen)
     yield from _shared(understood, chosen)
+    yield from lint_stages.find_fleet(understood, targets)
     refused = lint_budgets.hopeless(understood, targets)
     yield from lint_budgets.find_hopeless(understood, refused)
     yield from _used_up(understood, targets, chosen, refused)

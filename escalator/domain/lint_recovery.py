@@ -1,6 +1,7 @@
 """C801 to C803: every failure finds a rung, and every ladder ends (P-4c).
 
-C811: what ends the campaign does not contradict itself.
+C811: what ends the campaign does not contradict itself.  C812: a rehearsal of the
+undo has a checkpoint to be judged by.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from escalator.domain import document as doc
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Commit, Try
-from escalator.domain.reading import ON_FAULT
+from escalator.domain.reading import ON_FAULT, WAIVED
 
 FAILURES = {
     "action": frozenset({"transient", "permanent", "timeout"}),
@@ -18,8 +19,8 @@ FAILURES = {
 }
 """Failure classes by kind of step."""
 
-_LAST = frozenset({Try.QUARANTINE, Try.HOLD, Try.ROLLBACK})
-_LAST_NAMES = "quarantine, hold or rollback"
+_LAST = frozenset({Try.QUARANTINE, Try.HOLD, Try.PAGE, Try.ROLLBACK})
+_LAST_NAMES = "quarantine, hold, page or rollback"
 
 
 def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
@@ -30,7 +31,20 @@ def find(filled: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _ladder(name, doc.rows(recovery, "recovery", name))
     for path, body in doc.rows(filled, "procedures"):
         yield from _gaps(path, body, recovery)
+        yield from _rehearsal(path, body)
     yield from _finish(doc.table(filled, "finish"))
+
+
+def _rehearsal(path: doc.Path, procedure: Mapping[str, Any]) -> Iterator[Finding]:
+    steps = doc.rows(procedure, *path, "steps")
+    is_known = any(step.get("checkpoint", WAIVED) != WAIVED for _, step in steps)
+    if procedure.get("rehearse_undo") is True and not is_known:
+        yield Finding(
+            "C812",
+            point(*path, "rehearse_undo"),
+            "without a checkpoint nothing tells whether the undo brought all back",
+            "add a checkpoint before the first change, or take rehearse_undo out",
+        )
 
 
 def _finish(finish: Mapping[str, Any]) -> Iterator[Finding]:

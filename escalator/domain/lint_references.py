@@ -59,6 +59,7 @@ def _ids(filled: Mapping[str, Any]) -> Iterator[Finding]:
     yield from twice(doc.rows(filled, "checkpoints"))
     for path, body in doc.rows(filled, "procedures"):
         yield from twice(doc.rows(body, *path, "steps"))
+        yield from twice(doc.rows(body, *path, "stages"))
 
 
 def twice(entries: list[doc.Row], key: str = "id") -> Iterator[Finding]:

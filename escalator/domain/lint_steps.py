@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import duration, parameters
+from escalator.domain import duration, lint_stages, parameters
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Idempotence, OnPause
 from escalator.domain.reading import NONE_NEEDED, Catalogue, is_waiver
@@ -21,6 +21,8 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
         steps = doc.rows(body, *path, "steps")
         for place, step in steps:
             yield from _step(place, step, catalogue)
+            yield from _progress(place, step)
+            yield from _stops(place, step, _deed(step, filled), catalogue)
         yield from _drains(steps)
         if body.get("method") == "rolling":
             yield from _unsaved(steps, catalogue)
@@ -43,7 +45,6 @@ def _step(
         yield from _waiver(path, step)
         return
     yield from _times(path, step)
-    yield from _stops(path, step, catalogue)
     action = doc.text(step, "action")
     if action in catalogue and catalogue[action].is_mutating:
         yield from _promises(path, step, action, catalogue)
@@ -117,11 +118,11 @@ def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
     try:
-        limit_s = duration.parse(step["progress"])
+        limit_s = duration.parse(step.get("progress", 0))
         timeout_s = duration.parse(step.get("timeout", 0))
     except ValueError:
         return
-    if limit_s >= timeout_s:
+    if "progress" in step and "timeout" in step and limit_s >= timeout_s:
         yield Finding(
             "C613",
             point(*path, "progress"),
@@ -130,12 +131,22 @@ def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
+def _deed(step: Mapping[str, Any], filled: Mapping[str, Any]) -> str:
+    """Return the action or checkpoint driver that a step comes down to, or ""."""
+    if "verify" in step:
+        suite = doc.table(doc.table(filled, "verify"), doc.text(step, "verify"))
+        return doc.text(suite, "action")
+    if "checkpoint" in step:
+        for _, body in doc.rows(filled, "checkpoints"):
+            if doc.text(body, "id") == doc.text(step, "checkpoint"):
+                return doc.text(body, "driver")
+    return doc.text(step, "action")
+
+
 def _stops(
-    path: doc.Path, step: Mapping[str, Any], catalogue: Catalogue
+    path: doc.Path, step: Mapping[str, Any], deed: str, catalogue: Catalogue
 ) -> Iterator[Finding]:
-    if "progress" in step:
-        yield from _progress(path, step)
-    facts = catalogue.get(doc.text(step, "action"))
+    facts = catalogue.get(deed)
     if step.get("on_pause") != OnPause.STOP or facts is None:
         return
     usual = step.get("idempotent") or facts.idempotence
@@ -165,10 +176,15 @@ def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
         (("finish",), doc.table(filled, "finish"), "commit_after"),
         (("preflight",), doc.table(filled, "preflight"), "valid"),
     ]
+    finish = doc.table(filled, "finish")
+    places += [(("finish", "attribution"), doc.table(finish, "attribution"), "history")]
     recovery = doc.table(filled, "recovery")
     for ladder in recovery:
         for path, rung in doc.rows(recovery, "recovery", ladder):
             places.append((path, rung, "backoff"))
+    for path, stage in lint_stages.rows(filled):
+        if gate := doc.table(stage, "gate"):
+            places.append(((*path, "gate"), gate, "wait"))
     for path, body, key in places:
         try:
             duration.parse(body.get(key, 0))

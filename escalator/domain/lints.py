@@ -49,10 +49,13 @@ C704  a selector that chooses nothing now (warning)
 C705  budgets do not let a single step out all at once (warning)
 C711  a budget without a limit, or with several
 C712  a quorum or headroom that can never admit
+C721  a stage that takes nobody
+C722  a gate behind which nobody is left (warning)
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
+C812  ``rehearse_undo`` without a checkpoint
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts
@@ -75,6 +78,7 @@ from escalator.domain import (
     lint_recovery,
     lint_references,
     lint_scopes,
+    lint_stages,
     lint_steps,
     parameters,
     plan,
@@ -129,6 +133,7 @@ def check_document(
         *lint_references.find(made.document, catalogue),
         *lint_order.find(made.document),
         *lint_budgets.find(made.document),
+        *lint_stages.find(made.document),
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
     )

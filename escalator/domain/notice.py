@@ -16,7 +16,8 @@ administrators ``project_id``) and ``times``, the checkpoints T0 to T5 of
 ``domain.events.HOPS``.
 
 ``campaign.changed`` has ``campaign``: ``campaign_id``, ``name``,
-``from_state``, ``to_state``, ``reason``, ``host_refs`` and ``occurred_at``.
+``from_state``, ``to_state``, ``reason``, ``severity``, ``host_refs`` and
+``occurred_at``.
 
 ``host_ref`` is the host's name for administrators, :func:`host_ref` for
 everybody else.
@@ -215,6 +216,7 @@ def _campaign_notices(
             "from_state": event.from_state,
             "to_state": event.to_state,
             "reason": event.reason,
+            "severity": event.severity,
             "host_refs": [_ref(host, owner) for host in event.hosts],
             "occurred_at": event.occurred_at,
         }

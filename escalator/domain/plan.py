@@ -17,6 +17,7 @@ class Try(enum.StrEnum):
     COMPENSATE = "compensate"
     QUARANTINE = "quarantine"
     HOLD = "hold"
+    PAGE = "page"
     ROLLBACK = "rollback"
 
 
@@ -52,6 +53,7 @@ class Rung:
     """:ivar classes: failure classes it answers to; empty: all.
     :ivar times: how often it may be tried for one target.
     :ivar scope: of a rollback: ``procedure`` or ``campaign``.
+    :ivar evacuate: of a quarantine: move the instances away first.
     """
 
     attempt: str
@@ -59,6 +61,7 @@ class Rung:
     times: int = 1
     backoff_s: float = 0.0
     scope: str = "procedure"
+    evacuate: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,8 +113,13 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
+    """:ivar is_last: targets of which the fact is true come last, and wait until
+    the others are done; see ``domain.last``.
+    """
+
     fact: str
     is_descending: bool = False
+    is_last: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -169,6 +177,30 @@ class Budget:
     load: str = ""
 
 
+class Opening(enum.StrEnum):
+    """What opens a gate once every host of its stage is done."""
+
+    AUTO = "auto"
+    WAIT = "wait"
+    APPROVE = "approve"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """So many targets first, then a gate.
+
+    :ivar take: targets of this stage; used if ``take_percent`` is 0.
+    :ivar take_percent: percent of the chosen targets, rounded down, at least 1.
+    :ivar wait_s: of a gate that waits: seconds after the last one is done.
+    """
+
+    id: str
+    take: int = 1
+    take_percent: float = 0.0
+    gate: str = Opening.AUTO
+    wait_s: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
     """:ivar method: ``rolling`` or ``single_step``: all targets at once.
@@ -176,6 +208,9 @@ class Procedure:
         ``parallel_percent`` is 0.
     :ivar parallel_percent: percent of the chosen targets, rounded down, at
         least 1; see ``ordering.parallel_limit``.
+    :ivar rehearse_undo: the first target goes forward, back and forward again
+        before any other is begun.
+    :ivar stages: in their order; what they leave over comes last.
     """
 
     id: str
@@ -188,6 +223,13 @@ class Procedure:
     steps: tuple[Step, ...]
     ladder: tuple[Rung, ...]
     parallel_percent: float = 0.0
+    rehearse_undo: bool = False
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def undo_s(self) -> float:
+        """Expected seconds to undo one target: as long as its steps took."""
+        return sum(step.expected_s for step in self.steps if step.undo)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,6 +242,18 @@ class FaultPolicy:
 
     do: str = "rollback"
     scope: str = "campaign"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attribution:
+    """When a fault of an upgraded host counts as the upgrade's fault.
+
+    :ivar significance: so unlikely must the faults be without the upgrade.
+    :ivar history_s: seconds before now whose faults tell the usual rate.
+    """
+
+    significance: float = 0.05
+    history_s: float = 30 * 86400.0
 
 
 class Commit(enum.StrEnum):
@@ -249,6 +303,7 @@ class Plan:
     :ivar commit: a value of :class:`Commit`.
     :ivar commit_after_s: seconds after which a campaign that waits for an
         operator's commit commits itself; None: never.
+    :ivar attribution: one or none: without it every fault in scope counts.
     :ivar max_quarantined: more quarantined hosts than this stop the campaign
         by its fault policy; None: no limit.
     """
@@ -267,6 +322,7 @@ class Plan:
     commit_after_s: float | None = None
     preflight: Preflight = Preflight()
     on_drift: DriftPolicy = DriftPolicy()
+    attribution: tuple[Attribution, ...] = ()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

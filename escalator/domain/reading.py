@@ -113,6 +113,19 @@ def read(
         **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(doc.table(filled, "preflight")),
         on_drift=_drift(doc.table(filled, "on_drift")),
+        attribution=_attribution(doc.table(filled, "finish")),
+    )
+
+
+def _attribution(finish: Mapping[str, Any]) -> tuple[plan.Attribution, ...]:
+    if "attribution" not in finish:
+        return ()
+    body, usual = doc.table(finish, "attribution"), plan.Attribution()
+    return (
+        plan.Attribution(
+            float(body.get("significance", usual.significance)),
+            duration.parse(body.get("history", usual.history_s)),
+        ),
     )
 
 
@@ -154,7 +167,11 @@ def _selector(selector_id: str, body: Mapping[str, Any]) -> plan.Selector:
             for condition in _conditions(each)
         ),
         order_by=tuple(
-            plan.Order(each["fact"], each.get("value") == "descending")
+            plan.Order(
+                each["fact"],
+                is_descending=each.get("value") == "descending",
+                is_last=each.get("value") == "last",
+            )
             for each in body.get("order_by", ())
         ),
     )
@@ -221,6 +238,24 @@ def _procedure(
         steps=tuple(reader.step(each) for each in body["steps"] if not is_waiver(each)),
         ladder=tuple(_rung(each) for each in recovery[body["on_failure"]]),
         parallel_percent=share or 0.0,
+        rehearse_undo=body.get("rehearse_undo", False),
+        stages=tuple(read_stage(each) for each in body.get("stages", ())),
+    )
+
+
+def read_stage(body: Mapping[str, Any]) -> plan.Stage:
+    """Return the stage of one entry of ``stages``."""
+    gate: Any = body.get("gate", plan.Opening.AUTO)
+    wait_s = 0.0
+    if isinstance(gate, Mapping):
+        gate, wait_s = plan.Opening.WAIT, duration.parse(gate["wait"])
+    share = doc.percent(body["take"])
+    return plan.Stage(
+        body["id"],
+        take=body["take"] if share is None else 1,
+        take_percent=share or 0.0,
+        gate=plan.Opening(gate),
+        wait_s=wait_s,
     )
 
 
@@ -236,6 +271,7 @@ def _rung(body: Mapping[str, Any]) -> plan.Rung:
         times=body.get("times", 1),
         backoff_s=duration.parse(body.get("backoff", 0)),
         scope=body.get("scope", "procedure"),
+        evacuate=body.get("evacuate", False),
     )
 
 

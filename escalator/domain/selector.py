@@ -42,6 +42,8 @@ KNOWN_FACTS = tuple(sorted(_FACTS))
 
 _TOLD = "facts."
 
+TRUE = "true"
+
 
 def is_fact(name: str) -> bool:
     """Say whether a selector or budget may use a fact of that name."""
@@ -99,7 +101,14 @@ def _holds(condition: Condition, target: Target) -> bool:
     return any(value in condition.values for value in values_of(target, condition.fact))
 
 
+def is_true(target: Target, fact: str) -> bool:
+    """Say whether the fact is told of the target, and true."""
+    return TRUE in values_of(target, fact)
+
+
 def _ordered(order: Order, targets: list[Target]) -> list[Target]:
+    if order.is_last:
+        return sorted(targets, key=lambda target: is_true(target, order.fact))
     known: list[tuple[_Key, Target]] = []
     unknown: list[Target] = []
     for target in targets:

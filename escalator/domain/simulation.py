@@ -1,7 +1,7 @@
 """A campaign played forward on the inventory, visit by visit.  Pure.
 
 It admits as the engine does: in the selector's order, a token of every key or
-none, no barrier but levels and ``after`` edges (E-0, E-1, P-4b).  Nothing fails:
+none, no barrier but levels, ``after`` edges and gates (E-0, E-1, P-4b).  Nothing fails:
 what goes wrong belongs to the what-if.  Each target waits under the one key that
 refuses it, and is looked at again only when that key is free, so that 5,000
 hosts cost seconds, not hours.  Source: P-0, P-2.
@@ -9,15 +9,15 @@ hosts cost seconds, not hours.  Source: P-0, P-2.
 
 import dataclasses
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, ordering, single_step
+from escalator.domain import budget, draining, last, ordering, single_step
+from escalator.domain.lanes import Key, Lane
 from escalator.domain.plan import Method, Plan, Procedure, Target
 
 Duration = Callable[[Procedure, Target], float]
 """Seconds that a visit takes, from its first step to its last."""
-
-_Key = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,15 +31,26 @@ class Visit:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Opening:
+    """A gate opens; seconds from the campaign's start."""
+
+    gate: str
+    at_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Forecast:
     """:ivar visits: in the order of their start.
 
     :ivar stuck: host -> why it can never be admitted; the campaign would wait
         there for ever.
+    :ivar gates: in the order of their opening; whoever has to approve one does it
+        at once.
     """
 
     visits: tuple[Visit, ...]
     stuck: dict[str, str]
+    gates: tuple[Opening, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -69,7 +80,7 @@ def simulate(plan: Plan, targets: Sequence[Target], duration: Duration) -> Forec
         if run.stuck:
             break
     visits = sorted(run.visits, key=lambda each: (each.start_s, each.host))
-    return Forecast(tuple(visits), run.stuck)
+    return Forecast(tuple(visits), run.stuck, tuple(run.gates))
 
 
 class _Run:
@@ -82,11 +93,13 @@ class _Run:
         self.now = 0.0
         self.visits: list[Visit] = []
         self.stuck: dict[str, str] = {}
-        self.lanes: list[_Lane] = []
+        self.lanes: list[Lane] = []
         self._ledger = budget.Ledger(plan.budgets, targets, ())
         self._done: set[str] = set()
         self._begun: set[str] = set()
-        self._ends: list[tuple[float, int, _Lane, Target, bool]] = []
+        self.gates: list[Opening] = []
+        self._ends: list[tuple[float, int, Lane, Target | None, bool]] = []
+        self._numbers = itertools.count()
         self._draining = draining.budgets(plan.budgets)
         self._out: set[str] = set()
 
@@ -100,13 +113,14 @@ class _Run:
             chosen = ordering.targets_of(
                 self.plan, procedure, self.targets, self._ledger
             )
-            lane = _Lane(procedure, chosen)
+            chosen_by = self.plan.selector(procedure.selector)
+            lane = Lane(procedure, chosen, last.Queue(chosen_by, chosen, ()))
             self.lanes.append(lane)
             if not self._is_blocked(lane):
                 self._admit(lane)
         return bool(fresh)
 
-    def _is_blocked(self, lane: "_Lane") -> bool:
+    def _is_blocked(self, lane: Lane) -> bool:
         """Say whether a single step can never begin: it has its level for itself."""
         if lane.procedure.method != Method.SINGLE_STEP:
             return False
@@ -121,23 +135,28 @@ class _Run:
         """Let visits end until something new may begin, or nothing moves."""
         while self._ends:
             self.now, _, lane, target, is_over = heapq.heappop(self._ends)
+            if target is None:
+                self.gates.append(Opening(lane.open(), self.now))
+                self._admit(lane)
+                continue
             freed = self._tokens(lane.procedure, target)
             if not is_over:
                 self._drained(freed, target)
                 continue
             self._ledger.give_back(target.name)
             self._out.discard(target.name)
-            lane.under_way -= 1
-            lane.left -= 1
+            lane.end(target)
             for each in self.lanes:
-                each.recall([*freed, _host_key(target)])
+                each.recall([*freed, _host_key(target), _cluster_key(target)])
                 self._admit(each)
+            if lane.is_at_gate:
+                self._push(self.now + lane.wait_s, lane, None, False)
             if lane.is_done and self._may_follow():
                 return
         for lane in self.lanes:
             self.stuck |= lane.refused()
 
-    def _drained(self, freed: Sequence[_Key], target: Target) -> None:
+    def _drained(self, freed: Sequence[Key], target: Target) -> None:
         self._ledger.give_back(target.name, self._draining)
         for each in self.lanes:
             each.recall([key for key in freed if key[0] in self._draining])
@@ -148,33 +167,39 @@ class _Run:
         following = ordering.next_procedures(self.plan.procedures, done)
         return any(each.id not in self._begun for each in following)
 
-    def _admit(self, lane: "_Lane") -> None:
-        while (at := lane.next()) is not None:
-            target = lane.targets[at]
+    def _admit(self, lane: Lane) -> None:
+        while (target := lane.next()) is not None:
             if target.name in self._out:
-                lane.refuse(at, _host_key(target), "another procedure works on it")
+                lane.refuse(_host_key(target), "another procedure works on it")
+                continue
+            if reason := lane.queue.reason(target):
+                lane.refuse(_cluster_key(target), reason)
                 continue
             refusals = self._ledger.refusals(target, lane.procedure.budgets)
             if refusals:
                 first = refusals[0]
-                lane.refuse(at, (first.budget, first.key), first.text())
+                lane.refuse((first.budget, first.key), first.text(), first.need)
             else:
                 self._begin(lane, target)
 
-    def _begin(self, lane: "_Lane", target: Target) -> None:
+    def _begin(self, lane: Lane, target: Target) -> None:
         self._ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
-        lane.under_way += 1
-        took = self.duration(lane.procedure, target)
+        took = lane.rounds_s(self.duration(lane.procedure, target))
+        lane.begin()
         end = self.now + took
         self.visits.append(Visit(target.name, lane.procedure.id, self.now, end))
-        number = 2 * len(self.visits)
-        heapq.heappush(self._ends, (end, number, lane, target, True))
         if self._draining & set(lane.procedure.budgets):
             drained = self.now + took * draining.share(lane.procedure)
-            heapq.heappush(self._ends, (drained, number - 1, lane, target, False))
+            self._push(drained, lane, target, False)
+        self._push(end, lane, target, True)
 
-    def _tokens(self, procedure: Procedure, target: Target) -> list[_Key]:
+    def _push(
+        self, at_s: float, lane: Lane, target: Target | None, is_over: bool
+    ) -> None:
+        heapq.heappush(self._ends, (at_s, next(self._numbers), lane, target, is_over))
+
+    def _tokens(self, procedure: Procedure, target: Target) -> list[Key]:
         return [
             (each.id, key)
             for each in self.plan.budgets
@@ -183,46 +208,9 @@ class _Run:
         ]
 
 
-class _Lane:
-    """One procedure: its targets in order, and what each waits for."""
-
-    def __init__(self, procedure: Procedure, chosen: Sequence[Target]) -> None:
-        self.procedure = procedure
-        self.targets = [each for each in chosen if each.is_up]
-        self.most = ordering.parallel_limit(procedure, len(chosen))
-        self.left = len(self.targets)
-        self.under_way = 0
-        self._queue = list(range(len(self.targets)))
-        self._refused: dict[_Key, dict[int, str]] = {}
-
-    @property
-    def is_done(self) -> bool:
-        return not self.left
-
-    def next(self) -> int | None:
-        """Return the next target to be tried, if there is room for one."""
-        if self.under_way >= self.most or not self._queue:
-            return None
-        return heapq.heappop(self._queue)
-
-    def refuse(self, at: int, key: _Key, reason: str) -> None:
-        """Let a target wait until ``key`` is free."""
-        self._refused.setdefault(key, {})[at] = reason
-
-    def recall(self, keys: Sequence[_Key]) -> None:
-        """Let those be tried again that wait for one of ``keys``."""
-        for key in keys:
-            for at in self._refused.pop(key, ()):
-                heapq.heappush(self._queue, at)
-
-    def refused(self) -> dict[str, str]:
-        """Return who waits, and for what."""
-        return {
-            self.targets[at].name: reason
-            for waiting in self._refused.values()
-            for at, reason in waiting.items()
-        }
+def _cluster_key(target: Target) -> Key:
+    return ("cluster", last.cluster_of(target))
 
 
-def _host_key(target: Target) -> _Key:
+def _host_key(target: Target) -> Key:
     return ("", target.name)

@@ -46,6 +46,15 @@ class SlotState(enum.StrEnum):
     SKIPPED = "skipped"
 
 
+class GateState(enum.StrEnum):
+    """A gate stands behind each stage of a procedure."""
+
+    CLOSED = "closed"
+    SOAKING = "soaking"
+    WAITING = "waiting"
+    OPEN = "open"
+
+
 class StepState(enum.StrEnum):
     BLOCKED = "blocked"
     READY = "ready"
@@ -117,6 +126,14 @@ SLOT_MOVES: Mapping[SlotState, frozenset[SlotState]] = {
 }
 """Skipped: an operator leaves a target out that was not begun, or is undone."""
 
+GATE_MOVES: Mapping[GateState, frozenset[GateState]] = {
+    GateState.CLOSED: frozenset({GateState.SOAKING, GateState.WAITING, GateState.OPEN}),
+    GateState.SOAKING: frozenset({GateState.WAITING, GateState.OPEN, GateState.CLOSED}),
+    GateState.WAITING: frozenset({GateState.OPEN, GateState.CLOSED}),
+    GateState.OPEN: frozenset({GateState.CLOSED}),
+}
+"""A gate closes again when its procedure is rolled back."""
+
 _GONE = frozenset({ST.SUPERSEDED, ST.QUARANTINED})
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
@@ -150,6 +167,9 @@ runs, the row that it undoes is ``reverting``."""
 IN_FLIGHT = frozenset({ST.DISPATCHED, ST.RUNNING, ST.VERIFYING})
 """The agent may be acting: a lease is held and a deadline is set."""
 
+BROKEN = frozenset({ST.FAILED, ST.HUNG, ST.LOST})
+"""The last attempt did not succeed, as far as anybody knows."""
+
 MAY_HAVE_ACTED = IN_FLIGHT | {ST.DONE, ST.FAILED, ST.HUNG, ST.LOST, ST.REVERT_FAILED}
 """The target may have been changed: the step has something to undo."""
 
@@ -159,7 +179,7 @@ NOT_COMMITTED = frozenset({C.SOAKING, C.COMPLETED})
 ENDED = frozenset({C.COMMITTED, C.ROLLED_BACK, C.RESTORED, C.FAILED, C.CANCELLED})
 """No engine work is left for a campaign in one of these states."""
 
-_Move = TypeVar("_Move", CampaignState, SlotState, StepState)
+_Move = TypeVar("_Move", CampaignState, SlotState, StepState, GateState)
 
 
 def check_move(

@@ -17,7 +17,8 @@ class Campaign(base.EscalatorObject):
     """One upgrade campaign.
 
     ``document`` is the file as it was accepted, ``plan`` its rendered form,
-    ``progress`` counts slots by procedure and state.  Times are aware UTC.
+    ``progress`` counts slots by procedure and state, ``gates`` are those of stages
+    that began.  Times are aware UTC.
     """
 
     VERSION = "1.0"
@@ -34,6 +35,7 @@ class Campaign(base.EscalatorObject):
         "plan": fields.JsonField(),
         "plan_rev": ovo.IntegerField(),
         "progress": fields.JsonField(),
+        "gates": fields.JsonField(),
         "created_at": fields.DateTimeField(),
         "updated_at": fields.DateTimeField(),
         "started_at": fields.DateTimeField(nullable=True),

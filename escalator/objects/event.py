@@ -153,6 +153,7 @@ class CampaignChanged(EventObject):
         "reason": ovo.StringField(),
         "hosts": ovo.ListOfStringsField(),
         "occurred_at": ovo.FloatField(),
+        "severity": ovo.StringField(),
     }
 
 

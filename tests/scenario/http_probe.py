@@ -67,6 +67,22 @@ def gaps(answers: list[tuple[float, str]]) -> list[tuple[float, float]]:
     return found
 
 
+def undeclared(
+    missed: list[tuple[float, float]],
+    declared: list[tuple[float, float]],
+    slack_s: float,
+) -> list[tuple[float, float]]:
+    """Return the gaps that do not lie within one declared stretch."""
+    return [
+        gap
+        for gap in missed
+        if not any(
+            start - slack_s <= gap[0] and gap[1] <= end + slack_s
+            for start, end in declared
+        )
+    ]
+
+
 def _ask(address: str) -> str:
     connection = http.client.HTTPConnection(address, packages.PORT, timeout=TIMEOUT_S)
     try:

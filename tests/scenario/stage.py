@@ -24,7 +24,9 @@ from tests.scenario import http_probe
 
 T = TypeVar("T")
 
-RESTING = frozenset({"committed", "rolled_back", "failed", "holding", "validated"})
+RESTING = frozenset(
+    {"completed", "committed", "rolled_back", "failed", "holding", "validated"}
+)
 
 PROJECTS = ("red", "green", "blue")
 COMPUTES = 6
@@ -212,14 +214,25 @@ class Stage:
         self.api.call("POST", "/v1/subscriptions", {"subscription": wanted})
         return made
 
-    def begin(self, version: str, release: str) -> str:
-        """Create and start a campaign to ``version``; return its id."""
+    def begin(
+        self, version: str, release: str, change: Callable[[Any], object] | None = None
+    ) -> str:
+        """Create and start a campaign to ``version``; return its id.
+
+        :param change: changes the usual campaign file in place.
+        """
+        document = yaml.safe_load(CAMPAIGN.read_text())
+        if change is not None:
+            change(document)
         params = {"version": version, "repository": self.repository.url(release)}
-        return self.begin_file(CAMPAIGN, params)
+        return self._start(document, params)
 
     def begin_file(self, path: pathlib.Path, params: dict[str, str]) -> str:
         """Create and start the campaign of a file; return its id."""
-        given = {"document": path.read_text(), "params": params}
+        return self._start(path.read_text(), params)
+
+    def _start(self, document: Any, params: dict[str, str]) -> str:
+        given = {"document": document, "params": params}
         made = self.api.call("POST", "/v1/campaigns", {"campaign": given})["campaign"]
         self.order(str(made["id"]), "start")
         return str(made["id"])

@@ -124,13 +124,7 @@ class SiteCase(testtools.TestCase):
         took = answers[-1][0] - answers[0][0]
         self.assertGreater(len(answers), 5 * took, f"{name} was hardly asked")
         missed = http_probe.gaps(answers)
-        outside = [
-            gap
-            for gap in missed
-            if not any(
-                a - SLACK_S <= gap[0] and gap[1] <= b + SLACK_S for a, b in allowed
-            )
-        ]
+        outside = http_probe.undeclared(missed, allowed, SLACK_S)
         lost = sum(b - a for a, b in missed)
         longest = max((b - a for a, b in missed), default=0.0)
         self.tell(

@@ -60,6 +60,10 @@ ACTION = wrapped(
                         "description": "Pause: one procedure only.",
                     },
                     "reason": {**text(1024), "description": "For the journal."},
+                    "gate": {
+                        **text(129),
+                        "description": "Approve: this one, as procedure/stage.",
+                    },
                     "without": {
                         "type": "array",
                         "items": text(255),
@@ -103,6 +107,16 @@ ACTION = wrapped(
     ),
 )
 
+_GATE = closed(
+    {
+        "procedure": TEXT,
+        "stage": TEXT,
+        "state": {"enum": [state.value for state in states.GateState]},
+        "take": WHOLE,
+        "opens_at": {"type": ["string", "null"]},
+        "reason": TEXT,
+    }
+)
 _BRIEF: dict[str, Any] = {
     "id": UUID,
     "name": TEXT,
@@ -114,6 +128,7 @@ _BRIEF: dict[str, Any] = {
     "params": OBJECT,
     "plan_rev": WHOLE,
     "progress": ANY,
+    "gates": {"type": "array", "items": _GATE},
     "created_at": TIME,
     "updated_at": TIME,
     "started_at": TIME,
@@ -276,6 +291,10 @@ PLAN = wrapped(
             "summary": OBJECT,
             "visits": {"type": "array", "items": _VISIT},
             "end_s": closed({"expected": NUMBER, "p50": NUMBER, "p90": NUMBER}),
+            "gates": {
+                "type": "array",
+                "items": closed({"gate": TEXT, "at_s": NUMBER}),
+            },
             "most_out": WHOLE,
             "stuck": STUCK,
             "what_if": WHAT_IF,

@@ -84,16 +84,33 @@ slot = sa.Table(
     sa.Column("campaign_id", _ID, nullable=False),
     _text("procedure"),
     _text("host"),
+    _text("stage", sa.String(64)),
     _count("ordinal"),
     _text("state", _STATE),
     _text("reason", _TEXT),
     _count("compensations"),
     _count("reruns"),
+    _text("rehearsal", sa.String(16)),
     _at("opened_at", False),
     _at("ended_at"),
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),
     sa.Index("ix_slot_host", "host"),
+)
+
+gate = sa.Table(
+    "gate",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("campaign_id", _ID, nullable=False),
+    _text("procedure", sa.String(64)),
+    _text("stage", sa.String(64)),
+    _text("state", _STATE),
+    _count("take"),
+    _at("opens_at"),
+    _text("reason", _TEXT),
+    _at("changed_at", False),
+    sa.UniqueConstraint("campaign_id", "procedure", "stage", name="uq_gate_stage"),
 )
 
 step = sa.Table(
@@ -276,6 +293,7 @@ fault = sa.Table(
     _text("severity", sa.String(16)),
     _text("state", sa.String(16)),
     sa.Column("is_marked_down", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_expected", sa.Boolean, nullable=False, default=False),
     sa.Column("times", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("instances", sa.JSON, nullable=False),

@@ -144,6 +144,24 @@ class TestHosts(Case):
         self.assertEqual({"h001", "h002"}, undone)
         self.assertEqual("quarantined", self.slots()[("computes", "h000")])
 
+    def test_two_steps_of_one_host_are_lost_at_once(self):
+        """P-4c: the first gives the host up, and the second step with it."""
+        first = beds.rolling_plan(1, steps=CHANGE).procedures[0]
+        first = dataclasses.replace(first, ladder=(plan.Rung("quarantine"),))
+        both = (first, dataclasses.replace(first, id="second"))
+        bed = self.begin(procedures=both)
+        bed.fleet.silent.add("h000")
+        while len([r for r in bed.rows(models.step) if r["fence"]]) < 2:
+            bed.step()
+        with self.database.begin() as connection:
+            connection.execute(
+                models.step.update().values(hard_at=1.0, lease_until=2.0)
+            )
+        bed.leases.sweep()
+        self.assertEqual({"quarantined"}, set(self.slots().values()))
+        self.assertEqual({"h000"}, {host for _, host in self.slots()})
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+
     def test_a_later_level_is_undone_first(self):
         """P-4b, R-2: with room for all hosts at once."""
         steps = (beds.step("last", "last", "not-last"),)

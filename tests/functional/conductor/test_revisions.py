@@ -1,8 +1,10 @@
 """A campaign changes while it runs: revisions, approvals, limits (P-4a, E-0)."""
 
 from escalator import errors
-from escalator.db import models
+from escalator.db import models, store
 from escalator.domain import plan
+from escalator.objects import base as objects_base
+from escalator.objects.revision import PlanRevisionList
 from tests.fixtures import engine as beds
 from tests.functional.conductor import test_odd_turns, test_planning
 
@@ -72,6 +74,42 @@ class TestDrift(Case):
         self.steps(3)
         self.assertEqual("running", bed.state())
         self.assertEqual(3, self.campaign()["plan_rev"])
+
+    def test_a_change_meanwhile_moves_the_question_to_its_own_revision(self):
+        bed = self.begin(on_drift=plan.DriftPolicy(approve_above=1))
+        bed.step()
+        self.add("h100", "h101", tags=["new"])
+        self.steps(3)
+        self.assertIn("revision 2 is not approved", self.campaign()["state_reason"])
+        self.act("change", parallel={"computes": 2})
+        self.assertIn("revision 3 is not approved", self.campaign()["state_reason"])
+        self.act("approve", revision=3)
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertIn("h100", self.worked())
+
+    def test_leaving_the_new_hosts_out_is_an_answer_too(self):
+        bed = self.begin(on_drift=plan.DriftPolicy(approve_above=1))
+        bed.step()
+        self.add("h100", "h101", tags=["new"])
+        self.steps(3)
+        self.act("change", exclude=["new"])
+        self.assertIn("needs no approval", self.campaign()["state_reason"])
+        self.act("resume")
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertNotIn("h100", self.worked())
+
+    def test_revisions_are_read_as_objects(self):
+        bed = self.begin()
+        self.add("h100")
+        bed.step()
+        objects_base.use_store(store.Store(self.database))
+        first, second = PlanRevisionList.get_page(None, self.campaign_id)
+        self.assertEqual((1, 2, 11), (first.rev, second.rev, second.targets))
+        self.assertEqual(["h100"], second.diff["joined"])
+        self.assertIsNone(second.approved_at)
+        self.assertEqual("", second.author)
+        found = PlanRevisionList.get_page(None, self.campaign_id, after=1, limit=5)
+        self.assertEqual([2], [each.rev for each in found])
 
     def test_an_approval_does_not_end_a_hold_for_another_reason(self):
         """The campaign goes on only if the revision was what it waited for."""
@@ -228,6 +266,59 @@ class TestHosts(Case):
         self.assertEqual("committed", bed.run_until(["committed", "holding"]))
         hosts = {row["name"]: row for row in bed.rows(models.host)}
         self.assertEqual("broken disk", hosts["h001"]["quarantine_reason"])
+
+
+class TestCrash(Case):
+    """Rule 2: what is decided is owed, whoever dies."""
+
+    hosts = 2
+
+    def test_a_stop_is_sent_by_whoever_comes_next(self):
+        """Killed between the commit of a pause and its messages."""
+        steps = (beds.step("one", "one", "not-one", on_pause="stop"),)
+
+        def program(order, times):
+            is_first = (order.host, order.attempt) == ("h000", 1)
+            return ("running", "", "") if is_first else None
+
+        bed = self.begin(program, steps=steps)
+        self.steps(3)
+        bed.is_dropping = True
+        self.act("pause")
+        self.assertEqual("pausing", bed.state())
+        owed = sorted(row["kind"] for row in bed.rows(models.outbox))
+        self.assertEqual(["event", "stop"], owed)
+        bed.is_dropping = False
+        self.assertEqual("paused", bed.run_until(["paused"]))
+        (row,) = bed.rows(models.step)
+        self.assertEqual(("ready", 0), (row["state"], row["retries"]))
+        self.act("resume")
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        self.assertEqual(2, bed.fleet.runs[("h000", "one")])
+
+    def test_an_undo_is_never_stopped(self):
+        steps = (beds.step("one", "one", "not-one", on_pause="stop"),)
+
+        def program(order, times):
+            return ("running", "", "") if order.action == "not-one" else None
+
+        bed = self.begin(program, steps=steps, ladder=(plan.Rung("compensate"),))
+        self.steps(2)
+        self.act("rollback")
+        self.steps(2)
+        with self.assertRaises(errors.IllegalMove):
+            self.act("pause")
+        self.act("pause", target="h000")
+        kinds = {line["to_state"] for line in bed.rows(models.journal)}
+        self.assertNotIn("stopping", kinds)
+
+    def test_a_repeated_order_changes_once(self):
+        bed = self.begin()
+        for _ in range(2):
+            bed.steers.act(
+                self.campaign_id, "change", {"parallel": {"computes": 2}}, "op", "key"
+            )
+        self.assertEqual(2, self.campaign()["plan_rev"])
 
 
 class TestStart(test_planning.Case):

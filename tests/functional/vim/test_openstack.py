@@ -76,6 +76,7 @@ class InventoryTest(Case):
         host = self.vim.list_hosts()[0]
         self.assertEqual(("c1", "r7", ("ssd",)), (host.name, host.rack, host.tags))
         self.assertEqual(("az1", "192.0.2.1"), (host.availability_zone, host.address))
+        self.assertEqual({"vcpus": 16, "vcpus_used": 4}, host.facts)
 
     def test_asking_for_changes_asks_nova_nothing(self):
         number = self.vim.read_changes()

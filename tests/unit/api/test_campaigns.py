@@ -281,6 +281,13 @@ class TestAct(CampaignCase):
         page = self.house.client.call("GET", f"{path}?after=2").json
         self.assertEqual(["h9"], page["revisions"][0]["diff"]["joined"])
 
+    def test_only_approve_names_a_gate(self) -> None:
+        arguments = {"gate": "computes/canary"}
+        self.assertEqual(202, self.act(name="approve", arguments=arguments).status_code)
+        self.assertEqual(arguments, self.house.conductor.calls[0][3])
+        answer = self.act(name="start", arguments=arguments)
+        self.assertEqual(400, answer.status_code)
+
     def test_pause_can_name_a_part(self) -> None:
         self.act(name="pause", arguments={"rack": "r1"})
         self.assertEqual({"rack": "r1"}, self.house.conductor.calls[0][3])

@@ -208,6 +208,8 @@ class TestWait(unittest.TestCase):
             ("resume", ("paused",), 1),
             ("pause", ("pausing", "holding"), 1),
             ("cancel", ("cancelled",), 0),
+            ("approve", ("running", "committed"), 0),
+            ("approve", ("running", "holding"), 1),
         ]
         for action, states, code in cases:
             with self.subTest(action=action, states=states):

@@ -68,8 +68,23 @@ def _limit(**limit: Any) -> Change:
     return change
 
 
+def _stages(*stages: Any) -> Change:
+    """Return the change that gives the first procedure stages."""
+    return lambda document: document["procedures"][0].update(stages=list(stages))
+
+
 def _both(*changes: Change) -> Change:
     return lambda document: [change(document) for change in changes]
+
+
+def _both(*changes: Change) -> Change:
+    """Return the change that makes several ones."""
+
+    def change(document: Document) -> None:
+        for each in changes:
+            each(document)
+
+    return change
 
 
 P = ("procedures", 0)
@@ -224,6 +239,10 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             ),
         ),
         ("/artifacts/1/name", _with_artifacts(AGENT, AGENT)),
+        (
+            "/procedures/0/stages/1/id",
+            _stages({"id": "a", "take": 1}, {"id": "a", "take": 1}),
+        ),
     ],
     "C404": [
         ("/procedures/0/steps/3/action", _put(*INSTALL, "action", "package.add")),
@@ -302,8 +321,16 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", 0)),
         ("/recovery/node-ladder/0/backoff", _put(*LADDER, 0, "backoff", -1)),
         ("/finish/soak", _put("finish", "soak", "1:30")),
+        (
+            "/finish/attribution/history",
+            _put("finish", "attribution", {"history": "a week"}),
+        ),
         ("/finish/commit_after", _put("finish", "commit_after", "1:30")),
         ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "soon")),
+        (
+            "/procedures/0/stages/0/gate/wait",
+            _stages({"id": "a", "take": 1, "gate": {"wait": "soon"}}),
+        ),
     ],
     "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
     "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
@@ -359,6 +386,16 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/budgets/0", _limit(headroom={"of": "hosts", "keep": 12})),
         ("/budgets/0", _limit(headroom={"of": "facts.vcpus", "keep": 1})),
     ],
+    "C721": [
+        ("/procedures/0/stages/0/take", _stages({"id": "canary", "take": 0})),
+        ("/procedures/0/stages/0/take", _stages({"id": "canary", "take": "0%"})),
+    ],
+    "C722": [
+        (
+            "/procedures/0/stages/1",
+            _stages({"id": "a", "take": 2}, {"id": "b", "take": 10}),
+        )
+    ],
     "C703": [("/procedures/0", _put(*P, "budgets", []))],
     "C705": [("/procedures/0/budgets", _put(*P, "method", "single_step"))],
     "C901": [
@@ -408,6 +445,17 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             _put("finish", {"commit": "auto", "commit_after": "1d"}),
         )
     ],
+    "C812": [
+        (
+            "/procedures/0/rehearse_undo",
+            _both(
+                _put(*P, "rehearse_undo", True),
+                _put(
+                    *STEP, 0, {"id": "none", "checkpoint": "waived", "reason": "a lab"}
+                ),
+            ),
+        )
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 
@@ -449,7 +497,7 @@ class MutationTest(unittest.TestCase):
                 document = _golden()
                 change(document)
                 is_error = lints.has_errors(_check(document))
-                is_warning = rule in ("C506", "C703", "C704", "C705", "C803")
+                is_warning = rule in ("C506", "C703", "C704", "C705", "C722", "C803")
                 self.assertNotEqual(is_warning, is_error, rule)
 
 

@@ -40,6 +40,18 @@ class OrderTest(unittest.TestCase):
         )
         self.assertEqual((30.0, 1), (found.end_s, found.most_out()))
 
+    def test_the_undo_is_rehearsed_first(self):
+        """R-2: forward, back and forward on one host; the others wait for it."""
+        made = made_plan(4, (), {"rehearse_undo": True})
+        back = made.procedures[0].undo_s
+        self.assertGreater(back, 0)
+        found = simulation.simulate(made, [host(name) for name in "abc"], ten_s)
+        once = 20 + back
+        self.assertEqual(
+            [("a", 0, once), ("b", once, once + 10), ("c", once, once + 10)],
+            [(each.host, each.start_s, each.end_s) for each in found.visits],
+        )
+
     def test_no_barrier(self):
         """A slow one holds up nobody but itself (E-0)."""
         took = {"a": 100.0, "b": 10.0, "c": 10.0}

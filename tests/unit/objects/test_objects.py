@@ -17,8 +17,8 @@ FINGERPRINTS = {
     "Alarm": "1.0-658d9ba7489fc0907b8ade30daab412f",
     "AlarmList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
     "AlarmReported": "1.0-c5edfb6d5fec0d5dfc70832f6598c049",
-    "Campaign": "1.0-432634d925c82db8cdb9fbf4687ab7c4",
-    "CampaignChanged": "1.0-f1e045cf60d38c922aae1544c843e3fc",
+    "Campaign": "1.0-6a2e592c3d08b2c5dfb7c2bcda30a242",
+    "CampaignChanged": "1.0-cd5eff9c18f746a73b1d64b5404a6419",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
     "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
@@ -68,7 +68,16 @@ EVENTS: tuple[Any, ...] = (
     ),
     events.AgentBeat("h1", "a1", ("node", "vim"), {"kernel": "6.1"}, 4.0, 1.0),
     events.CampaignChanged(
-        UUID, UUID, "c", "p1", "running", "holding", "fault", ("h1", "h2"), 5.0
+        UUID,
+        UUID,
+        "c",
+        "p1",
+        "running",
+        "holding",
+        "fault",
+        ("h1", "h2"),
+        5.0,
+        "critical",
     ),
     events.NoticeSettled(
         UUID, "n1", UUID, (UUID,), "s1", "p1", "dead", 5, {"T6": 6.0}, "late", "{}"

@@ -55,3 +55,12 @@ class TestGaps(unittest.TestCase):
 
     def test_no_miss_no_gap(self) -> None:
         self.assertEqual([], http_probe.gaps([(1.0, "1.0"), (2.0, "2.0")]))
+
+    def test_a_gap_has_to_lie_within_what_is_declared(self) -> None:
+        declared = [(1.0, 2.0), (5.0, 6.0)]
+        within, early = (0.9, 2.1), (0.5, 1.5)
+        across, elsewhere = (1.5, 5.5), (3.0, 3.1)
+        missed = [within, early, across, elsewhere]
+        found = http_probe.undeclared(missed, declared, slack_s=0.2)
+        self.assertEqual([early, across, elsewhere], found)
+        self.assertEqual(missed, http_probe.undeclared(missed, [], slack_s=0.2))

@@ -16,6 +16,9 @@ GROUPS = "2.64"
 _APART = ("anti-affinity", "soft-anti-affinity")
 _PAGE = 1000
 
+CAPACITY = ("vcpus", "vcpus_used", "memory_mb", "memory_mb_used")
+"""Facts that the hypervisors API tells up to the version that is asked for here."""
+
 
 class Reader:
     """One reading is some calls to Nova, pages of instances the most of it."""
@@ -29,7 +32,7 @@ class Reader:
 
         :raises VimUnavailable: Nova does not answer.
         """
-        addresses = self._addresses()
+        hypervisors = self._hypervisors()
         tags: dict[str, list[str]] = {}
         racks: dict[str, str] = {}
         for aggregate in self._calls.read("list_aggregates", "/os-aggregates")[
@@ -43,13 +46,14 @@ class Reader:
         return [
             base.VimHost(
                 name=each["host"],
-                address=addresses.get(each["host"], ""),
+                address=hypervisors.get(each["host"], {}).get("host_ip") or "",
                 role="compute",
                 rack=racks.get(each["host"], ""),
                 availability_zone=each.get("zone") or "",
                 is_enabled=each["status"] == "enabled",
                 is_forced_down=bool(each.get("forced_down")),
                 tags=tuple(sorted(tags.get(each["host"], ()))),
+                facts=_capacity(hypervisors.get(each["host"], {})),
             )
             for each in self._services.read()
         ]
@@ -87,8 +91,8 @@ class Reader:
             if not page:
                 return
 
-    def _addresses(self) -> dict[str, str]:
-        """Return host -> the address its hypervisor reports."""
+    def _hypervisors(self) -> dict[str, Mapping[str, Any]]:
+        """Return host -> what its hypervisor reports."""
         version = services.BY_ID if self._calls.supports(services.BY_ID) else "2.1"
         path = "/os-hypervisors/detail"
         if self._calls.supports(services.BY_ID):
@@ -97,11 +101,12 @@ class Reader:
             )
         else:
             found = self._calls.read("list_hypervisors", path, version)["hypervisors"]
-        return {
-            each["service"]["host"]: each.get("host_ip") or ""
-            for each in found
-            if each.get("service")
-        }
+        return {each["service"]["host"]: each for each in found if each.get("service")}
+
+
+def _capacity(hypervisor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a host has and what of it is in use, as far as Nova says so."""
+    return {name: hypervisor[name] for name in CAPACITY if name in hypervisor}
 
 
 def server_of(row: Mapping[str, Any]) -> model.Server:

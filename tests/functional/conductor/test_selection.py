@@ -1,0 +1,120 @@
+"""Selection by what agents and operators' files tell (E-4, O-0e)."""
+
+import dataclasses
+import time
+
+import sqlalchemy as sa
+
+from escalator.conductor import inventory
+from escalator.db import facts, models, tokens
+from escalator.domain import events, plan
+from escalator.drivers import base
+from tests.fixtures import engine as beds
+from tests.functional.conductor import test_engine
+
+LAST = plan.Order("facts.ha.active", is_last=True)
+
+
+class Vim:
+    """A VIM that lists hosts and instances, and nothing else."""
+
+    def __init__(self, hosts, instances):
+        self.hosts, self.instances = hosts, instances
+
+    def read_changes(self):
+        return 1
+
+    def list_hosts(self):
+        return self.hosts
+
+    def list_instances(self):
+        return self.instances
+
+
+class TestFacts(test_engine.Case):
+    hosts = 3
+
+    def beat(self, host, active):
+        told = events.AgentBeat(
+            host=host,
+            agent=f"agent-{host}",
+            capabilities=("node",),
+            facts={"ha": {"active": active}},
+            sent_at=time.time(),
+            interval_s=1.0,
+        )
+        with self.database.begin() as connection:
+            facts.note_beats(connection, [told], 4e9)
+
+    def targets(self):
+        with self.database.begin() as connection:
+            found = tokens.read_targets(connection, None, 0.0)
+        return {each.name: each for each in found}
+
+    def test_what_is_listed_joins_what_agents_tell(self):
+        vim = Vim(
+            [
+                dataclasses.replace(HOST, name=name, facts={"ha": {"cluster": "db"}})
+                for name in self.names
+            ],
+            [base.VimInstance("i", "i", "red", self.names[0], "active")],
+        )
+        bed = self.bed()
+        stock = inventory.Inventory(
+            bed.engine, vim, list, lambda each: [(f"project {each.project_id}", 1)]
+        )
+        stock.sync()
+        self.beat(self.names[0], active=True)
+        first, second, _ = (self.targets()[name] for name in self.names)
+        self.assertEqual({"ha": {"active": True, "cluster": "db"}}, first.facts)
+        self.assertEqual((("project red", 1),), first.declared)
+        self.assertEqual((), second.declared)
+
+    def test_the_active_is_last_though_it_moves_midway(self):
+        """O-0e: selection is late, and so is the order."""
+        for name in self.names:
+            self.beat(name, active=name == self.names[0])
+
+        def program(order, times):
+            if order.action == "install" and order.host == self.names[1]:
+                self.beat(self.names[0], active=False)
+                self.beat(self.names[2], active=True)
+            return None
+
+        bed = self.bed(program)
+        made = beds.rolling_plan(1, budgets=())
+        (chosen_by,) = made.selectors
+        made = dataclasses.replace(
+            made,
+            selectors=(dataclasses.replace(chosen_by, order_by=(LAST,)),),
+            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
+        )
+        beds.start_campaign(bed, made)
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        installed = [host for host, _, action in bed.fleet.log if action == "install"]
+        self.assertEqual([self.names[1], self.names[0], self.names[2]], installed)
+
+    def test_the_active_does_not_overtake_a_standby_that_is_held_up(self):
+        self.beat(self.names[0], active=True)
+        with self.database.begin() as connection:
+            connection.execute(
+                sa.update(models.host)
+                .where(models.host.c.name == self.names[1])
+                .values(agent_seen_at=0.0)
+            )
+        bed = self.bed()
+        made = beds.rolling_plan(3, budgets=())
+        (chosen_by,) = made.selectors
+        made = dataclasses.replace(
+            made,
+            selectors=(dataclasses.replace(chosen_by, order_by=(LAST,)),),
+            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
+        )
+        beds.start_campaign(bed, made)
+        for _ in range(30):
+            bed.step()
+        begun = [row["host"] for row in bed.rows(models.slot)]
+        self.assertEqual([self.names[2]], begun)
+
+
+HOST = base.VimHost("", "", "compute", "r1", "az1", True, False)

@@ -1,0 +1,88 @@
+"""``campaign revisions``, ``approve`` and ``set`` against the application."""
+
+import argparse
+import types
+import unittest
+from typing import Any
+
+import tests  # noqa: F401
+from escalator.cli import campaign, revision
+from tests.fixtures import api
+from tests.unit.cli import test_client
+
+
+class TestCommands(test_client.ClientCase):
+    def setUp(self) -> None:
+        super().setUp()
+        manager = types.SimpleNamespace(upgrade=self.client)
+        self.app = types.SimpleNamespace(client_manager=manager)
+        self.id = self.house.store.add("campaign", api.campaign_row())["id"]
+
+    def run_command(self, kind: Any, *words: str) -> Any:
+        made = kind(self.app, None)
+        return made.take_action(made.get_parser("x").parse_args([self.id, *words]))
+
+    def ordered(self) -> tuple[str, dict[str, Any]]:
+        _, _, action, arguments, key = self.house.conductor.calls[-1]
+        self.assertTrue(key, "no idempotency key")
+        return action, arguments
+
+    def test_set_says_all_that_changes(self) -> None:
+        words = (
+            "--parallel computes=25% --parallel stores=2 --budget rack=1 --exclude old"
+            " --skip h1 --skip h2 --retry h3 --reason because"
+        )
+        self.run_command(revision.Set, *words.split())
+        self.assertEqual(
+            (
+                "change",
+                {
+                    "parallel": {"computes": "25%", "stores": 2},
+                    "budgets": {"rack": 1},
+                    "exclude": ["old"],
+                    "skip": ["h1", "h2"],
+                    "retry": ["h3"],
+                    "reason": "because",
+                },
+            ),
+            self.ordered(),
+        )
+        self.run_command(revision.Set, "--budget", "rack=2")
+        self.assertEqual(("change", {"budgets": {"rack": 2}}), self.ordered())
+
+    def test_a_limit_without_a_name_or_number_is_refused(self) -> None:
+        for text in ("rack", "=1", "rack=", "rack=many"):
+            with self.assertRaises((argparse.ArgumentTypeError, ValueError)):
+                revision._limit(text)
+
+    def test_approve(self) -> None:
+        self.run_command(revision.Approve, "--revision", "3")
+        given = {"kind": "revision", "revision": 3}
+        self.assertEqual(("approve", given), self.ordered())
+
+    def test_pause_of_a_procedure(self) -> None:
+        self.run_command(campaign.Pause, "--procedure", "computes")
+        self.assertEqual(("pause", {"procedure": "computes"}), self.ordered())
+
+    def test_revisions_are_listed_with_what_they_changed(self) -> None:
+        store = self.house.store
+        store.add("revision", api.revision_row(self.id, 1))
+        awaited = {**api.revision_row(self.id, 2), "awaits": "2 hosts joined"}
+        store.add("revision", awaited)
+        changed = {"joined": [], "left": ["h1"], "changed": ["skip h1"]}
+        own = {"author": "op", "diff": changed, "approved_by": "boss"}
+        store.add("revision", {**api.revision_row(self.id, 3), **own})
+        names, rows = self.run_command(revision.Revisions)
+        first, second, third = (dict(zip(names, row, strict=True)) for row in rows)
+        self.assertEqual("", first["joined"], "everybody is new to a new plan")
+        self.assertEqual("h9", second["joined"])
+        self.assertEqual("(inventory)", second["author"])
+        self.assertEqual("AWAITED: 2 hosts joined", second["approval"])
+        self.assertEqual(
+            ("h1", "skip h1", "op", "by boss"),
+            (third["left"], third["changed"], third["author"], third["approval"]),
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
