@@ -29,7 +29,12 @@ def play(setting: Setting, chance: random.Random | None) -> Run:
 
     :param chance: None: at the medians, and nothing fails.
     """
-    return _Campaign(setting, chance).run()
+    return play_in(World(setting, chance))
+
+
+def play_in(world: World) -> Run:
+    """Play a campaign once in a world of the caller's."""
+    return _Campaign(world).run()
 
 
 class Forward:
@@ -160,8 +165,8 @@ class Backward:
 
 
 class _Campaign:
-    def __init__(self, setting: Setting, chance: random.Random | None) -> None:
-        self.world = World(setting, chance)
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.losses = losses.Losses(self.world, self._lanes, self._escalate)
         self.steps = Steps(
             self.world, self._escalate, self._settled, self._landed, self.losses.lose

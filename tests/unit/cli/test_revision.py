@@ -56,9 +56,10 @@ class TestCommands(test_client.ClientCase):
                 revision._limit(text)
 
     def test_approve(self) -> None:
-        self.run_command(revision.Approve, "--revision", "3")
-        given = {"kind": "revision", "revision": 3}
-        self.assertEqual(("approve", given), self.ordered())
+        self.run_command(campaign.Approve, "--revision", "3")
+        self.assertEqual(("approve", {"revision": 3}), self.ordered())
+        self.run_command(campaign.Approve, "--gate", "computes/canary")
+        self.assertEqual(("approve", {"gate": "computes/canary"}), self.ordered())
 
     def test_pause_of_a_procedure(self) -> None:
         self.run_command(campaign.Pause, "--procedure", "computes")
