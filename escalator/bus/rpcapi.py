@@ -134,7 +134,7 @@ class ConductorAPI:
         return moved
 
     def campaign_explain(self, ctxt: Context, campaign_id: str) -> list[dict[str, Any]]:
-        """Return host, procedure, step, state and reason of all that waits."""
+        """Return host, procedure, step, state, code, reason, remedy of what waits."""
         answer: list[dict[str, Any]] = self._client.call(
             ctxt, "1.0", "campaign_explain", campaign_id=campaign_id
         )

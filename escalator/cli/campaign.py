@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from osc_lib import exceptions
 from osc_lib.command import command
 
 from escalator.cli import document, waiting
@@ -311,14 +312,43 @@ class Approve(_Order):
 
 
 class Explain(command.Lister):
-    """Say of everything that waits why it waits"""
+    """Say of everything that waits or failed why, and what to do about it"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        parser.add_argument(
+            "part",
+            nargs="?",
+            metavar="<host|step>",
+            help="Only of this host, or of the steps of this name or id, also if they"
+            " do not wait",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        names = ("host", "procedure", "step", "state", "reason")
-        waits = client_of(self.app).explain(parsed_args.campaign)
-        return names, _cells(iter(waits), names)
+        names = ("host", "procedure", "step", "state", "code", "reason", "remedy")
+        client, part = client_of(self.app), parsed_args.part
+        rows = list(client.explain(parsed_args.campaign))
+        if part is not None:
+            steps = list(client.steps(parsed_args.campaign))
+            rows = [row for row in rows if part in (row["host"], row["step"])]
+            rows += _standing(steps, part, {(r["host"], r["step"]) for r in rows})
+            if not rows:
+                raise exceptions.CommandError(
+                    f"{part}: the campaign has no such host and no such step."
+                )
+        return names, _cells(iter(rows), names)
+
+
+def _standing(steps: list[Row], part: str, told: set[tuple[str, str]]) -> Iterator[Row]:
+    """Yield the steps of a host, or of a name or id, that nothing was told of."""
+    for step in steps:
+        place = (step["host"], step["name"])
+        if part in (step["id"], *place) and place not in told:
+            yield {
+                **dict.fromkeys(("code", "remedy"), ""),
+                **{name: step[name] for name in ("host", "procedure", "state")},
+                "step": step["name"],
+                "reason": step["reason"] or step["state"],
+            }

@@ -9,6 +9,7 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
 from escalator.conductor import rehearsing, unwinding
 from escalator.db import standing, work
+from escalator.domain import reason as reasons
 from escalator.domain import states
 
 
@@ -46,7 +47,10 @@ class Explaining:
             if (each.host, each.procedure) not in told
         ]
         return [
-            *(_tell(row, row["state"], row["reason"]) for row in open_steps),
+            *(
+                _tell({**row, "failure_class": ""}, row["state"], row["reason"])
+                for row in open_steps
+            ),
             *(_tell(row, row["state"], _why_stuck(row)) for row in stuck),
             *(_tell(row, "late", row["detail"]) for row in late),
             *(
@@ -57,12 +61,15 @@ class Explaining:
 
 
 def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:
+    found = reasons.of_step(state, reason, row.get("failure_class", ""))
     return {
         "host": row["host"],
         "procedure": row["procedure"],
         "step": row.get("name", ""),
         "state": state,
-        "reason": reason,
+        "code": found.code,
+        "reason": reason or state,
+        "remedy": found.remedy,
     }
 
 

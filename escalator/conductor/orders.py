@@ -25,9 +25,11 @@ def command_for(
     """
     undo: dict[str, Any] = {}
     params: Mapping[str, Any] = {}
+    progress_s = 0.0
     if row["intent"] != campaign.EVACUATE:
         step = next(each for each in procedure.steps if each.id == row["name"])
         params = step.params if undone is None else step.undo[0].params
+        progress_s = step.progress_s if undone is None else 0.0
     if undone is not None:
         undo = {
             "record": commands.record_of(undone["id"], rerun),
@@ -51,7 +53,7 @@ def command_for(
         deadline_at=row["hard_at"],
         undo=undo,
         rerun=rerun,
-        progress_s=step.progress_s if undone is None else 0.0,
+        progress_s=progress_s,
     )
 
 

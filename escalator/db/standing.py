@@ -17,7 +17,14 @@ def stuck_steps(connection: sa.Connection, campaign_id: str) -> list[Row]:
     """Return the failed, hung and lost steps of slots that a person has to mend."""
     step, slot = models.step.c, models.slot.c
     query = (
-        sa.select(step.host, step.procedure, step.name, step.state, step.reason)
+        sa.select(
+            step.host,
+            step.procedure,
+            step.name,
+            step.state,
+            step.reason,
+            step.failure_class,
+        )
         .join(models.slot, slot.id == step.slot_id)
         .where(
             step.campaign_id == campaign_id,

@@ -212,8 +212,10 @@ REVISIONS_QUERY = closed(
 )
 
 _WAIT = closed(
-    {"host": TEXT, "procedure": TEXT, "step": TEXT, "state": TEXT, "reason": TEXT},
-    ("host", "step", "reason"),
+    dict.fromkeys(
+        ("host", "procedure", "step", "state", "code", "reason", "remedy"), TEXT
+    ),
+    ("host", "step", "code", "reason", "remedy"),
 )
 WAITS = closed({"waits": {"type": "array", "items": _WAIT}}, ("waits",))
 

@@ -1,7 +1,7 @@
 """The last rungs of a ladder: a page, and a quarantine with evacuation."""
 
 from escalator.db import models
-from escalator.domain import plan
+from escalator.domain import events, plan
 from tests.functional.conductor import test_finish, test_odd_turns
 
 OVER = test_finish.OVER
@@ -43,7 +43,7 @@ class TestPage(Case):
     def test_a_hold_pages_nobody(self):
         bed = self.begin_failing(plan.Rung("hold"))
         self.assertEqual("holding", bed.run_until(OVER))
-        self.assertEqual({"warning"}, {each.severity for each in bed.news})
+        self.assertEqual({events.INFO}, {each.severity for each in bed.news})
 
     def test_who_holds_already_is_paged_all_the_same(self):
         """Two hosts fail at once, one after the other."""

@@ -1,0 +1,133 @@
+"""Why something waits or failed: a code and a remedy for each sentence.  Pure.
+
+The engine says a wait in one sentence that begins with one of the heads below; its
+code follows from that, for rows stored by an earlier version too.  A refusal has a
+code already: that of its error (``escalator.errors``), of a preflight finding or the
+id of a lint.  Codes are never changed and never reused.
+Source: P-4b, E-0; architecture section 3, rule 7.
+"""
+
+import dataclasses
+import re
+
+NOTHING = "nothing; it goes on by itself"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reason:
+    """:ivar head: regular expression that the sentence begins with.
+    :ivar remedy: what an operator can do about it.
+    """
+
+    code: str
+    head: str
+    remedy: str
+
+
+WAITS = (
+    Reason("W101", "waits: admission is closed by an operator", "resume it"),
+    Reason("W102", r"waits: \d+ targets are worked on already", NOTHING),
+    Reason(
+        "W103",
+        "waits: budget ",
+        "nothing while its holders are worked on; repair those that are down, or raise"
+        " the limit with campaign set --budget",
+    ),
+    Reason("W104", "waits: an earlier procedure", NOTHING),
+    Reason("W105", "waits: the host is quarantined", "repair it, then host release"),
+    Reason(
+        "W106",
+        "waits: the host is down or another campaign works on it",
+        "repair the host, or let the other campaign end",
+    ),
+    Reason("W107", "waits: its agent is silent", "start the agent of the host"),
+    Reason(
+        "W108",
+        "waits: the host left the inventory",
+        "list it again in the VIM or the host facts, or skip it",
+    ),
+    Reason("W109", "waits: .* is undone first", NOTHING),
+    Reason("W110", "waits: the agent finishes its present step", NOTHING),
+    Reason("W111", "waits: admission is closed$", "resume the campaign"),
+    Reason("W112", "waits: retry", NOTHING),
+    Reason("W113", "waits: repeated by its idempotence", NOTHING),
+    Reason("W114", "waits: silent, its agent is asked", NOTHING),
+    Reason("W115", "waits: undone, and to be run again", "resume the campaign"),
+    Reason(
+        "W116",
+        "waits: failed",
+        "remove the cause and resume, or roll the campaign back",
+    ),
+    Reason(
+        "W117",
+        "waits: undo failed",
+        "repair the host by hand and ask for the rollback again, or go on without it:"
+        " campaign rollback --without",
+    ),
+    Reason(
+        "W118", "waits: gate .*: its stage is done", "look at it, then campaign approve"
+    ),
+    Reason(
+        "W119",
+        "waits: gate .* quarantined",
+        "look at the host, then campaign approve or rollback",
+    ),
+    Reason("W120", "waits: gate ", NOTHING),
+    Reason("W121", "waits: the undo is rehearsed on one target first", NOTHING),
+    Reason(
+        "W122", "waits: a single step begins on all its hosts at once", "free them all"
+    ),
+    Reason("W123", "waits: nothing else begins during the single step", NOTHING),
+    Reason("W124", "waits: it is the last of its cluster", NOTHING),
+    Reason("W125", "waits: its agent was told to stop it", NOTHING),
+    Reason("W126", "waits: stopped by a pause", "resume it"),
+    Reason("W127", r"waits: revision \d+ needs no approval", "resume the campaign"),
+    Reason("W128", r"waits: revision \d+ is not approved", "campaign approve"),
+    Reason(
+        "W129",
+        r"waits: guard\.",
+        "what the guard stopped was not ordered: look at the journal, then resume or"
+        " roll back",
+    ),
+    Reason("W130", "left out by the preflight", "mend what it found, then preflight"),
+    Reason("W131", "is next|is undone next", NOTHING),
+    Reason(
+        "W132",
+        "waits: hung",
+        "look at the program on the host; campaign set --retry, or rollback",
+    ),
+    Reason(
+        "W133", "waits: lost", "see on the host whether the step acted; start its agent"
+    ),
+    Reason("W134", "waits: lost hosts", "repair them, or go on without them"),
+)
+
+_FAILURES = {
+    "transient": Reason("F201", "", "resume: a second attempt may succeed"),
+    "permanent": Reason("F202", "", "remove the cause, then resume, or roll back"),
+    "verification": Reason("F203", "", "look at what the check reports, or roll back"),
+    "timeout": Reason("F204", "", "look at the host; it needs more timeout, or help"),
+    "hung": Reason("F205", "", "look at the program on the host, then retry"),
+    "lost": Reason("F206", "", "see on the host whether the step acted"),
+}
+"""By the failure class that an agent reports, or that the engine finds."""
+
+_UNDER_WAY = Reason("S101", "", NOTHING)
+_LATE = Reason("L101", "", "nothing; a report of an earlier order changes nothing")
+_OTHER = Reason("W100", "", "see the journal of the campaign")
+
+
+def find(text: str) -> Reason:
+    """Return what a sentence of the engine says."""
+    fitting = [each for each in WAITS if re.match(each.head, text)]
+    return max(fitting, key=lambda each: len(each.head), default=_OTHER)
+
+
+def of_step(state: str, text: str, failure_class: str = "") -> Reason:
+    """Return what stands behind the state and the reason of a step, or its report."""
+    if state == "late":
+        return _LATE
+    if failure_class in _FAILURES:
+        return _FAILURES[failure_class]
+    found = find(text)
+    return _UNDER_WAY if found is _OTHER and not text.startswith("waits") else found
