@@ -8,7 +8,6 @@ import random
 from escalator.domain import campaign as rules
 from escalator.domain import ordering, rollback, single_step
 from escalator.domain import play_losses as losses
-from escalator.domain.lane import Lane
 from escalator.domain.plan import Method, Procedure
 from escalator.domain.play import (
     TO_UNDO,
@@ -21,6 +20,7 @@ from escalator.domain.play import (
     World,
     may_move,
 )
+from escalator.domain.play_lane import Lane
 from escalator.domain.states import SlotState
 
 

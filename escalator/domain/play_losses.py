@@ -8,8 +8,8 @@ import heapq
 from collections.abc import Callable
 
 from escalator.domain import selector
-from escalator.domain.lane import Lane
 from escalator.domain.play import TO_UNDO, Slot, World
+from escalator.domain.play_lane import Lane
 from escalator.domain.states import SlotState
 
 Lanes = Callable[[], tuple[dict[str, Lane], bool]]

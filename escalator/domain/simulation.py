@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from escalator.domain import budget, draining, last, ordering, single_step
-from escalator.domain.lanes import Key, Lane
 from escalator.domain.plan import Method, Plan, Procedure, Target
+from escalator.domain.simulation_lane import Key, Lane
 
 Duration = Callable[[Procedure, Target], float]
 """Seconds that a visit takes, from its first step to its last."""

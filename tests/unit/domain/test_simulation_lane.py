@@ -5,7 +5,7 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from escalator.domain import lanes
+from escalator.domain import simulation_lane
 
 CAPACITY = 10.0
 MOVES = st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=60)
@@ -52,7 +52,7 @@ class WaitingRoomTest(unittest.TestCase):
         self, targets, moves
     ):
         quick, slow = Played(targets), Played(targets)
-        room = lanes.WaitingRoom(len(targets))
+        room = simulation_lane.WaitingRoom(len(targets))
         left = list(range(len(targets)))
         out = []
         for move in (None, *moves):
@@ -78,7 +78,7 @@ class WaitingRoomTest(unittest.TestCase):
 
     def test_a_key_that_refuses_one_is_not_asked_for_all(self):
         count, asked = 1000, 0
-        room = lanes.WaitingRoom(count)
+        room = simulation_lane.WaitingRoom(count)
         while (found := room.next()) is not None:
             room.refuse(*found, ("k", "all"), 1.0, "waits")
         for _ in range(10):
