@@ -79,7 +79,12 @@ class Changing:
         if kind == "gate":
             campaign = wish.campaign
             gates.approve(
-                self.engine, wish.connection, wish.batch, campaign, wish.arguments
+                self.engine,
+                self.execution.preflights,
+                wish.connection,
+                wish.batch,
+                campaign,
+                wish.arguments,
             )
             return
         if kind != "revision":

@@ -118,7 +118,9 @@ class Execution:
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return situation
-        campaign = gates.look(self.engine, connection, batch, campaign, situation)
+        campaign = gates.look(
+            self.engine, self.preflights, connection, batch, campaign, situation
+        )
         rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
         if not batch.messages and situation.is_over():

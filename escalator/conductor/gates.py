@@ -10,6 +10,7 @@ from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import preflight
 from escalator.db import gates, session, work
 from escalator.domain import ordering, plan, stages, states
 
@@ -21,6 +22,7 @@ _ASKED = (State.WAITING, State.SOAKING)
 
 def look(
     engine: engines.Engine,
+    preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
     campaign: Row,
@@ -28,14 +30,21 @@ def look(
 ) -> Row:
     """Begin stages whose turn it is, and open gates; returns the campaign's row.
 
-    Several gates may open in a row: what follows them may take nobody.
+    Several gates may open in a row: what follows them may take nobody.  A gate
+    opens to a system that passes a preflight (V-5); otherwise an operator is asked.
     """
     following = ordering.next_procedures(situation.plan.procedures, situation.done())
     for procedure in following:
         for stage in procedure.stages:
             gate = _present(connection, batch, campaign, situation, procedure, stage)
             campaign = _judge(
-                engine, connection, batch, campaign, situation, (procedure, stage, gate)
+                engine,
+                preflights,
+                connection,
+                batch,
+                campaign,
+                situation,
+                (procedure, stage, gate),
             )
             known = situation.gates[procedure.id]
             if known[stage.id].state is not State.OPEN:
@@ -77,6 +86,7 @@ def _present(
 
 def _judge(
     engine: engines.Engine,
+    preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
     campaign: Row,
@@ -93,6 +103,9 @@ def _judge(
     now_is = stages.judge(stage, gate, slots, waiting, batch.now)
     if now_is == gate:
         return campaign
+    if now_is.state is State.OPEN:
+        if refusal := preflights.ensure(connection, batch, campaign):
+            now_is = stages.asking(gate, refusal)
     situation.gates[procedure.id][stage.id] = now_is
     name = stages.name(procedure, stage.id)
     reason = situation.standing(procedure).reason
@@ -156,12 +169,15 @@ def shut(
 
 def approve(
     engine: engines.Engine,
+    preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
     campaign: Row,
     arguments: Row,
 ) -> None:
     """Open a gate that waits for an operator, or soaks.
+
+    If a preflight refuses, the gate stays as it is, and the campaign says why.
 
     :param arguments: ``gate``, as procedure/stage, without it the only one that
         waits; ``reason``.
@@ -181,6 +197,9 @@ def approve(
             f"Gate {wanted} is {row['state']}, nothing is to be approved; explain says"
             " what the campaign waits for."
         )
+    if refusal := preflights.make(connection, batch, campaign):
+        engine.tell_campaign(connection, batch, campaign, refusal)
+        return
     reason = arguments.get("reason") or "approved by an operator"
     opened = stages.Gate(row["id"], State.OPEN, row["take"], reason=reason)
     _move(connection, batch, row, opened)

@@ -111,9 +111,9 @@ def judge(
     if len(slots) < gate.take or any(state not in settled for _, state in slots):
         return dataclasses.replace(gate, state=GateState.CLOSED, opens_at=None)
     if lost:
-        return _asking(gate, f"{', '.join(lost)} quarantined")
+        return asking(gate, f"{', '.join(lost)} quarantined")
     if stage.gate == Opening.APPROVE:
-        return _asking(gate, "its stage is done")
+        return asking(gate, "its stage is done")
     if stage.gate == Opening.AUTO:
         return dataclasses.replace(gate, state=GateState.OPEN)
     if gate.state is GateState.CLOSED:
@@ -124,7 +124,8 @@ def judge(
     return gate
 
 
-def _asking(gate: Gate, why: str) -> Gate:
+def asking(gate: Gate, why: str) -> Gate:
+    """Return the gate as one that waits for an operator."""
     reason = f"{why}; an operator has to approve"
     return dataclasses.replace(
         gate, state=GateState.WAITING, opens_at=None, reason=reason

@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 import tempfile
 
+import sqlalchemy as sa
+
 from escalator import errors
 from escalator.conductor import explaining
 from escalator.db import models, store
@@ -64,6 +66,42 @@ class Case(test_engine.Case):
         return {
             each["host"]: each["reason"] for each in explains.explain(self.campaign)
         }
+
+
+class TestPreflight(Case):
+    """V-5: at each stage the system has to be fit for it."""
+
+    def begin_sick(self, gate):
+        bed = self.begin(plan.Stage("canary", take=2, gate=gate))
+        while len(self.begun()) < 2:
+            bed.step()
+        self.mark("h007", "down")
+        self.work()
+        return bed
+
+    def mark(self, host, state):
+        with self.bed_.database.begin() as connection:
+            table = models.host
+            query = sa.update(table).where(table.c.name == host).values(state=state)
+            connection.execute(query)
+
+    def test_a_gate_does_not_open_by_itself_to_a_sick_system(self):
+        self.begin_sick(plan.Opening.AUTO)
+        self.assertEqual({"canary": "waiting"}, self.gates())
+        self.assertIn("preflight refused: h007", self.state_reason())
+        self.assertEqual(2, len(self.begun()))
+
+    def test_nor_by_an_approval(self):
+        self.begin_sick(plan.Opening.APPROVE)
+        self.act("approve")
+        self.work()
+        self.assertEqual({"canary": "waiting"}, self.gates())
+        self.assertIn("preflight refused: h007", self.state_reason())
+        self.mark("h007", "up")
+        self.act("approve")
+        self.work()
+        self.assertEqual({"canary": "open"}, self.gates())
+        self.assertEqual(8, len(self.begun()))
 
 
 class TestApprove(Case):
