@@ -131,6 +131,7 @@ class TestReports(Case):
         self.assertEqual(3, len(texts))
 
     def test_the_agents_actions_are_held_against_the_plan(self):
+        """O-0b: a target that lacks what the plan needs is listed, and blocks."""
         beds_actions = {"package_manifest": "?", "package.install": "other"}
         self.host("h002", facts={"actions": beds_actions})
         campaign_id = self.create()

@@ -66,7 +66,8 @@ class TestFacts(test_engine.Case):
         stock.sync()
         self.beat(self.names[0], active=True)
         first, second, _ = (self.targets()[name] for name in self.names)
-        self.assertEqual({"ha": {"active": True, "cluster": "db"}}, first.facts)
+        joined = {"active": True, "cluster": "db"}
+        self.assertEqual({"ha": joined, "vim": {"is_enabled": True}}, first.facts)
         self.assertEqual((("project red", 1),), first.declared)
         self.assertEqual((), second.declared)
 
