@@ -91,7 +91,7 @@ class Agent:
                 "-W",
                 "ignore",
                 "-m",
-                "tests.functional.actions.agent_process",
+                "tests.fixtures.agent_process",
                 bed.path("agent.conf"),
             ],
             cwd=ROOT,
@@ -107,7 +107,7 @@ class Agent:
 
     def order(self, order: commands.RunStep) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(dataclasses.asdict(order)) + "\n")
+        self.process.stdin.write(json.dumps({"run": dataclasses.asdict(order)}) + "\n")
         self.process.stdin.flush()
 
     def outcome(self) -> dict[str, Any]:
@@ -128,7 +128,9 @@ class Agent:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.reports.put(json.loads(line))
+            ((kind, told),) = json.loads(line).items()
+            if kind == "report":
+                self.reports.put(told)
 
 
 class TestTheAgentSurvives(Bench):
@@ -138,7 +140,7 @@ class TestTheAgentSurvives(Bench):
         argv = [sys.executable, "-S", program, self.folder, *how]
         self.write(
             "agent.conf",
-            f"[agent]\nstate_path = {self.path('state')}\n"
+            f"[agent]\nhost = node-1\nstate_path = {self.path('state')}\n"
             f"boot_id_path = {self.path('boot_id')}\n"
             f"reboot_command = {','.join(argv)}\n",
         )

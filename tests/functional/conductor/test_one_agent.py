@@ -53,7 +53,7 @@ class OneAgent:
             [
                 sys.executable,
                 "-m",
-                "tests.functional.conductor.agent_process",
+                "tests.fixtures.agent_process",
                 self.configuration,
             ],
             cwd=ROOT,
