@@ -68,8 +68,9 @@ OPTS = [
     cfg.StrOpt(
         "facts_path",
         default="",
-        help="Directory of JSON files, NAME.json, in which programs of the node keep facts"
-        ' of it, such as {"ha": {"active": true}}; told in the heartbeat. Empty: none.',
+        help="Directory of JSON files, NAME.json, in which programs of the node keep"
+        ' facts of it, such as {"ha": {"active": true}}; told in the heartbeat. Empty:'
+        " none.",
     ),
     cfg.ListOpt(
         "writable_paths",
