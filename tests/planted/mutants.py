@@ -62,13 +62,13 @@ MUTANTS = (
     ),
     # Admission.
     Mutant(
-        "conductor/admission.py",
+        "conductor/situation.py",
         "            situation.ledger.take(target, procedure.budgets)\n",
         "",
         "one look counts what it has just opened",
     ),
     Mutant(
-        "conductor/admission.py",
+        "conductor/situation.py",
         "if not reason and room <= 0:",
         "if not reason and room < 0:",
         "parallel is the most at once",
@@ -80,13 +80,13 @@ MUTANTS = (
         "opened slots hold tokens",
     ),
     Mutant(
-        "conductor/admission.py",
+        "conductor/situation.py",
         "    if target.is_quarantined:\n",
         "    if False:\n",
         "no quarantined host is begun",
     ),
     Mutant(
-        "conductor/admission.py",
+        "conductor/situation.py",
         "is_open_to(campaign, target.name, target.rack, procedure)",
         "is_open_to(campaign, target.name, procedure=procedure)",
         "a closed rack is not begun",
