@@ -219,6 +219,7 @@ class Session:
                     if instances < owners:
                         continue
                     bench.grow(instances)
+                    time.sleep(self.options.settle_s)
                     runs = [bench.run() for _ in range(self.options.runs + 1)]
                     self._keep(runs, way=way, owners=owners, instances=instances)
 
@@ -281,6 +282,12 @@ def main() -> None:
     parser.add_argument("--probed", type=int, default=0, help="hosts watched as well")
     parser.add_argument("--hung", action="store_true")
     parser.add_argument("--broker-kill", action="store_true")
+    parser.add_argument(
+        "--settle-s",
+        type=float,
+        default=0.0,
+        help="before a cell's first run: longer than Aodh's event_alarm_cache_ttl",
+    )
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     session = Session(options)
