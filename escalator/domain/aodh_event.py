@@ -14,6 +14,7 @@ one trait does not fit its type.  Instants are ISO 8601, UTC.
 import datetime
 import itertools
 import json
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,10 @@ CHANNEL = "aodh"
 """Stands in ``subscription_id``: the alarm is the subscription, and Aodh's."""
 
 MOST_AT_ONCE = 10
-"""Events in one message: Aodh's listener evaluates one message after the other."""
+"""Events in one message: more would wait for each other in one of Aodh's threads."""
+
+LEAST_MESSAGES = 8
+"""So many at least, if there are so many events: each is evaluated in a thread."""
 
 INSTANCE_UPDATE = "compute.instance.update"
 CANARY = "escalator.canary"
@@ -116,7 +120,8 @@ def _messages(
 
 def _parts(told: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     rest = iter(told)
-    while part := list(itertools.islice(rest, MOST_AT_ONCE)):
+    size = min(MOST_AT_ONCE, math.ceil(len(told) / LEAST_MESSAGES))
+    while part := list(itertools.islice(rest, size)):
         yield part
 
 

@@ -168,17 +168,27 @@ class BadInputTest(unittest.TestCase):
         found = events.Impact(
             events.Fault("f", name, severity, severity, {}), (item,), False, {}
         )
-        (made,) = aodh_event.notices(down(found))
-        letter = json.loads(aodh_event.encode(made.id, made.body, 1.0))
-        message = json.loads(letter["oslo.message"])
-        self.assertEqual("SAMPLE", message["priority"])
-        for each in message["payload"]:
-            for _, kind, value in each["traits"]:
-                self.assertEqual((1, str), (kind, type(value)))
-                value.encode()
+        for made in aodh_event.notices(down(found)):
+            letter = json.loads(aodh_event.encode(made.id, made.body, 1.0))
+            message = json.loads(letter["oslo.message"])
+            self.assertEqual("SAMPLE", message["priority"])
+            for each in message["payload"]:
+                for _, kind, value in each["traits"]:
+                    self.assertEqual((1, str), (kind, type(value)))
+                    value.encode()
 
     def test_no_time_at_all_is_no_error(self) -> None:
         bare = events.Fault("f", "h", "host.down", "critical", {})
         mine = (events.AffectedInstance("i", "red"),)
-        (item,) = aodh_event.notices(down(events.Impact(bare, mine, True, {})))
+        item, *_ = aodh_event.notices(down(events.Impact(bare, mine, True, {})))
         self.assertEqual("", traits(item.body["events"][0])["raised_at"])
+
+    def test_a_few_messages_that_are_about_equal(self) -> None:
+        """Each is evaluated in one thread of Aodh, event after event."""
+        for instances, sizes in ((0, [1]), (1, [1, 1]), (10, [2] * 5 + [1])):
+            found = aodh_event.notices(down(impact("h", *["red"] * instances)))
+            self.assertEqual(
+                sizes[: len(found)], [len(e.body["events"]) for e in found]
+            )
+        found = aodh_event.notices(down(impact("h", *["red"] * 200)))
+        self.assertEqual(10, max(len(each.body["events"]) for each in found))
