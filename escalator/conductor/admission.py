@@ -195,7 +195,8 @@ class Admission:
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         ledger = budget.Ledger(made.budgets, counted, holds)
         gates: dict[str, dict[str, stages.Gate]] = {}
-        for row in stored.read(connection, campaign["id"]):
+        has_stages = any(each.stages for each in made.procedures)
+        for row in stored.read(connection, campaign["id"]) if has_stages else ():
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
         return Situation(made, targets, slots, ledger, gates)
 
