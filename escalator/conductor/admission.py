@@ -55,7 +55,8 @@ class Admission:
         ledger = budget.Ledger(made.budgets, counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
         gates: dict[str, dict[str, stages.Gate]] = {}
-        for row in stored.read(connection, campaign["id"]):
+        has_stages = any(each.stages for each in made.procedures)
+        for row in stored.read(connection, campaign["id"]) if has_stages else ():
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
         return Situation(made, targets, slots, ledger, excluded, gates, counted)
 

@@ -33,6 +33,8 @@ def look(
     Several gates may open in a row: what follows them may take nobody.  A gate
     opens to a system that passes a preflight (V-5); otherwise an operator is asked.
     """
+    if not any(each.stages for each in situation.plan.procedures):
+        return campaign
     following = ordering.next_procedures(situation.plan.procedures, situation.done())
     for procedure in following:
         for stage in procedure.stages:

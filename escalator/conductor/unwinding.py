@@ -42,7 +42,8 @@ class Unwinding:
 
         Ends the rollback when nothing is left.
         """
-        gates.shut(connection, batch, campaign)
+        if situation.gates:
+            gates.shut(connection, batch, campaign)
         rows = {row["id"]: row for row in self._in_scope(campaign, situation)}
         levels = {each.id: each.level for each in situation.plan.procedures}
         todo = {i: r for i, r in rows.items() if r["state"] in _TO_UNDO}
