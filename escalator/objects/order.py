@@ -26,9 +26,17 @@ class OrderObject(base.EscalatorObject):
         )
 
     def to_domain(self) -> Any:
-        """Return the dataclass again."""
+        """Return the dataclass again; what an older sender left out has its default.
+
+        :raises TypeError: a member without a default is missing.
+        """
+        names = [each.name for each in dataclasses.fields(self.DOMAIN)]
         return self.DOMAIN(
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self.DOMAIN)}
+            **{
+                name: getattr(self, name)
+                for name in names
+                if self.obj_attr_is_set(name)
+            }
         )
 
 

@@ -16,11 +16,13 @@ class TestCommands(test_client.ClientCase):
         super().setUp()
         manager = types.SimpleNamespace(upgrade=self.client)
         self.app = types.SimpleNamespace(client_manager=manager)
-        self.id = self.house.store.add("campaign", api.campaign_row())["id"]
+        self.campaign_id = self.house.store.add("campaign", api.campaign_row())["id"]
 
     def run_command(self, kind: Any, *words: str) -> Any:
         made = kind(self.app, None)
-        return made.take_action(made.get_parser("x").parse_args([self.id, *words]))
+        return made.take_action(
+            made.get_parser("x").parse_args([self.campaign_id, *words])
+        )
 
     def ordered(self) -> tuple[str, dict[str, Any]]:
         _, _, action, arguments, key = self.house.conductor.calls[-1]
@@ -67,12 +69,12 @@ class TestCommands(test_client.ClientCase):
 
     def test_revisions_are_listed_with_what_they_changed(self) -> None:
         store = self.house.store
-        store.add("revision", api.revision_row(self.id, 1))
-        awaited = {**api.revision_row(self.id, 2), "awaits": "2 hosts joined"}
+        store.add("revision", api.revision_row(self.campaign_id, 1))
+        awaited = {**api.revision_row(self.campaign_id, 2), "awaits": "2 hosts joined"}
         store.add("revision", awaited)
         changed = {"joined": [], "left": ["h1"], "changed": ["skip h1"]}
         own = {"author": "op", "diff": changed, "approved_by": "boss"}
-        store.add("revision", {**api.revision_row(self.id, 3), **own})
+        store.add("revision", {**api.revision_row(self.campaign_id, 3), **own})
         names, rows = self.run_command(revision.Revisions)
         first, second, third = (dict(zip(names, row, strict=True)) for row in rows)
         self.assertEqual("", first["joined"], "everybody is new to a new plan")

@@ -628,7 +628,7 @@ class RobustnessTest(unittest.TestCase):
         """What the schema will refuse must not crash the rules before."""
         junk: st.SearchStrategy[Any] = st.sampled_from(
             [None, 0, -1, 1.5, True, "", "x", "${y}", [], {}, [[]]]
-        )
+        ).map(copy.deepcopy)
         document: Any = _golden()
         for _ in range(data.draw(st.integers(1, 4))):
             paths = [path for path in campaigns.nodes(document) if path]
