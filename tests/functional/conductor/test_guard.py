@@ -7,7 +7,7 @@ from unittest import mock
 
 import sqlalchemy as sa
 
-from escalator.conductor import admission, unwinding
+from escalator.conductor import admission, situation, unwinding
 from escalator.db import models
 from escalator.domain import budget, events, plan
 from tests.fixtures import engine as beds
@@ -109,7 +109,7 @@ class TestBudgets(Case):
 class TestHosts(Case):
     def test_a_host_that_may_get_nothing(self):
         """An order to it is withdrawn, whoever gives it; the others go on."""
-        self.plant(admission, "_closed", lambda *_: "")
+        self.plant(situation, "_closed", lambda *_: "")
         unlimited = beds.rolling_plan(
             selectors=(
                 plan.Selector("computes", (plan.Condition("role", ("compute",)),)),
@@ -156,7 +156,7 @@ class TestHosts(Case):
     def test_two_campaigns_on_a_host(self):
         first = beds.start_campaign(self.bed, beds.rolling_plan(parallel=1))
         self.bed.execution.look_at(first)
-        self.plant(admission, "_closed", lambda *_: "")
+        self.plant(situation, "_closed", lambda *_: "")
         self.plant(budget.Ledger, "refusals", lambda *_: ())
         second = beds.start_campaign(self.bed, beds.rolling_plan(parallel=1))
         before = self.bed.rows(models.slot)
