@@ -21,6 +21,12 @@ PATCH = re.compile(r"\bmock\.patch\b|\bpatch\.object\(|@patch\(|MockPatch")
 
 
 @functools.cache
+def owners_of_modules():
+    """Return module -> distributions that bring it; slow to find out."""
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
 def tracked():
     """Return name -> text of what is not a product of some tool."""
     found = {}
@@ -69,7 +75,7 @@ def imported(room):
 
 class TestRequirements(unittest.TestCase):
     def unnamed(self, room, listed, known=()):
-        owners = importlib.metadata.packages_distributions()
+        owners = owners_of_modules()
         missing = []
         for name, place in imported(room).items():
             if name in sys.stdlib_module_names or name in ("escalator", *known):
@@ -87,7 +93,7 @@ class TestRequirements(unittest.TestCase):
         clients = requirements("client-requirements.txt") - requirements(
             "requirements.txt"
         )
-        owners = importlib.metadata.packages_distributions()
+        owners = owners_of_modules()
         users = [
             f"{name} in {room.name}"
             for room in (ROOT / "escalator").iterdir()
