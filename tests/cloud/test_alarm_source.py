@@ -50,6 +50,7 @@ hosts:
 """
 _CAMPAIGN = """\
 apiVersion: escalator.campaign/v1
+preflight: {checks: {alarms: report}}
 kind: Campaign
 metadata: {name: NAME, owner: noc, smoothness: smooth}
 selectors:
