@@ -16,7 +16,7 @@ from tests.fixtures import engine as beds
 HOSTS = 3
 BROKEN = "h001"
 FAILS = {(BROKEN, "install")}
-STRIDE = 5
+STRIDE = 3
 """Every so many-th place is tried; the first one changes with the test."""
 
 

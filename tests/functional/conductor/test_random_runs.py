@@ -23,7 +23,7 @@ from tests.fixtures import folding, oracle, simfleet, trial_strategies, trials, 
 
 ASKED = int(os.environ.get("ESCALATOR_RANDOM_RUNS", "0"))
 PROFILE = hypothesis.settings(
-    max_examples=ASKED or 60,
+    max_examples=ASKED or 100,
     derandomize=not ASKED,
     deadline=None,
     database=None,
