@@ -23,6 +23,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -40,8 +41,8 @@ ENVIRONMENT = {
 
 
 def write_whole(directory: str, name: str, values: dict[str, Any]) -> None:
-    """Write a JSON file atomically and durably."""
-    fresh = os.path.join(directory, f".{name}.{os.getpid()}")
+    """Write a JSON file atomically and durably; of two at once the last one stays."""
+    fresh = os.path.join(directory, f".{name}.{threading.get_native_id()}")
     with open(fresh, "w", encoding="utf-8") as target:
         json.dump(values, target)
         target.flush()

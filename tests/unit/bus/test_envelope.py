@@ -127,6 +127,15 @@ class WrongTypes(Quiet):
             with self.subTest(number), self.assertRaises(errors.BadMessage):
                 envelope.decode("fault", text.replace("3}", number + "}"))
 
+    def test_a_character_that_none_can_keep_is_refused(self) -> None:
+        for name in ("h\0", "h\\\0", "h\ud83d"):
+            with self.subTest(name), self.assertRaises(errors.BadMessage):
+                decode(put(primitive(FAULT), (DATA, "faults", 0, "host"), name))
+        for name in ("h\\u0000", "h\U0001f600"):
+            with self.subTest(name):
+                whole = put(primitive(FAULT), (DATA, "faults", 0, "host"), name)
+                self.assertEqual(name, decode(whole).faults[0].host)
+
     def test_a_whole_number_is_a_time_too(self) -> None:
         whole = put(primitive(FAULT), (DATA, "faults", 0, "times", "T0"), 1)
         self.assertEqual(FAULT, decode(whole))
