@@ -5,7 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-WORKERS ?= 2
+
+# Hundreds of processes start: none may have to compile the tree again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test unit functional scenario cloud bench mutants system lint docs clean
 

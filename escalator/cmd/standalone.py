@@ -16,7 +16,17 @@ import threading
 from typing import Any, NoReturn
 
 from escalator.bus import transport
-from escalator.cmd import config, demo, wiring
+from escalator.cmd import (
+    agent,
+    api,
+    conductor,
+    config,
+    demo,
+    inspector,
+    monitor,
+    notifier,
+    parts,
+)
 from escalator.cmd import vim as vims
 from escalator.db import session
 from escalator.drivers import fleet
@@ -94,7 +104,7 @@ subscriptions_interval_s = 0.5
     return path
 
 
-def _agents(conf: Any, hosts: list[str], folder: str) -> list[wiring.Running]:
+def _agents(conf: Any, hosts: list[str], folder: str) -> list[parts.Running]:
     """Return one agent a host, and one with access to the VIM."""
     vim = vims.make(conf)
     made = []
@@ -103,7 +113,7 @@ def _agents(conf: Any, hosts: list[str], folder: str) -> list[wiring.Running]:
         capability = "vim" if host == "vim-agent" else "node"
         conf.set_override("capabilities", [capability], "agent")
         made.append(
-            wiring.agent(
+            agent.build(
                 conf,
                 is_remote=False,
                 host=host,
@@ -125,23 +135,23 @@ def _simulate(hosts: list[str]) -> None:
     simulated.set_latency(fleet.ANY, 0.1, 0.4)
 
 
-def build(conf: Any, folder: str) -> tuple[wiring.Running, list[str], Any]:
+def build(conf: Any, folder: str) -> tuple[parts.Running, list[str], Any]:
     """Return everything in one process, the hosts' names, and the API part."""
     transport.prepare(conf, "escalator-standalone", "0")
     database = session.Database(conf.database)
     database.create_all()
-    core = wiring.conductor(conf, database=database)
+    core = conductor.build(conf, database=database)
     hosts = [host.name for host in vims.make(conf).list_hosts()]
     _simulate(hosts)
-    api = wiring.api(conf, is_remote=False)
+    rest = api.build(conf, is_remote=False)
     others = [
-        wiring.inspector(conf, is_remote=False),
-        wiring.notifier(conf, is_remote=False),
-        api,
+        inspector.build(conf, is_remote=False),
+        notifier.build(conf, is_remote=False),
+        rest,
         *_agents(conf, hosts, folder),
-        wiring.monitor(conf, is_remote=False, in_process=True),
+        monitor.build(conf, is_remote=False, in_process=True),
     ]
-    return wiring.Running(core, *others), hosts, api.parts[1]
+    return parts.Running(core, *others), hosts, rest.parts[1]
 
 
 def _run(chosen: argparse.Namespace, folder: str) -> int:

@@ -210,6 +210,10 @@ class VimInstance:
     server_group: str = ""
 
 
+Broker = Callable[[str], tuple[tuple[str, ...], Any]]
+"""oslo.messaging's URL of a broker -> kombu's URLs, and its ``ssl``."""
+
+
 class Vim(abc.ABC):
     """What Escalator asks of the virtual infrastructure manager.
 
@@ -221,6 +225,21 @@ class Vim(abc.ABC):
     """
 
     waits_for_states: ClassVar[bool] = True
+
+    @classmethod
+    def from_conf(cls, conf: Any, broker: Broker) -> "Vim":
+        """Return the driver of ``[vim]``; it connects when it is first asked.
+
+        :raises ConfigError: names the option.
+        """
+        return cls()
+
+    @classmethod  # noqa: B027 - not all need it
+    def check_conf(cls, conf: Any, broker: Broker) -> None:
+        """Find what would stop it (before a fork).
+
+        :raises ConfigError: names the option.
+        """
 
     @abc.abstractmethod
     def list_hosts(self) -> list[VimHost]: ...

@@ -108,6 +108,13 @@ class Detection:
                 return (kind, host, "") in self._open
             return any(key[:2] == (kind, host) for key in self._open)
 
+    def is_known(self, kind: events.FaultType, host: str) -> bool:
+        """Tell whether that is no news; a lost link is, of a host that was down."""
+        is_down = self.is_open(events.FaultType.HOST_DOWN, host)
+        if kind == events.FaultType.HOST_DOWN:
+            return is_down
+        return not is_down and self.is_open(kind, host)
+
     def found(self, findings: Iterable[Finding]) -> None:
         """Publish faults that are not open yet: one event for all."""
         faults = [

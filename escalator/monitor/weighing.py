@@ -22,7 +22,6 @@ from escalator.monitor import detection, report, waiting, windows
 LOG = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
-"""Between two looks at a host that stays in doubt, or is expected down."""
 
 _DOWN = events.FaultType.HOST_DOWN
 _LINK = events.FaultType.LINK_DOWN
@@ -52,6 +51,7 @@ class Weighing:
     """Takes the reports of all probes; thread-safe.
 
     :param settle_s: a host of which some interfaces answer is given so long.
+    :param again_s: until the next look at one that stays in doubt or is expected down.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Weighing:
         doubt: Doubt | None = None,
         expected: windows.Windows | None = None,
         is_mine: Callable[[str], bool] = lambda _: True,
+        again_s: float = AGAIN_S,
     ) -> None:
         self._panel = jury
         self._detection = detector
@@ -69,6 +70,7 @@ class Weighing:
         self._doubt = doubt or Trust()
         self._windows = expected or windows.Windows()
         self._is_mine = is_mine
+        self._again_s = again_s
         self._doubted: set[str] = set()
         self._expected: set[str] = set()
         self._lock = threading.Lock()
@@ -149,7 +151,7 @@ class Weighing:
             elif verdict.kind is None:
                 self._forget(host)
                 over += [(_DOWN, host), (_LINK, host)]
-            elif self._is_known(verdict.kind, host):
+            elif self._detection.is_known(verdict.kind, host):
                 self._forget(host)
             elif verdict.kind == _LINK:
                 self._waiting.put(host, self._settle_s, is_moved=False)
@@ -160,12 +162,6 @@ class Weighing:
                 findings.append(_finding(host, verdict, at))
         self._detection.found(findings)
         self._detection.over(over, at)
-
-    def _is_known(self, kind: events.FaultType, host: str) -> bool:
-        is_down = self._detection.is_open(_DOWN, host)
-        if kind == _DOWN:
-            return is_down
-        return not is_down and self._detection.is_open(_LINK, host)
 
     def _forget(self, host: str) -> None:
         self._waiting.drop(host)
@@ -184,13 +180,13 @@ class Weighing:
             for host in hosts:
                 verdict = self._panel.judge(host)
                 left_s = ends.get(host, 0.0) - wall
-                if verdict.kind is None or self._is_known(verdict.kind, host):
+                if verdict.kind is None or self._detection.is_known(verdict.kind, host):
                     self._forget(host)
                 elif host in self._doubted and host not in believed:
-                    self._waiting.put(host, AGAIN_S)
+                    self._waiting.put(host, self._again_s)
                 elif left_s > 0:
                     self._expected.add(host)
-                    self._waiting.put(host, min(left_s, AGAIN_S))
+                    self._waiting.put(host, min(left_s, self._again_s))
                 else:
                     self._forget(host)
                     findings.append(_finding(host, verdict, wall))

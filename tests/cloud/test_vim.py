@@ -6,7 +6,7 @@ import time
 from escalator import errors
 from escalator.bus import transport
 from escalator.cmd.doctor import scene
-from escalator.drivers.vim.openstack import driver, following, moving, session
+from escalator.drivers.vim.openstack import driver, following, moving, session, settings
 from tests.cloud import base
 from tests.fixtures import bus
 
@@ -21,7 +21,7 @@ class TestOpenstack(base.CloudTestCase):
             tuple(transport.kombu_urls(bus.make_conf(), cls.transport_url())),
             interval_s=3600.0,
         )
-        options = driver.Options(
+        options = settings.Options(
             source, reset_delay_s=0.0, limits=moving.Limits(("live",), 2, 120.0)
         )
         compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]), 10.0)

@@ -62,6 +62,11 @@ class Simulated(base.Vim):
         self._storage = storage.Storage(path)
         self._storage.create(lambda db: _fill(db, inventory.read(source)))
 
+    @classmethod
+    def from_conf(cls, conf: Any, broker: base.Broker) -> "Simulated":
+        """Return the driver of ``[vim]``."""
+        return cls(conf.vim.simulated_path, conf.vim.simulated_inventory)
+
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host by name."""
         rows = self._storage.read("SELECT * FROM host ORDER BY name")

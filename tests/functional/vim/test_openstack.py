@@ -5,7 +5,7 @@ import time
 import unittest
 
 from escalator import errors
-from escalator.drivers.vim.openstack import driver, following, states
+from escalator.drivers.vim.openstack import driver, following, settings, states
 from escalator.inspector import marking
 from tests.fixtures import nova as novas
 from tests.unit.drivers import contract_vim
@@ -27,7 +27,9 @@ class Case(unittest.TestCase):
         source = following.Source(interval_s=interval_s)
         values = {"source": source, "reset_delay_s": 0.0, **options}
         vim = driver.Openstack(
-            self.nova.compute(self.timeout_s), self.timeout_s, driver.Options(**values)
+            self.nova.compute(self.timeout_s),
+            self.timeout_s,
+            settings.Options(**values),
         )
         self.addCleanup(vim.stop)
         return vim

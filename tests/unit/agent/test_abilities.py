@@ -3,7 +3,7 @@
 import unittest
 
 from escalator.agent import abilities
-from escalator.cmd import wiring
+from escalator.cmd import conductor
 from escalator.drivers import loader
 from tests.fixtures import api
 
@@ -15,7 +15,7 @@ class TestAbilities(unittest.TestCase):
 
     def test_agent_and_conductor_of_one_release_agree(self) -> None:
         """V-3: every installed action, with the version that planning knows."""
-        known = wiring.catalogue(api.make_conf())
+        known = conductor.catalogue(api.make_conf())
         told = abilities.Abilities(self.actions, self.checkpoints, "").facts()
         versions = {name: each.version for name, each in known.items()}
         self.assertEqual(versions, told["actions"])

@@ -165,7 +165,7 @@ class RoundsTest(unittest.TestCase):
     def test_a_stall_delays_a_verdict_by_little_more_than_itself(
         self, stalled: list[Stall], died_at: float
     ) -> None:
-        found = World(stalled, {"h7": died_at}).run(20, 25.0, LAW)
+        found = World(stalled, {"h7": died_at}).run(8, 25.0, LAW)
         self.assertEqual({"h7"}, set(found))
         # Grace, and the rest of a round that the stall put off the grid.
         excused = sum(stall.length + 0.5 * T for stall in stalled)

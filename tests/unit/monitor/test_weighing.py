@@ -9,6 +9,7 @@ from escalator.domain import events, panel
 from escalator.monitor import detection, lateness, report, weighing
 
 SETTLE_S = 0.1
+AGAIN_S = 0.3
 A1, A2 = "a%eth1", "a%eth2"
 
 
@@ -46,6 +47,7 @@ class WeighingTest(unittest.TestCase):
             SETTLE_S,
             self.peers,
             is_mine=lambda host: host not in self.others,
+            again_s=AGAIN_S,
         )
         self.weighing.watch([A1, A2, "b", "c"])
         self.weighing.start()
@@ -116,7 +118,7 @@ class WeighingTest(unittest.TestCase):
         self.assertEqual(["a", "b", "c"], self.peers.asked[0])
         self.tell(returned=[A1, A2, "c"])
         self.assertTrue(self.peers.is_calm)
-        self.assertEqual(1, len(self.told(2, weighing.AGAIN_S + 0.2)))
+        self.assertEqual(1, len(self.told(2, AGAIN_S + 0.2)))
 
     def test_doubt_is_asked_again_and_covers_who_fails_meanwhile(self) -> None:
         self.tell([failure(A1, True), failure(A2, True)])

@@ -1,7 +1,7 @@
 """The driver itself: answers from memory, orders to Nova."""
 
-import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from escalator import errors
 from escalator.drivers import base
@@ -11,26 +11,13 @@ from escalator.drivers.vim.openstack import (
     model,
     moving,
     services,
+    session,
+    settings,
     snapshot,
     states,
 )
 
 _EVACUATIONS = "2.59"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """:ivar source: where news come from, and how often everything is read.
-
-    :ivar resets_states: set the instances of a dead host to error.
-    :ivar reset_delay_s: begin so long after the host's death.
-    """
-
-    source: following.Source = dataclasses.field(default_factory=following.Source)
-    resets_states: bool = True
-    resets_at_once: int = 4
-    reset_delay_s: float = 1.0
-    limits: moving.Limits = dataclasses.field(default_factory=moving.Limits)
 
 
 class Openstack(base.Vim):
@@ -43,7 +30,7 @@ class Openstack(base.Vim):
     waits_for_states = False
 
     def __init__(
-        self, adapter: nova.Adapter, timeout_s: float, options: Options
+        self, adapter: nova.Adapter, timeout_s: float, options: settings.Options
     ) -> None:
         self.calls = nova.Calls(adapter, timeout_s)
         self._services = services.Services(self.calls)
@@ -62,6 +49,18 @@ class Openstack(base.Vim):
         self._following = following.Following(
             self._model, reader, self._states, options.source, self.calls.figures
         )
+
+    @classmethod
+    def from_conf(cls, conf: Any, broker: base.Broker) -> "Openstack":
+        """Return the driver of ``[vim]``."""
+        compute = session.Compute(settings.connect(conf), conf.vim.timeout_s)
+        return cls(compute, conf.vim.timeout_s, settings.read(conf, broker))
+
+    @classmethod
+    def check_conf(cls, conf: Any, broker: base.Broker) -> None:
+        """Find what would stop it."""
+        settings.connect(conf)
+        settings.read(conf, broker)
 
     def list_hosts(self) -> list[base.VimHost]:
         """Return every host with a nova-compute service, by name."""

@@ -1,4 +1,4 @@
-"""One main per daemon: cotyledon master, forked workers, threads within.
+"""What every daemon is: a cotyledon master, forked workers, threads within.
 
 SIGTERM stops taking work, finishes or hands over, exit status 0; SIGHUP
 re-reads the options that may change.  Source: RU-8.
@@ -16,11 +16,12 @@ import cotyledon
 from cotyledon import oslo_config_glue
 
 from escalator.bus import transport
-from escalator.cmd import config, wiring
+from escalator.cmd import config, parts
 
 LOG = logging.getLogger(__name__)
 
-Build = Callable[[Any, int], wiring.Running]
+Build = Callable[[Any, int], parts.Running]
+Check = Callable[[Any], None]
 
 SWITCH_INTERVAL_S = 0.0005
 """On the fault path a thread that was woken may not wait Python's 5 ms for the
@@ -38,7 +39,7 @@ class Worker(cotyledon.Service):
         self.binary = binary
         self.build = build
         self.is_prompt = is_prompt
-        self.running: wiring.Running | None = None
+        self.running: parts.Running | None = None
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -46,7 +47,7 @@ class Worker(cotyledon.Service):
         if self.is_prompt:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
         transport.prepare(
-            self.conf, self.binary, wiring.instance_of(self.conf, self.worker_id)
+            self.conf, self.binary, parts.instance_of(self.conf, self.worker_id)
         )
         with self._lock:
             self.running = self.build(self.conf, self.worker_id)
@@ -73,14 +74,25 @@ class Worker(cotyledon.Service):
         LOG.info("%s has stopped", self.binary)
 
 
-def _serve(
-    name: str, build: Build, has_database: bool = False, is_prompt: bool = False
+def serve(
+    name: str,
+    build: Build,
+    check: Check,
+    has_database: bool = False,
+    is_prompt: bool = False,
 ) -> NoReturn:
+    """Run the daemon of that name.
+
+    :param build: makes the parts of a worker, after the fork.
+    :param check: finds what would stop them, before the fork.
+    :param is_prompt: it stands in the path of a fault.
+    """
     binary = f"escalator-{name}"
 
     def main() -> int:
         conf = config.load(binary, sys.argv[1:], has_database)
-        wiring.check(conf, name)
+        check(conf)
+        transport.kombu_urls(conf)
         section = conf[name] if name in conf else None
         workers = getattr(section, "workers", 1)
         master = cotyledon.ServiceManager(
@@ -92,38 +104,3 @@ def _serve(
         return 0
 
     config.guarded(binary, main)
-
-
-def api() -> NoReturn:
-    """Run escalator-api."""
-    _serve("api", wiring.api)
-
-
-def conductor() -> NoReturn:
-    """Run escalator-conductor, the only one with a database."""
-    _serve("conductor", wiring.conductor, has_database=True)
-
-
-def monitor() -> NoReturn:
-    """Run escalator-monitor."""
-    _serve("monitor", wiring.monitor, is_prompt=True)
-
-
-def inspector() -> NoReturn:
-    """Run escalator-inspector."""
-    _serve("inspector", wiring.inspector, is_prompt=True)
-
-
-def notifier() -> NoReturn:
-    """Run escalator-notifier."""
-    _serve("notifier", wiring.notifier, is_prompt=True)
-
-
-def agent() -> NoReturn:
-    """Run escalator-agent."""
-    _serve("agent", wiring.agent)
-
-
-def scheduler() -> NoReturn:
-    """Run escalator-scheduler."""
-    _serve("scheduler", wiring.scheduler)
