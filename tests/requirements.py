@@ -15,17 +15,13 @@ import collections
 import csv
 import dataclasses
 import io
-import os
-import pathlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-import subunit
-import testtools
+from tests import count, sources
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = sources.ROOT
 LIST = ROOT / "doc/source/contributor/requirements.csv"
 PAGE = ROOT / "doc/source/contributor/requirements.rst"
 ROOMS = ("unit", "functional", "scenario", "cloud")
@@ -120,9 +116,8 @@ def ids_in(text: str, known: Iterable[str]) -> set[str]:
     return (found | parts) & names
 
 
-def quotes_in(module: str, source: str, known: Iterable[str]) -> Iterator[Quote]:
+def quotes_in(module: str, tree: ast.Module, known: Iterable[str]) -> Iterator[Quote]:
     """Yield what the docstrings of one module name (pure)."""
-    tree = ast.parse(source)
     for place, text in _docstrings(tree, module):
         for each in ids_in(text, known):
             yield Quote(each, module, place)
@@ -148,10 +143,10 @@ def collect(known: Iterable[str]) -> list[Quote]:
     names = frozenset(known)
     found: set[Quote] = set()
     for room in ROOMS:
-        for path in sorted((ROOT / "tests" / room).rglob("*.py")):
+        for path in sources.modules(f"tests/{room}"):
             if path.name.startswith(("test_", "contract_")):
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                found.update(quotes_in(module, path.read_text("utf-8"), names))
+                found.update(quotes_in(module, sources.tree(path), names))
     return sorted(found)
 
 
@@ -160,38 +155,7 @@ def last_results() -> dict[str, str]:
     found: dict[str, str] = {}
     runs = (ROOT / ".stestr").glob("[0-9]*")
     for path in sorted(runs, key=lambda each: int(each.name)):
-        found.update(read_run(path))
-    return found
-
-
-class _Notes(testtools.TestResult):
-    """Notes how each test of a stream ended."""
-
-    def __init__(self, found: dict[str, str]) -> None:
-        super().__init__()
-        self._found = found
-
-    def _note(self, test: Any, how: str) -> None:
-        self._found[str(test.id())] = how
-
-    def addSuccess(self, test: Any, details: Any = None) -> None:  # noqa: N802
-        self._note(test, "passed")
-
-    def addSkip(self, test: Any, *_: Any, **__: Any) -> None:  # noqa: N802
-        self._note(test, "skipped")
-
-    def addFailure(self, test: Any, *_: Any, **__: Any) -> None:  # noqa: N802
-        self._note(test, "failed")
-
-    def addError(self, test: Any, *_: Any, **__: Any) -> None:  # noqa: N802
-        self._note(test, "failed")
-
-
-def read_run(path: pathlib.Path) -> dict[str, str]:
-    """Return test -> how it ended, from a file of stestr's."""
-    found: dict[str, str] = {}
-    with path.open("rb") as stream, open(os.devnull, "wb") as rest:
-        subunit.ProtocolTestCase(stream, passthrough=rest).run(_Notes(found))
+        found.update(count.read_run(path))
     return found
 
 

@@ -1,5 +1,7 @@
 """Requirements have tests, and the page of both is as the tree is."""
 
+import ast
+import functools
 import io
 import pathlib
 import tempfile
@@ -8,10 +10,17 @@ import unittest
 import subunit
 import testtools
 
+from tests import count
 from tests import requirements as table
 
 LISTED = table.read_list(table.LIST.read_text("utf-8"))
 KNOWN = [each.id for each in LISTED]
+
+
+@functools.cache
+def collected():
+    return table.collect(KNOWN)
+
 
 SOURCE = '''
 """All of it (DR-7)."""
@@ -32,14 +41,14 @@ class TestTable(unittest.TestCase):
         owed = {each.id for each in LISTED if each.owed}
         self.assertEqual(
             owed,
-            table.unproved(LISTED, table.collect(KNOWN)),
+            table.unproved(LISTED, collected()),
             "named by a test now: run python -m tests.requirements; else write a test",
         )
 
     def test_the_page_is_fresh(self):
         page = table.PAGE.read_text("utf-8")
         self.assertEqual(
-            table.render(LISTED, table.collect(KNOWN), {}),
+            table.render(LISTED, collected(), {}),
             table.without_results(page),
             "stale: run python -m tests.requirements",
         )
@@ -50,7 +59,7 @@ class TestTable(unittest.TestCase):
 
 class TestCollector(unittest.TestCase):
     def quotes(self):
-        return set(table.quotes_in("m", SOURCE, KNOWN))
+        return set(table.quotes_in("m", ast.parse(SOURCE), KNOWN))
 
     def test_who_names_what(self):
         found = {(quote.id, quote.test) for quote in self.quotes()}
@@ -103,4 +112,4 @@ class TestCollector(unittest.TestCase):
             testtools.PlaceHolder(outcome, outcome=outcome).run(client)
         with tempfile.NamedTemporaryFile() as kept:
             pathlib.Path(kept.name).write_bytes(stream.getvalue())
-            self.assertEqual(ends, table.read_run(pathlib.Path(kept.name)))
+            self.assertEqual(ends, count.read_run(pathlib.Path(kept.name)))

@@ -2,11 +2,11 @@
 
 import ast
 import functools
-import pathlib
 import unittest
 
-ROOT = pathlib.Path(__file__).parents[3]
-PACKAGE = ROOT / "escalator"
+from tests import sources
+
+PACKAGE = sources.ROOT / "escalator"
 FILE_LINES = 400
 FUNCTION_STATEMENTS = 50
 CLASS_LINES = 150
@@ -25,20 +25,18 @@ LARGER = {
 
 
 @functools.cache
-def sources():
-    """Return module -> text, lines and tree; migrations are history."""
-    found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith("db/migration/"):
-            text = path.read_text(encoding="utf-8")
-            found[name] = (text, len(text.splitlines()), ast.parse(text))
-    return found
+def modules():
+    """Return name -> path; migrations are history."""
+    found = {
+        path.relative_to(PACKAGE).as_posix(): path
+        for path in sources.modules("escalator")
+    }
+    return {k: path for k, path in found.items() if not k.startswith("db/migration/")}
 
 
 def nodes(*kinds):
-    for name, (_, _, tree) in sources().items():
-        for node in ast.walk(tree):
+    for name, path in modules().items():
+        for node in sources.nodes(path):
             if isinstance(node, kinds):
                 yield name, node
 
@@ -64,8 +62,9 @@ class TestSize(unittest.TestCase):
     def test_files(self):
         long = [
             f"{name}: {lines} lines"
-            for name, (_, lines, _) in sources().items()
-            if lines > (SERVICE_LINES if name.endswith("/service.py") else FILE_LINES)
+            for name, path in modules().items()
+            if (lines := len(sources.text(path).splitlines()))
+            > (SERVICE_LINES if name.endswith("/service.py") else FILE_LINES)
         ]
         self.assertEqual([], long)
 
@@ -107,7 +106,7 @@ class TestSize(unittest.TestCase):
     def test_names(self):
         bad = [
             name
-            for name in sources()
+            for name in modules()
             if FORBIDDEN & set(name.removesuffix(".py").split("/"))
             or (name.endswith("/base.py") and name not in BASES)
         ]
@@ -116,8 +115,8 @@ class TestSize(unittest.TestCase):
     def test_every_module_says_what_lives_there(self):
         silent = [
             name
-            for name, (text, _, tree) in sources().items()
-            if text.strip() and not ast.get_docstring(tree)
+            for name, path in modules().items()
+            if sources.text(path).strip() and not ast.get_docstring(sources.tree(path))
         ]
         self.assertEqual([], silent)
 

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import unittest
 
-ROOT = pathlib.Path(__file__).parents[3]
+from tests import sources
+
+ROOT = sources.ROOT
 TEXTS = {".py", ".rst", ".cfg", ".ini", ".toml", ".txt", ".yaml", ".json", ".conf"}
 TEXTS |= {".sh", ".dot", ".mako", ".lib", ""}
 LEFT_OUT = {"build", "dist", "__pycache__", "LICENSE", "demo-report.json"}
@@ -60,8 +62,8 @@ def _plain(name):
 def imported(room):
     """Return top-level names imported below ``room``, with one place each."""
     found = {}
-    for path in sorted((ROOT / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in sources.modules(str(room)):
+        for node in sources.nodes(path):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
