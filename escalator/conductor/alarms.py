@@ -134,7 +134,7 @@ class Alarms:
         verdict: rules.Verdict,
     ) -> tuple[str, dict[str, Any]]:
         """Return what was done, and what it changes of the alarm."""
-        if verdict is rules.Verdict.RAISED:
+        if verdict in rules.ACTING:
             if alarm["host"]:
                 return self._raise(connection, batch, alarm, report)
             if alarm["campaign_id"]:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import fetching, models
-from escalator.domain import preflight
+from escalator.domain import alarm, preflight
 
 Row = Mapping[str, Any]
 
@@ -115,25 +115,30 @@ def open_faults(
 
 
 def open_alarms(connection: sa.Connection, campaign_id: str) -> list[tuple[str, str]]:
-    """Return (name, latest reason) of the campaign's alarms in state ``alarm``."""
+    """Return (name, latest reason) of the campaign's alarms that are raised.
+
+    One that tells of events is not: an event does not last.
+    """
     table, seen = models.alarm, models.alarm_observation
-    reason = (
-        sa.select(seen.c.reason)
-        .where(seen.c.alarm_id == table.c.id)
-        .order_by(seen.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
+    own = sa.select(table.c.id).where(table.c.campaign_id == campaign_id)
+    latest = (
+        sa.select(seen.c.alarm_id, sa.func.max(seen.c.seq).label("seq"))
+        .where(seen.c.alarm_id.in_(own), seen.c.verdict.in_(sorted(alarm.ACTING)))
+        .group_by(seen.c.alarm_id)
+        .subquery()
     )
     query = (
-        sa.select(table.c.name, reason)
+        sa.select(table.c.name, seen.c.reason)
+        .join(latest, latest.c.alarm_id == table.c.id)
+        .join(seen, seen.c.seq == latest.c.seq)
         .where(
-            table.c.campaign_id == campaign_id,
-            table.c.state == "alarm",
+            table.c.state == alarm.State.ALARM,
             table.c.revoked_at.is_(None),
+            seen.c.verdict == alarm.Verdict.RAISED,
         )
         .order_by(table.c.name, table.c.id)
     )
-    return [(row[0], row[1] or "") for row in connection.execute(query)]
+    return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def busy_hosts(connection: sa.Connection, campaign_id: str) -> dict[str, str]:

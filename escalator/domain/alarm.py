@@ -33,9 +33,10 @@ class Reaction(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
-    """What a report is taken for."""
+    """What a report is taken for; an event occurred, it does not last."""
 
     RAISED = "raised"
+    OCCURRED = "occurred"
     CLEARED = "cleared"
     UNKNOWN = "unknown"
     REPEATED = "repeated"
@@ -62,6 +63,9 @@ _OF_STATE = {
     State.UNKNOWN: Verdict.UNKNOWN,
 }
 
+ACTING = frozenset({Verdict.RAISED, Verdict.OCCURRED})
+"""What an alarm reacts to."""
+
 _SEVERITIES = {
     "low": events.Severity.MINOR,
     "moderate": events.Severity.MAJOR,
@@ -87,9 +91,8 @@ def judge(report: events.AlarmReported, known: Known) -> Verdict:
     """Return what a report is taken for."""
     if known.is_told:
         return Verdict.REPEATED
-    is_occurrence = bool(report.message_id) and report.current == State.ALARM
-    if is_occurrence:
-        return Verdict.RAISED
+    if report.message_id and report.current == State.ALARM:
+        return Verdict.OCCURRED
     if report.reported_at < known.reported_at:
         return Verdict.LATE
     if report.current == known.state:

@@ -50,7 +50,6 @@ hosts:
 """
 _CAMPAIGN = """\
 apiVersion: escalator.campaign/v1
-preflight: {checks: {alarms: report}}
 kind: Campaign
 metadata: {name: NAME, owner: noc, smoothness: smooth}
 selectors:

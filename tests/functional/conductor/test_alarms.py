@@ -278,9 +278,7 @@ class TestSources(Case):
 class TestCampaign(Case):
     def setUp(self) -> None:
         super().setUp()
-        may_resume = beds.plan.Preflight(checks={"alarms": "report"})
-        made = beds.rolling_plan(preflight=may_resume)
-        self.campaign = beds.start_campaign(self.bed, made)
+        self.campaign = beds.start_campaign(self.bed, beds.rolling_plan())
 
     def bind(self, reaction: str = "hold", **given: Any) -> str:
         return bind(campaign_id=self.campaign, reaction=reaction, **given)
@@ -332,11 +330,27 @@ class TestCampaign(Case):
         self.bind()
         self.tell(message_id="m1")
         self.bed.run_until(["paused"])
-        self.bed.steers.act(self.campaign, "resume", {}, "operator", None)
+        self.resume()
         self.tell(message_id="m1")
         self.assertEqual("running", self.bed.state())
         self.tell(message_id="m2")
         self.assertEqual("pausing", self.bed.state())
+
+    def test_what_lasts_bars_the_way_on_what_happened_does_not(self) -> None:
+        """V-5: an alarm on a metric has to be over, an event is."""
+        made = self.bind()
+        self.tell()
+        self.bed.run_until(["paused"])
+        self.resume()
+        self.assertEqual("paused", self.bed.state())
+        self.tell("ok", at=20.0)
+        self.tell(at=30.0, message_id="m1")
+        self.assertEqual("alarm", self.alarm(made).state)
+        self.resume()
+        self.assertEqual("running", self.bed.state())
+
+    def resume(self) -> None:
+        self.bed.steers.act(self.campaign, "resume", {}, "operator", None)
 
     def test_one_that_soaks_does_not_commit(self) -> None:
         self.bind()

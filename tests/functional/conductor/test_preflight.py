@@ -107,9 +107,10 @@ class TestReports(Case):
             )  # fmt: skip
             connection.execute(
                 sa.insert(models.alarm_observation).values(
-                    alarm_id="a1", report_key="k", at=1.0, reason="above 80"
+                    alarm_id="a1", report_key="k", at=1.0, reason="above 80",
+                    verdict="raised",
                 )
-            )
+            )  # fmt: skip
             connection.execute(
                 sa.insert(models.service),
                 [

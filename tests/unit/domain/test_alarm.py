@@ -58,7 +58,7 @@ class TestEvents(unittest.TestCase):
     def test_each_event_is_an_occurrence_also_a_late_one(self) -> None:
         known = alarm.Known("alarm", 20.0)
         found = alarm.judge(report("alarm", 10.0, "m2"), known)
-        self.assertEqual(Verdict.RAISED, found)
+        self.assertEqual(Verdict.OCCURRED, found)
 
     def test_the_same_event_again_is_not(self) -> None:
         known = alarm.Known("ok", 1.0, is_told=True)
