@@ -29,7 +29,9 @@ class Abilities:
             )
             for name, kind in actions.items()
         } | {
-            name: reading.version_of(kind.executor, False, {"type": "object"})
+            name: reading.version_of(
+                kind.executor, False, {"type": "object"}, kind.covers
+            )
             for name, kind in checkpoints.items()
         }
         self._path = path

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 
 from escalator import errors
-from escalator.domain import commands, plan
+from escalator.domain import commands, decision, plan, rehearsal
 from escalator.drivers import base
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Deeds:
         :raises Exception: anything a plugin may raise; see :func:`classify`.
         """
         if order.kind == "checkpoint":
-            result = self._checkpoint(order).take(order)
+            result = _keep_or_restore(self._checkpoint(order), order)
         else:
             result = self._act(self._action(order), order)
         return _as_json(order, result)
@@ -87,6 +87,26 @@ class Deeds:
                 f"but was ordered for {order.executor}."
             )
         return made(self._resources)
+
+
+def _keep_or_restore(
+    checkpoint: base.Checkpoint, order: commands.RunStep
+) -> dict[str, Any]:
+    """Take a checkpoint, or put one back and see that nothing differs (R-1)."""
+    if order.intent != decision.RESTORE:
+        return checkpoint.take(order)
+    contents = [each for each in order.undo.get("checkpoint", {}).values() if each]
+    if len(contents) != 1:
+        raise errors.ActionFailed(
+            action=order.action, reason="no checkpoint is kept that it could restore"
+        )
+    checkpoint.restore(order, contents[0])
+    found = rehearsal.differences(contents[0], _as_json(order, checkpoint.take(order)))
+    if found:
+        raise errors.ActionFailed(
+            action=order.action, reason=f"after the restore it still differs: {found}"
+        )
+    return {"restored": True}
 
 
 def remaining(order: commands.RunStep, now: float) -> commands.RunStep:

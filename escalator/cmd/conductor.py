@@ -46,7 +46,11 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
         )
     for name, kind in loader.load_classes(conf.agent.checkpoint_namespace).items():
         found[name] = reading.ActionFacts(
-            kind.executor, False, {"type": "object"}, is_checkpoint=True
+            kind.executor,
+            False,
+            {"type": "object"},
+            is_checkpoint=True,
+            covers=kind.covers,
         )
     return found
 

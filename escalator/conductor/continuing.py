@@ -110,7 +110,7 @@ class Continuing:
             view = views[slot_id]
             batch.move_slot(view, states.SlotState.ACTIVE, campaign["id"], "resumed")
             for step in view.steps:
-                if step.state in states.BROKEN:
+                if step.intent == "run" and step.state in states.BROKEN:
                     batch.move_step(
                         rows[step.id],
                         rules.Move(step.id, states.StepState.READY, "resumed"),

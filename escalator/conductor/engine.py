@@ -7,7 +7,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
-from escalator.conductor import evacuating, orders, quarantining, undoing
+from escalator.conductor import evacuating, orders, quarantining, restoring, undoing
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, plan, rounds, states
@@ -168,6 +168,9 @@ class Carrier:
         self, campaign_id: str, slot: rules.SlotView, decision: rules.Decision
     ) -> None:
         """Apply one decision."""
+        if decision.is_restored:
+            procedure = self.plan.procedure(slot.procedure)
+            restoring.settle(self.batch, procedure, slot, self.rows)
         for move in decision.moves:
             self._move(slot, move)
         if decision.slot_to is not None:
@@ -175,8 +178,10 @@ class Carrier:
         if decision.rehearsal is not None:
             change = self.batch.slots.setdefault(slot.id, {})
             change["rehearsal"] = decision.rehearsal
-        if decision.is_undo_due:
-            self.begin_undo(campaign_id, slot, states.SlotState.UNDOING)
+        if decision.is_undo_due or decision.is_restore_due:
+            made = restoring.rows_of if decision.is_restore_due else undoing.rows_of
+            to = decision.slot_to or slot.state
+            self.begin_undo(campaign_id, slot, to, made)
         if decision.is_evacuation_due:
             row = evacuating.add_step(self.batch, campaign_id, slot)
             self.rows[row["id"]] = row
@@ -233,13 +238,10 @@ class Carrier:
 
     def cast(self, slot: rules.SlotView, row: Row, is_resumed: bool) -> None:
         """Owe the order of a claimed step to its agent."""
-        undone = None
-        checkpoints: Mapping[str, Any] = {}
-        if row["undo_of"]:
-            undone = self.rows[row["undo_of"]]
-            found = work.checkpoints_of(self.connection, [slot.id])
-            checkpoints = found.get(slot.id, {})
         procedure = self.plan.procedure(slot.procedure)
+        undone, checkpoints = restoring.taken_along(
+            self.connection, procedure, row, self.rows
+        )
         rerun = slot.reruns
         self.batch.cast(
             orders.command_for(row, procedure, undone, checkpoints, is_resumed, rerun)
@@ -247,11 +249,15 @@ class Carrier:
         self.batch.orders.append((row, self.batch.messages[-1]))
 
     def begin_undo(
-        self, campaign_id: str, slot: rules.SlotView, slot_state: states.SlotState
+        self,
+        campaign_id: str,
+        slot: rules.SlotView,
+        slot_state: states.SlotState,
+        rows_of: Callable[..., list[dict[str, Any]]] = undoing.rows_of,
     ) -> None:
         """Write the undo of a slot from its journal and order its first step."""
         procedure = self.plan.procedure(slot.procedure)
-        rows = undoing.rows_of(self.connection, self.batch, procedure, slot, self.rows)
+        rows = rows_of(self.connection, self.batch, procedure, slot, self.rows)
         if not rows:
             slot = dataclasses.replace(slot, state=slot_state)
             self.carry_out(campaign_id, slot, rules.finish_undo(slot, (), False))
@@ -261,28 +267,17 @@ class Carrier:
             self.rows[row["id"]] = row
         first = rows[0]
         self.batch.move_step(first, rules.Move(first["id"], states.StepState.READY))
-        undone = self.rows[first["undo_of"]]
-        self.batch.move_step(
-            undone, rules.Move(undone["id"], states.StepState.REVERTING)
-        )
+        if first["undo_of"]:
+            to = states.StepState.REVERTING
+            undone = self.rows[first["undo_of"]]
+            self.batch.move_step(undone, rules.Move(undone["id"], to))
         self.dispatch(slot, first)
 
     def rerun(self, campaign_id: str, slot: rules.SlotView) -> None:
         """Run an undone or reverted slot again from its first step."""
-        first: Row | None = None
-        for step in slot.steps:
-            if step.intent != "run":
-                continue
-            row = self.rows[step.id]
-            state = self.batch.steps.get(step.id, {}).get("state", row["state"])
-            if state not in ("reverted", "blocked", "superseded"):
-                self.batch.move_step(
-                    row, rules.Move(step.id, states.StepState.REVERTED, "runs again")
-                )
-            if state != "blocked":
-                self.batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
-            self.batch.steps.setdefault(step.id, {})["retries"] = 0
-            first = first or row
+        first = undoing.reset(self.batch, slot, self.rows)
+        if slot.state is states.SlotState.REVERTED:
+            restoring.forget(self.batch, slot, self.rows)
         slot, reason = rounds.next_round(slot)
         self.batch.slots.setdefault(slot.id, {}).update(
             compensations=slot.compensations,

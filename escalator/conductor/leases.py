@@ -11,7 +11,7 @@ from escalator.conductor import engine as engines
 from escalator.conductor import guard, orders
 from escalator.db import facts, session, work
 from escalator.domain import campaign as rules
-from escalator.domain import states
+from escalator.domain import restoring, states
 
 Row = Mapping[str, Any]
 
@@ -87,15 +87,18 @@ class Leases:
             if campaign is None or known not in states.IN_FLIGHT:
                 continue
             made = self.engine.plan_of(connection, campaign)
+            procedure = made.procedure(row["procedure"])
             view = views[row["slot_id"]]
             is_unwinding = campaign["state"] == states.CampaignState.ROLLING_BACK
             to, failure_class, reason = self._verdict(connection, batch, row)
+            step = view.step(row["id"])
+            view = restoring.judged(procedure, view, step, failure_class)
             decision = rules.fail(
                 view,
-                view.step(row["id"]),
+                step,
                 failure_class,
                 reason,
-                None if is_unwinding else made.procedure(view.procedure).ladder,
+                None if is_unwinding else procedure.ladder,
                 to,
             )
             carrier = engines.Carrier(connection, batch, made, rows)

@@ -20,7 +20,8 @@ def command_for(
 
     :param row: the step as claimed, fence already raised.
     :param undone: for a revert, the row of the step that it undoes.
-    :param checkpoints: checkpoint id -> content, of the same slot.
+    :param checkpoints: checkpoint id -> content, of the same slot; for a restore,
+        only that which is put back.
     :param rerun: how often the slot was undone and begun anew.
     """
     undo: dict[str, Any] = {}
@@ -36,6 +37,8 @@ def command_for(
             "result": undone["result"] or {},
             "checkpoint": dict(checkpoints),
         }
+    elif row["intent"] == campaign.RESTORE:
+        undo = {"checkpoint": dict(checkpoints)}
     return commands.RunStep(
         step_id=row["id"],
         campaign_id=row["campaign_id"],

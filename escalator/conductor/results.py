@@ -12,7 +12,7 @@ from escalator.conductor import engine as engines
 from escalator.conductor import guard, rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import draining, events, states
+from escalator.domain import draining, events, restoring, states
 
 LOG = logging.getLogger(__name__)
 
@@ -80,6 +80,8 @@ class Results:
         report: events.StepReported,
     ) -> None:
         procedure = carrier.plan.procedure(slot.procedure)
+        failed, kind = slot.step(report.step_id), report.failure_class
+        slot = restoring.judged(procedure, slot, failed, kind)
         is_unwinding = campaign["state"] == states.CampaignState.ROLLING_BACK
         decision = rules.hear(
             slot,
@@ -120,7 +122,7 @@ class Results:
         if report.outcome != events.Outcome.DONE:
             return
         change["result"] = report.result
-        if row["kind"] == "checkpoint":
+        if row["kind"] == "checkpoint" and row["intent"] == "run":
             spec = next(each for each in procedure.steps if each.id == row["name"])
             batch.checkpoints.append(
                 {

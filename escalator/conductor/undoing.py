@@ -1,12 +1,12 @@
 """The undo of one slot as rows, from the journal of what it did (R-2)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import plan, rollback
+from escalator.domain import plan, rollback, states
 
 Row = Mapping[str, Any]
 
@@ -27,11 +27,30 @@ def rows_of(
     :param rows: step id -> row, of the slot at least.
     """
     specs = {step.id: step for step in procedure.steps}
-    undoable = {
+    todo = acted(connection, batch, slot, undoable(procedure, slot))
+    return [
+        batches.undo_row(specs[rows[step_id]["name"]], rows[step_id], at, batch.now)
+        for at, step_id in enumerate(todo, start=first_seq(slot))
+    ]
+
+
+def undoable(procedure: plan.Procedure, slot: rules.SlotView) -> set[str]:
+    """Return the ids of the slot's steps that change their target and have an undo."""
+    specs = {step.id: step for step in procedure.steps}
+    return {
         step.id
         for step in slot.steps
         if step.intent == "run" and step.is_mutating and specs[step.name].undo
     }
+
+
+def acted(
+    connection: session.Connection,
+    batch: batches.Batch,
+    slot: rules.SlotView,
+    wanted: Collection[str],
+) -> list[str]:
+    """Return those of ``wanted`` that may have acted and are not undone, last first."""
     lines = [
         rollback.Line(row["seq"], row["slot_id"], row["object_id"], row["to_state"])
         for row in work.step_lines(connection, [slot.id])
@@ -42,11 +61,30 @@ def rows_of(
         for at, line in enumerate(batch.lines, start=1)
         if line["slot_id"] == slot.id and line["intent"] == "run"
     ]
-    rounds = sum(1 for step in slot.steps if step.intent == "revert") + 1
-    start = rounds * _UNDO_SEQ
-    return [
-        batches.undo_row(
-            specs[rows[step_id]["name"]], rows[step_id], start + at, batch.now
-        )
-        for at, step_id in enumerate(rollback.steps_to_undo(lines, undoable))
-    ]
+    return rollback.steps_to_undo(lines, wanted)
+
+
+def first_seq(slot: rules.SlotView) -> int:
+    """Return the number of the first row of the slot's next undo."""
+    back = sum(step.intent in ("revert", rules.RESTORE) for step in slot.steps)
+    return (back + 1) * _UNDO_SEQ
+
+
+def reset(
+    batch: batches.Batch, slot: rules.SlotView, rows: Mapping[str, Row]
+) -> Row | None:
+    """Let every step of an undone slot run again; return the first one."""
+    first: Row | None = None
+    for step in slot.steps:
+        if step.intent != "run":
+            continue
+        row = rows[step.id]
+        state = batch.steps.get(step.id, {}).get("state", row["state"])
+        if state not in ("reverted", "blocked", "superseded"):
+            move = rules.Move(step.id, states.StepState.REVERTED, "runs again")
+            batch.move_step(row, move)
+        if state != "blocked":
+            batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
+        batch.steps.setdefault(step.id, {})["retries"] = 0
+        first = first or row
+    return first

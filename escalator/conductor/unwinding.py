@@ -9,7 +9,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import gates
+from escalator.conductor import gates, restoring
 from escalator.db import session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import ordering, plan, rollback, states
@@ -250,3 +250,4 @@ def _supersede(
                 steps[step.id],
                 rules.Move(step.id, states.StepState.SUPERSEDED, "the slot is undone"),
             )
+    restoring.forget(batch, view, steps)

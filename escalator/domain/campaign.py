@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from escalator.domain import events, plan, states
 from escalator.domain.decision import LATE as LATE
+from escalator.domain.decision import RESTORE as RESTORE
 from escalator.domain.decision import Decision as Decision
 from escalator.domain.decision import Escalation as Escalation
 from escalator.domain.decision import Move as Move
@@ -25,12 +26,16 @@ LOST = "lost"
 """Failure class: nobody knows what became of the attempt, nor of its agent."""
 
 _ASKS = (plan.Try.ROLLBACK, plan.Try.PAGE)
+_BACK = ("revert", RESTORE)
+_GIVES_UP = frozenset(
+    {plan.Try.QUARANTINE, plan.Try.HOLD, plan.Try.PAGE, plan.Try.ROLLBACK}
+)
 
 EVACUATE = "evacuate"
 """Intent of the step that empties a host before it is quarantined."""
 
 MAX_REVERT_RETRIES = 2
-"""A transient failure of an undo is tried again this often."""
+"""A transient failure of an undo, or of a restore, is tried again this often."""
 
 
 def hear(
@@ -80,9 +85,12 @@ def _done(slot: SlotView, step: StepView, is_open: bool) -> Decision:
         if step.undo_of is not None:
             moves.append(Move(step.undo_of, StepState.REVERTED))
         return _after_revert(slot, step, moves, is_open)
+    if step.intent == RESTORE:
+        restored = _after_revert(slot, step, moves, is_open)
+        return dataclasses.replace(restored, is_restored=True)
     if step.intent == EVACUATE:
         return _give_up(slot, moves, "its instances were moved away")
-    following = next_step(slot, step, "run")
+    following = next_step(slot, step, ("run",))
     if following is None:
         return _done_with_all(slot, tuple(moves))
     moves.append(_open_step(following, is_open))
@@ -104,11 +112,13 @@ def _open_step(step: StepView, is_open: bool) -> Move:
     return Move(step.id, StepState.READY, "waits: admission is closed")
 
 
-def next_step(slot: SlotView, step: StepView, intent: str) -> StepView | None:
+def next_step(
+    slot: SlotView, step: StepView, intents: Collection[str]
+) -> StepView | None:
     """Return the blocked step that follows ``step``, or None."""
     for candidate in slot.steps:
         if (
-            candidate.intent == intent
+            candidate.intent in intents
             and candidate.seq > step.seq
             and candidate.state is StepState.BLOCKED
         ):
@@ -119,7 +129,7 @@ def next_step(slot: SlotView, step: StepView, intent: str) -> StepView | None:
 def _after_revert(
     slot: SlotView, step: StepView, moves: list[Move], is_open: bool
 ) -> Decision:
-    following = next_step(slot, step, "revert")
+    following = next_step(slot, step, _BACK)
     if following is not None:
         moves += start_revert(following)
         return Decision(tuple(moves))
@@ -154,8 +164,8 @@ def fail(
     :param ladder: None while the campaign rolls back: the slot is undone in
         any case, and nothing is asked of the campaign.
     """
-    if step.intent == "revert":
-        return _revert_failed(slot, step, failure_class, detail, ladder is None)
+    if step.intent in _BACK:
+        return _revert_failed(slot, step, failure_class, detail, ladder)
     failed = Move(step.id, to, detail, failure_class)
     if step.intent == EVACUATE:
         return _give_up(slot, [failed], f"its instances could not be moved: {detail}")
@@ -164,7 +174,9 @@ def fail(
     is_in_doubt = to in (StepState.HUNG, StepState.LOST)
     if is_in_doubt and step.idempotence == plan.Idempotence.NEVER:
         return _ask_whether_it_acted(slot, step, to, detail)
-    rung = next_rung(ladder, failure_class, step.retries, slot.compensations)
+    rung = next_rung(
+        ladder, failure_class, step.retries, slot.compensations, slot.can_restore
+    )
     match rung.attempt:
         case plan.Try.RETRY:
             again = Move(
@@ -177,6 +189,8 @@ def fail(
             return Decision((failed, again))
         case plan.Try.COMPENSATE:
             return Decision((failed,), SlotState.UNDOING, detail, is_undo_due=True)
+        case plan.Try.RESTORE:
+            return Decision((failed,), SlotState.UNDOING, detail, is_restore_due=True)
         case plan.Try.QUARANTINE:
             moves, to_undo = (failed,), SlotState.UNDOING
             if rung.evacuate:
@@ -200,22 +214,37 @@ def _give_up(slot: SlotView, moves: list[Move], how: str) -> Decision:
 
 
 def _revert_failed(
-    slot: SlotView, step: StepView, failure_class: str, detail: str, is_unwinding: bool
+    slot: SlotView,
+    step: StepView,
+    failure_class: str,
+    detail: str,
+    ladder: Sequence[plan.Rung] | None,
 ) -> Decision:
+    """Try an undo or a restore again, put the checkpoint back, or give up (R-1)."""
     failed = Move(step.id, StepState.FAILED, detail, failure_class)
     if failure_class in ("transient", "timeout") and step.retries < MAX_REVERT_RETRIES:
         again = Move(
             step.id, StepState.READY, "waits: retry", delay_s=1.0, is_retry=True
         )
         return Decision((failed, again))
-    moves = [failed]
+    moves: tuple[Move, ...] = (failed,)
     if step.undo_of is not None:
-        moves.append(Move(step.undo_of, StepState.REVERT_FAILED, detail))
-    reason = f"undo of {step.name} failed: {detail}"
-    asked = None
-    if slot.state is SlotState.UNDOING and not is_unwinding:
-        asked = Escalation("hold", "campaign", slot.procedure, f"{slot.host}: {reason}")
-    return Decision(tuple(moves), SlotState.UNDO_FAILED, reason, escalation=asked)
+        moves += (Move(step.undo_of, StepState.REVERT_FAILED, detail),)
+    what = "restore of" if step.intent == RESTORE else "undo of"
+    reason = f"{what} {step.name} failed: {detail}"
+    if slot.can_restore:
+        return Decision(moves, reason=reason, is_restore_due=True)
+    if ladder is None or slot.state is not SlotState.UNDOING:
+        return Decision(moves, SlotState.UNDO_FAILED, reason)
+    rung = rung_after_restore(ladder, failure_class)
+    if rung.attempt == plan.Try.QUARANTINE:
+        if rung.evacuate:
+            return Decision(moves, reason=reason, is_evacuation_due=True)
+        return Decision(moves, SlotState.QUARANTINED, reason, is_quarantine=True)
+    asked = Escalation(
+        str(rung.attempt), rung.scope, slot.procedure, f"{slot.host}: {reason}"
+    )
+    return Decision(moves, SlotState.UNDO_FAILED, reason, escalation=asked)
 
 
 def next_rung(
@@ -223,6 +252,7 @@ def next_rung(
     failure_class: str,
     retries: int,
     compensations: int,
+    can_restore: bool = False,
 ) -> plan.Rung:
     """Return the first rung left for this failure; holding is the last resort."""
     for rung in ladder:
@@ -232,8 +262,24 @@ def next_rung(
             continue
         if rung.attempt == plan.Try.COMPENSATE and compensations >= rung.times:
             continue
+        if rung.attempt == plan.Try.RESTORE and not can_restore:
+            continue
         return rung
-    return plan.Rung(plan.Try.HOLD)
+    return plan.Rung(plan.Try.HOLD, scope="campaign")
+
+
+def rung_after_restore(ladder: Sequence[plan.Rung], failure_class: str) -> plan.Rung:
+    """Return what follows an undo that failed and cannot be restored any more.
+
+    Without a ``restore`` rung a person is asked, whatever the ladder says.
+    """
+    tried = [rung.attempt for rung in ladder]
+    after = tried.index(plan.Try.RESTORE) if plan.Try.RESTORE in tried else len(tried)
+    for rung in ladder[after:]:
+        is_meant = not rung.classes or failure_class in rung.classes
+        if is_meant and rung.attempt in _GIVES_UP:
+            return rung
+    return plan.Rung(plan.Try.HOLD, scope="campaign")
 
 
 def _ask_whether_it_acted(

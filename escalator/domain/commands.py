@@ -11,11 +11,13 @@ class RunStep:
     :ivar executor: ``node`` (the agent on ``host``) or ``vim`` (any agent
         with access to the VIM).
     :ivar kind: ``action``, ``verify`` or ``checkpoint``.
-    :ivar intent: ``run`` or ``revert``.
+    :ivar intent: ``run``, ``revert`` (an undo), ``restore`` (a checkpoint is put
+        back) or ``evacuate``.
     :ivar is_resumed: an earlier attempt may have acted: detect before acting
         if ``idempotence`` is ``probe``.
     :ivar undo: for reverts, ``{"record": ..., "result": ..., "checkpoint": ...}``
-        of the step that is undone, else empty.
+        of the step that is undone; for a restore ``{"checkpoint": {id: content}}``;
+        else empty.
     :ivar deadline_at: epoch seconds of the database's clock.
     :ivar rerun: how often the target was undone and begun anew before.
     :ivar progress_s: without any progress for so long it hangs; 0: no limit.

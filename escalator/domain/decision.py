@@ -9,6 +9,9 @@ from escalator.domain import events
 from escalator.domain.rehearsal import Rehearsal
 from escalator.domain.states import SlotState, StepState
 
+RESTORE = "restore"
+"""Intent of the step that puts a target's checkpoint back."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepView:
@@ -34,6 +37,8 @@ class SlotView:
 
     :ivar reruns: how often it was undone and begun anew, for whatever reason.
     :ivar rehearsal: see ``domain.rehearsal``.
+    :ivar can_restore: a ``restore`` rung is left for the failure that is judged,
+        and the target has a checkpoint for it; see ``domain.restoring``.
     """
 
     id: str
@@ -44,6 +49,15 @@ class SlotView:
     steps: tuple[StepView, ...]
     reruns: int = 0
     rehearsal: str = Rehearsal.NONE
+    can_restore: bool = False
+
+    @property
+    def restores(self) -> int:
+        """How often its checkpoint was put back, or tried to, in this round."""
+        return sum(
+            step.intent == RESTORE and step.state is not StepState.SUPERSEDED
+            for step in self.steps
+        )
 
     def step(self, step_id: str) -> StepView:
         """Return the step of that id.
@@ -94,6 +108,9 @@ class Escalation:
 class Decision:
     """:ivar slot_to: new state of the slot, or None.
     :ivar is_undo_due: compute the slot's undo from the journal and begin it.
+    :ivar is_restore_due: the same, with the checkpoint in place of the undo of
+        what it covers.
+    :ivar is_restored: the checkpoint is back: what it covers is reverted.
     :ivar is_rerun_due: the slot is undone; run it again from its first step.
     :ivar is_evacuation_due: move the host's instances away, then quarantine it.
     :ivar is_late: the report changes nothing and is journalled as late.
@@ -105,6 +122,8 @@ class Decision:
     slot_to: SlotState | None = None
     reason: str = ""
     is_undo_due: bool = False
+    is_restore_due: bool = False
+    is_restored: bool = False
     is_rerun_due: bool = False
     is_evacuation_due: bool = False
     is_late: bool = False

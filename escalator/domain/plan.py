@@ -15,6 +15,7 @@ class Try(enum.StrEnum):
 
     RETRY = "retry"
     COMPENSATE = "compensate"
+    RESTORE = "restore"
     QUARANTINE = "quarantine"
     HOLD = "hold"
     PAGE = "page"
@@ -84,6 +85,7 @@ class Step:
         ``reading.ActionFacts``.
     :ivar on_pause: a value of :class:`OnPause`.
     :ivar progress_s: without any progress for so long it hangs; 0: no limit.
+    :ivar covers: of a checkpoint: see ``reading.ActionFacts``.
     """
 
     id: str
@@ -101,6 +103,7 @@ class Step:
     version: str = ""
     on_pause: str = "drain"
     progress_s: float = 0.0
+    covers: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

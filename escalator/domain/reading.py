@@ -49,6 +49,8 @@ class ActionFacts:
     :ivar idempotence: for steps that do not say it; empty: they must.
     :ivar undo: for steps that name none, an action or ``none_needed``; empty: they
         must.
+    :ivar covers: of a checkpoint driver: patterns of the actions whose changes it
+        puts back; empty: it cannot restore.
     """
 
     executor: str
@@ -57,18 +59,25 @@ class ActionFacts:
     is_checkpoint: bool = False
     idempotence: str = ""
     undo: str = ""
+    covers: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         """Return a digest of what a file is judged by; the agent has its own."""
-        return version_of(self.executor, self.is_mutating, self.params_schema)
+        return version_of(
+            self.executor, self.is_mutating, self.params_schema, self.covers
+        )
 
 
 def version_of(
-    executor: str, is_mutating: bool, params_schema: Mapping[str, Any]
+    executor: str,
+    is_mutating: bool,
+    params_schema: Mapping[str, Any],
+    covers: Sequence[str] = (),
 ) -> str:
     """Return what tells two versions of an action apart: eight digits (V-3)."""
-    told = json.dumps([executor, is_mutating, params_schema], sort_keys=True)
+    known = [executor, is_mutating, params_schema, *covers]
+    told = json.dumps(known, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
@@ -307,6 +316,7 @@ class _Steps:
             version=facts.version,
             on_pause=plan.OnPause(body.get("on_pause", "drain")),
             progress_s=duration.parse(body.get("progress", 0)),
+            covers=facts.covers,
         )
 
     def _deed(self, kind: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

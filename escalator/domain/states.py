@@ -156,13 +156,14 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     | _GONE,
     ST.REVERTING: frozenset({ST.REVERTED, ST.REVERT_FAILED}) | _GONE,
     ST.REVERTED: frozenset({ST.READY, ST.BLOCKED}) | _GONE,
-    ST.REVERT_FAILED: frozenset({ST.REVERTING}) | _GONE,
+    ST.REVERT_FAILED: frozenset({ST.REVERTING, ST.REVERTED}) | _GONE,
     ST.SKIPPED: frozenset({ST.BLOCKED, ST.READY}) | _GONE,
-    ST.SUPERSEDED: frozenset({ST.BLOCKED, ST.REVERTING, ST.QUARANTINED}),
+    ST.SUPERSEDED: frozenset({ST.BLOCKED, ST.REVERTING, ST.REVERTED, ST.QUARANTINED}),
     ST.QUARANTINED: frozenset(),
 }
 """An undo is a step row of its own (``intent=revert``, ``undo_of``); while it
-runs, the row that it undoes is ``reverting``."""
+runs, the row that it undoes is ``reverting``.  A restore (``intent=restore``) reverts
+all the rows that its checkpoint covers at once."""
 
 IN_FLIGHT = frozenset({ST.DISPATCHED, ST.RUNNING, ST.VERIFYING})
 """The agent may be acting: a lease is held and a deadline is set."""

@@ -151,6 +151,26 @@ class Apt:
         if result.returncode != 0:
             raise self.failed("apt-get install", result)
 
+    def go_back(
+        self,
+        wanted: Mapping[str, str | None],
+        installed: Mapping[str, dpkg.Package],
+        is_own_source_only: bool,
+    ) -> None:
+        """Bring what differs to its earlier version, None: away, in one transaction.
+
+        :raises ActionFailed: ``transient`` or ``permanent``.
+        """
+        self.repair()
+        self.try_update(is_own_source_only)
+        unequal = dpkg.differences(installed, wanted)
+        changed = {name: wanted[name] for name in unequal}
+        self.install(
+            {name: version for name, version in changed.items() if version},
+            [name for name, version in changed.items() if not version],
+            ["--allow-change-held-packages"],
+        )
+
     def read_sources(self) -> str | None:
         """Return Escalator's own sources file, None if there is none."""
         with contextlib.suppress(FileNotFoundError):

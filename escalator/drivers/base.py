@@ -124,9 +124,14 @@ def previous(order: commands.RunStep, keep: Keep) -> dict[str, Any]:
 
 
 class Checkpoint(abc.ABC):
-    """Records the state of one target, to be gone back to."""
+    """Records the state of one target, to be gone back to.
+
+    :cvar covers: patterns (``package.*``) of the actions whose changes ``restore``
+        puts back; empty: it cannot restore.
+    """
 
     executor: ClassVar[str] = "node"
+    covers: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def take(self, order: commands.RunStep) -> dict[str, Any]:
@@ -134,6 +139,18 @@ class Checkpoint(abc.ABC):
 
         :raises ActionFailed: the state cannot be recorded.
         """
+
+    def restore(self, order: commands.RunStep, content: Mapping[str, Any]) -> None:
+        """Bring the target back to what ``take`` recorded, whole.
+
+        A target that is back already is left alone.  The agent takes the checkpoint
+        once more afterwards: a difference is a failure.
+
+        :raises ActionFailed: class ``permanent`` says what cannot be restored.
+        """
+        raise errors.ActionFailed(
+            action=order.action, reason="this checkpoint cannot be put back"
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -87,6 +87,14 @@ def versions(
     return {name: each.version if each else None for name, each in found.items()}
 
 
+def whole(
+    recorded: Mapping[str, str], installed: Iterable[str]
+) -> dict[str, str | None]:
+    """Return what a node is brought to that is to have just ``recorded``."""
+    extra = {name: None for name in installed if name not in recorded}
+    return {**recorded, **extra}
+
+
 def differences(
     installed: Mapping[str, Package], wanted: Mapping[str, str | None]
 ) -> dict[str, str]:

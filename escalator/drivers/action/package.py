@@ -140,7 +140,7 @@ class Restore(base.Action):
         if recorded is not None:
             node.write_sources(recorded["sources"])
         if unequal:
-            self._change(node, recorded, wanted, unequal)
+            node.go_back(wanted, installed, bool(recorded and recorded["sources"]))
             installed = node.query("after")
             _compare(installed, _wanted(order, recorded, installed))
         return {"restored": sorted(unequal)}
@@ -155,22 +155,6 @@ class Restore(base.Action):
         if recorded is not None and node.read_sources() != recorded["sources"]:
             return None
         return {"restored": []}
-
-    def _change(
-        self,
-        node: apt.Apt,
-        recorded: Mapping[str, Any] | None,
-        wanted: Mapping[str, str | None],
-        unequal: Mapping[str, str],
-    ) -> None:
-        node.repair()
-        node.try_update(is_own_source_only=bool(recorded and recorded["sources"]))
-        changed = {name: wanted[name] for name in unequal}
-        node.install(
-            {name: version for name, version in changed.items() if version},
-            [name for name, version in changed.items() if not version],
-            ["--allow-change-held-packages"],
-        )
 
 
 class Verify(base.Action):
@@ -238,8 +222,7 @@ def _wanted(
 ) -> dict[str, str | None]:
     """Return every version to go back to, None for what must go."""
     if recorded is not None:
-        extra = {name: None for name in installed if name not in recorded["packages"]}
-        return {**recorded["packages"], **extra}
+        return dpkg.whole(recorded["packages"], installed)
     previous = order.undo.get("result", {}).get("previous")
     if not previous:
         raise errors.ActionFailed(

@@ -1,15 +1,17 @@
 """Checkpoint of a Debian node: every package's version, and our apt source."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import apt, base
+from escalator.drivers import apt, base, dpkg
 
 
 class PackageManifest(base.Checkpoint):
     """``{"packages": {name: version}, "sources": text or null, "holds": [...]}``."""
+
+    covers: ClassVar[tuple[str, ...]] = ("package.install", "package.restore")
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources
@@ -35,3 +37,37 @@ class PackageManifest(base.Checkpoint):
             "sources": node.read_sources(),
             "holds": sorted(each.name for each in installed.values() if each.is_held),
         }
+
+    def restore(self, order: commands.RunStep, content: Mapping[str, Any]) -> None:
+        """Bring every package, the apt source and the pins back, in that order.
+
+        :raises ActionFailed: ``permanent``: what could not be brought back;
+            ``transient`` for locks and network.
+        """
+        node = apt.Apt(self._resources, order)
+        installed = node.query("present")
+        wanted = dpkg.whole(content["packages"], installed)
+        node.write_sources(content["sources"])
+        if dpkg.differences(installed, wanted):
+            node.go_back(wanted, installed, bool(content["sources"]))
+            installed = node.query("after")
+        wanted = dpkg.whole(content["packages"], installed)
+        left = dpkg.differences(installed, wanted)
+        if left:
+            raise errors.ActionFailed(
+                action=order.action,
+                reason=f"this could not be restored: {dpkg.describe(left)}",
+            )
+        _pin(node, installed, set(content["holds"]))
+
+
+def _pin(
+    node: apt.Apt, installed: Mapping[str, dpkg.Package], wanted: set[str]
+) -> None:
+    """Hold the versions of these packages, and of no others."""
+    held = {each.name for each in installed.values() if each.is_held}
+    for mark, names in (("hold", wanted - held), ("unhold", held - wanted)):
+        if names:
+            result = node.run(mark, ["apt-mark", mark, *sorted(names)])
+            if result.returncode != 0:
+                raise node.failed(f"apt-mark {mark}", result)

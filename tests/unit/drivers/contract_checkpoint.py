@@ -4,6 +4,7 @@ import dataclasses
 import json
 import typing
 
+from escalator import errors
 from escalator.domain import commands
 from escalator.drivers import base
 
@@ -24,7 +25,10 @@ class CheckpointContract:
         raise NotImplementedError
 
     def change_target(self) -> None:
-        """Change the target so that it differs from its checkpoint."""
+        """Change the target so that it differs from its checkpoint.
+
+        As an action would that the driver covers.
+        """
         raise NotImplementedError
 
     @property
@@ -56,3 +60,39 @@ class CheckpointContract:
         before = self.take(1)
         self.change_target()
         self.check.assertNotEqual(before, self.take(2))
+
+    def restore(
+        self, content: dict[str, typing.Any], attempt: int = 1, step_id: str = ""
+    ) -> None:
+        order = dataclasses.replace(
+            self.make_order(), intent="restore", attempt=attempt, step_id=step_id
+        )
+        self.make_checkpoint().restore(order, content)
+
+    def test_a_restore_brings_the_whole_target_back(self) -> None:
+        """R-1: taken, changed, restored and taken again, nothing differs."""
+        if not self.make_checkpoint().covers:
+            self.check.skipTest("it cannot restore, and says so")
+        before = self.take(1)
+        self.change_target()
+        self.restore(before, step_id="restore")
+        self.check.assertEqual(before, self.take(2))
+
+    def test_a_restore_that_is_repeated_changes_nothing_more(self) -> None:
+        """R-1: the same attempt, a later one, and another step."""
+        if not self.make_checkpoint().covers:
+            self.check.skipTest("it cannot restore, and says so")
+        before = self.take(1)
+        self.change_target()
+        self.restore(before, 1, "restore")
+        count = self.count_changes()
+        for attempt, step_id in ((1, "restore"), (2, "restore"), (1, "another")):
+            self.restore(before, attempt, step_id)
+        self.check.assertEqual(count, self.count_changes())
+        self.check.assertEqual(before, self.take(2))
+
+    def test_who_covers_nothing_refuses_to_restore(self) -> None:
+        if self.make_checkpoint().covers:
+            self.check.skipTest("it can restore")
+        with self.check.assertRaises(errors.ActionFailed):
+            self.restore(self.take(1))

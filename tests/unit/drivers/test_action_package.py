@@ -4,6 +4,7 @@ import dataclasses
 import os
 import tempfile
 import unittest
+import unittest.mock
 from typing import Any
 
 import jsonschema
@@ -331,6 +332,83 @@ class ManifestTest(Bench, contract_checkpoint.CheckpointContract):
             "holds": ["base-files"],
         }
         self.assertEqual(expected, self.take())
+
+    def restored(self, content: dict[str, Any], **changes: Any) -> errors.ActionFailed:
+        order = orders.make_order(intent="restore", **changes)
+        with self.assertRaises(errors.ActionFailed) as caught:
+            self.make_checkpoint().restore(order, content)
+        return caught.exception
+
+    def test_restore_brings_packages_pins_and_source_back(self) -> None:
+        """R-1: in one transaction, and what was not there goes."""
+        self.node.installed["base-files"] = ("hi", "12.4")
+        before, was = self.take(1), dict(self.node.installed)
+        self.node.installed["base-files"] = ("ii", "12.4")
+        self.node.installed["demo-service"] = ("iF", "2.0")
+        self.node.installed["libdemo:amd64"] = ("hi", "2.0")
+        self.node.installed["demo-extra"] = ("ii", "2.0")
+        self.write_sources("deb http://repo/snap-2 stable main\n")
+        self.node.answers["configure"] = (1, "dpkg: error processing package")
+        order = orders.make_order(intent="restore")
+        self.make_checkpoint().restore(order, before)
+        self.assertEqual(was, self.node.installed)
+        self.assertFalse(os.path.exists(self.sources))
+        argv = self.node.argv("install")
+        expected = ["demo-service=1.0", "libdemo:amd64=1.0", "demo-extra-"]
+        self.assertEqual(expected, argv[-3:])
+        self.assertIn("--allow-change-held-packages", argv)
+        self.assertEqual(before, self.take(2))
+
+    def test_only_pins_differ(self) -> None:
+        before = self.take(1)
+        self.node.installed["base-files"] = ("hi", "12.4")
+        order = orders.make_order(intent="restore")
+        self.make_checkpoint().restore(order, before)
+        self.assertNotIn("install", self.node.names())
+        self.assertEqual(before, self.take(2))
+
+    def test_what_cannot_be_restored_is_told(self) -> None:
+        """R-1: a version that no index has any more; apt that did nothing."""
+        content = self.take(1)
+        content["packages"]["demo-service"] = "0.9"
+        error = self.restored(content)
+        self.assertEqual("permanent", error.failure_class)
+        self.assertIn("Version '0.9' for 'demo-service' was not found", str(error))
+        self.node.answers["install"] = (0, "")
+        error = self.restored(content)
+        self.assertEqual("permanent", error.failure_class)
+        self.assertIn("demo-service: 1.0 is installed, it should be 0.9", str(error))
+
+    def test_a_lock_may_pass(self) -> None:
+        content = self.take(1)
+        self.change_target()
+        self.node.answers["install"] = (100, "E: Could not get lock /var/lib/dpkg")
+        self.assertEqual("transient", self.restored(content).failure_class)
+        del self.node.answers["install"]
+        self.restore(content, 2)
+        self.assertEqual(content, self.take(2))
+
+    def test_an_attempt_that_was_cut_off_is_brought_to_its_end(self) -> None:
+        """R-1: the agent's next process collects the jobs of the killed one."""
+        content = self.take(1)
+        self.change_target()
+        order = orders.make_order(intent="restore")
+        checkpoint, run = self.make_checkpoint(), self.node.run
+        for last in ("present", "configure", "update", "install", "after"):
+
+            def die_after(order: Any, job: str, *rest: Any, last: str = last) -> Any:
+                result = run(order, job, *rest)
+                if job == last:
+                    raise InterruptedError
+                return result
+
+            with unittest.mock.patch.object(self.node, "run", die_after):
+                with self.assertRaises(InterruptedError):
+                    checkpoint.restore(order, content)
+        checkpoint.restore(order, content)
+        self.assertEqual(1, self.node.changes)
+        self.assertEqual(1, self.node.names().count("install"))
+        self.assertEqual(content, self.take(2))
 
     def test_a_broken_node_has_no_state_to_go_back_to(self) -> None:
         self.node.installed["libdemo:amd64"] = ("iF", "1.0")
