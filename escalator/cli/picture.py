@@ -167,5 +167,6 @@ def plain(entry: Row) -> str:
     )
     move = f"{entry.get('from_state') or '-'} -> {entry.get('to_state') or '-'}"
     detail = f"  ({entry['detail']})" if entry.get("detail") else ""
-    intent = " [revert]" if entry.get("intent") == "revert" else ""
+    told = entry.get("intent") or "run"
+    intent = "" if told == "run" else f" [{told}]"
     return f"{at} {what}{intent}: {move}{detail}"

@@ -57,6 +57,8 @@ C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
 C812  ``rehearse_undo`` without a checkpoint
+C813  a ``restore`` rung without a checkpoint before the first change (R-1)
+C814  a ``restore`` rung whose checkpoint driver cannot put back what is changed
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts
@@ -78,6 +80,7 @@ from escalator.domain import (
     lint_order,
     lint_recovery,
     lint_references,
+    lint_restore,
     lint_scopes,
     lint_stages,
     lint_steps,
@@ -137,6 +140,7 @@ def check_document(
         *lint_stages.find(made.document),
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
+        *lint_restore.find(made.document, catalogue),
     )
     found = (
         *findings,

@@ -11,10 +11,18 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 
-from escalator.domain import budget, draining, fault_library, relocation, timing
+from escalator.domain import (
+    budget,
+    draining,
+    fault_library,
+    play_restore,
+    relocation,
+    timing,
+)
 from escalator.domain import campaign as rules
 from escalator.domain.fault_library import Fate
-from escalator.domain.plan import Idempotence, Plan, Procedure, Step, Target, Try
+from escalator.domain.plan import Idempotence, Plan, Target, Try
+from escalator.domain.play_slot import Slot as Slot
 from escalator.domain.states import CAMPAIGN_MOVES, CampaignState, SlotState
 
 State = CampaignState
@@ -73,38 +81,6 @@ class Run:
     def is_smooth(self) -> bool:
         """It ended committed and no host was given up."""
         return self.outcome == State.COMMITTED and not self.quarantined
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Slot:
-    """One host's way through one procedure.
-
-    :ivar at: index of the present step; of an undo: how many are left.
-    :ivar acted: indices of steps that may have changed the host, in order.
-    :ivar ticket: raised when what was due must not come any more.
-    """
-
-    procedure: Procedure
-    target: Target
-    state: SlotState = SlotState.ACTIVE
-    at: int = 0
-    retries: int = 0
-    compensations: int = 0
-    acted: list[int] = dataclasses.field(default_factory=list)
-    undo: list[tuple[Step, str]] = dataclasses.field(default_factory=list)
-    is_flying: bool = False
-    ticket: int = 0
-    last_acted: int = 0
-
-    @property
-    def step(self) -> Step:
-        """The step that runs or is undone."""
-        return self.undo[-1][0] if self.undo else self.procedure.steps[self.at]
-
-    @property
-    def action(self) -> str:
-        """The action that runs, or undoes."""
-        return self.undo[-1][1] if self.undo else self.step.action
 
 
 class World:
@@ -254,7 +230,7 @@ class Steps:
         slot.ticket += 1
         if not slot.undo:
             slot.last_acted = world.orders
-            if slot.step.is_mutating and slot.step.undo and slot.at not in slot.acted:
+            if slot.step.is_mutating and slot.at not in slot.acted:
                 slot.acted.append(slot.at)
         fate, ticket = world.fate(slot), slot.ticket
         world.at(fate.seconds, lambda: self._end(slot, ticket, fate))
@@ -298,9 +274,11 @@ class Steps:
             slot.state = SlotState.FAILED
             self._escalate("hold", "campaign", slot.procedure.id, reason)
             return
-        ladder = slot.procedure.ladder
-        rung = rules.next_rung(ladder, failure_class, slot.retries, slot.compensations)
+        rung = play_restore.next_rung(slot, failure_class)
         match rung.attempt:
+            case Try.RESTORE:
+                slot.state = SlotState.UNDOING
+                self._restore(slot)
             case Try.RETRY:
                 self._again(slot, rung.backoff_s * 2**slot.retries)
             case Try.COMPENSATE:
@@ -326,8 +304,12 @@ class Steps:
         slot.state = state
         slot.ticket += 1
         slot.retries = 0
-        steps = slot.procedure.steps
-        slot.undo = [(steps[at], steps[at].undo[0].action) for at in slot.acted]
+        slot.undo = play_restore.undo_of(slot)
+        slot.restores *= state is SlotState.UNDOING
+        self.go_on_undoing(slot)
+
+    def _restore(self, slot: Slot) -> None:
+        play_restore.begin(slot)
         self.go_on_undoing(slot)
 
     def go_on_undoing(self, slot: Slot) -> None:
@@ -352,12 +334,17 @@ class Steps:
         ):
             self._again(slot, UNDO_RETRY_S)
             return
-        was_undoing = slot.state is SlotState.UNDOING
+        if play_restore.is_possible(slot, failure_class):
+            return self._restore(slot)
+        is_asked = slot.state is SlotState.UNDOING and self.is_running
+        rung = rules.rung_after_restore(slot.procedure.ladder, failure_class)
+        if is_asked and rung.attempt == Try.QUARANTINE:
+            return self._give_up(slot.target.name)
         slot.state = SlotState.UNDO_FAILED
         self._settled(slot)
-        if was_undoing and self.is_running:
+        if is_asked:
             reason = f"{slot.target.name}: undo of {slot.step.id} failed"
-            self._escalate("hold", "campaign", slot.procedure.id, reason)
+            self._escalate(rung.attempt, rung.scope, slot.procedure.id, reason)
 
 
 def may_move(state: State, to: State) -> bool:

@@ -22,8 +22,13 @@ def is_covered(checkpoint: plan.Step, step: plan.Step) -> bool:
     return (
         step.is_mutating
         and step.executor == checkpoint.executor
-        and any(fnmatch.fnmatchcase(step.action, each) for each in checkpoint.covers)
+        and matches(checkpoint.covers, step.action)
     )
+
+
+def matches(covers: Collection[str], action: str) -> bool:
+    """Say whether one of the patterns names the action."""
+    return any(fnmatch.fnmatchcase(action, each) for each in covers)
 
 
 def covered(procedure: plan.Procedure, checkpoint: plan.Step) -> frozenset[str]:
@@ -55,13 +60,9 @@ def judged(
     A rung has to be left that answers to the class, and a checkpoint that covers
     something that may have changed: of an undo that failed, just that.
     """
-    is_left = any(
-        rung.attempt == plan.Try.RESTORE
-        and slot.restores < rung.times
-        and (not rung.classes or failure_class in rung.classes)
-        for rung in procedure.ladder
-    )
-    checkpoint = checkpoint_for(procedure, slot) if is_left else None
+    if not is_left(procedure, slot.restores, failure_class):
+        return slot
+    checkpoint = checkpoint_for(procedure, slot)
     if checkpoint is None:
         return slot
     if step.undo_of is not None:
@@ -69,6 +70,16 @@ def judged(
         if undone.name not in covered(procedure, checkpoint):
             return slot
     return dataclasses.replace(slot, can_restore=True)
+
+
+def is_left(procedure: plan.Procedure, restores: int, failure_class: str) -> bool:
+    """Say whether a rung answers to the class and is not used up."""
+    return any(
+        rung.attempt == plan.Try.RESTORE
+        and restores < rung.times
+        and (not rung.classes or failure_class in rung.classes)
+        for rung in procedure.ladder
+    )
 
 
 def stand_in(acted: Sequence[str], replaced: Collection[str]) -> list[str | None]:

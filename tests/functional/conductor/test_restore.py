@@ -240,7 +240,7 @@ class TestRestore(Case):
 
 class TestOnTheWayBack(Case):
     def test_a_rollback_restores_what_it_cannot_undo(self):
-        """R-1, R-0: the state before, on every host."""
+        """R-1: the state before, on every host."""
         bed = self.begin_restoring(RESTORE, ROLLBACK, commit="manual")
         bed.run_until(["completed", *OVER])
         self.fail("package.restore", 9)

@@ -12,11 +12,15 @@ from unittest import mock
 from escalator.conductor import foreseeing
 from escalator.domain import events, fault_library, plan, play, play_campaign
 from tests.bench import whatif
+from tests.fixtures import engine as beds
 from tests.fixtures import simfleet
 
 TRIALS = int(os.environ.get("ESCALATOR_RANDOM_RUNS", "0")) or 12
 TICK_S = 1e-3
 CLASSES = ("transient", "permanent", "verification")
+CHECKPOINT = beds.step(
+    "save", "save", kind="checkpoint", checkpoint="cp", covers=("*",), timeout_s=1000.0
+)
 
 
 class Fates:
@@ -35,6 +39,8 @@ class Fates:
         seconds = chance.uniform(1.0, 60.0)
         # Undos fail less often, or no rollback would ever end well.
         share = self.share if intent == "run" else self.share / 10
+        if (effect.partition("/")[2], intent) == (CHECKPOINT.id, "run"):
+            share = 0.0  # Nothing is done yet that could be undone.
         return seconds, chance.choice(CLASSES) if chance.random() < share else ""
 
 
@@ -83,10 +89,13 @@ class ScriptedWorld(whatif.World):
         procedures = tuple(
             dataclasses.replace(
                 each,
-                steps=tuple(_named(each.id, step) for step in each.steps),
+                steps=tuple(
+                    _named(each.id, step) for step in (CHECKPOINT, *each.steps)
+                ),
                 ladder=(
                     plan.Rung("retry", ("transient",), draw.randint(1, 2), 2.0),
-                    *([plan.Rung("compensate")] if draw.random() < 0.7 else []),
+                    *([plan.Rung("compensate")] if draw.random() < 0.6 else []),
+                    *([plan.Rung("restore")] if draw.random() < 0.6 else []),
                     plan.Rung(
                         draw.choice(("rollback", "rollback", "quarantine", "hold")),
                         scope=draw.choice(("procedure", "campaign")),
@@ -106,7 +115,7 @@ class ScriptedWorld(whatif.World):
 
 def _named(procedure, step):
     params = {"effect": f"{procedure}/{step.id}"}
-    undo = (plan.Undo("undo", "node", params),)
+    undo = (plan.Undo("undo", "node", params),) if step.is_mutating else ()
     return dataclasses.replace(step, params=params, undo=undo)
 
 
@@ -150,7 +159,8 @@ class TestTheSameFates(unittest.TestCase):
 
         def fate(world, slot):
             effect = f"{slot.procedure.id}/{slot.step.id}"
-            intent = "revert" if slot.undo else "run"
+            back = "restore" if slot.step.kind == "checkpoint" else "revert"
+            intent = back if slot.undo else "run"
             return fault_library.Fate(*fates.next(slot.target.name, effect, intent))
 
         library = mock.patch.object(

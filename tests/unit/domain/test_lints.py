@@ -456,6 +456,30 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             ),
         )
     ],
+    "C813": [
+        (
+            "/procedures/0/on_failure",
+            _both(
+                _put(*LADDER, 1, "try", "restore"),
+                _put(
+                    *STEP, 0, {"id": "none", "checkpoint": "waived", "reason": "a lab"}
+                ),
+            ),
+        ),
+    ],
+    "C814": [
+        (
+            "/checkpoints/0/driver",
+            _both(
+                _put(*LADDER, 1, "try", "restore"),
+                _put("checkpoints", 0, "driver", "picture"),
+            ),
+        ),
+        (
+            "/checkpoints/0/driver",
+            _both(_put(*LADDER, 1, "try", "restore"), _cut(*INSTALL)),
+        ),
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 
@@ -516,6 +540,23 @@ class DetailTest(unittest.TestCase):
         (found,) = _check(document)
         self.assertIn("package.install", found.remedy)
         self.assertNotIn("package_manifest", found.remedy)
+
+    def test_a_restore_rung_that_can_be_taken(self) -> None:
+        """R-1: a checkpoint first, by a driver that covers what is changed."""
+        document = _golden()
+        document["recovery"]["node-ladder"][1]["try"] = "restore"
+        self.assertEqual((), _check(document))
+
+    def test_what_a_driver_covers_is_told(self) -> None:
+        (found,) = self.changed(MUTATIONS["C814"][0][1])
+        self.assertIn("picture cannot put back", found.detail)
+        (found,) = self.changed(MUTATIONS["C814"][1][1])
+        self.assertIn("puts back what package.install changed", found.detail)
+
+    def changed(self, change: Change) -> tuple[finding.Finding, ...]:
+        document = _golden()
+        change(document)
+        return _check(document)
 
     def test_missing_classes_are_told(self) -> None:
         document = _golden()
