@@ -10,6 +10,9 @@ from escalator.domain import fault_library, timing
 MOST_SAMPLES = 20_000
 """The latest; older ones tell of older machines."""
 
+_RESTORE = "restore"
+"""Intent of steps that share their action's name with the checkpoint itself."""
+
 
 def read_learned(connection: sa.Connection) -> dict[tuple[str, str], timing.Timing]:
     """Return the timing of each action on each role of hosts."""
@@ -17,7 +20,7 @@ def read_learned(connection: sa.Connection) -> dict[tuple[str, str], timing.Timi
     query = (
         sa.select(step.action, host.role, step.started_at, step.ended_at)
         .join_from(models.step, models.host, step.host == host.name)
-        .where(step.state == "done")
+        .where(step.state == "done", step.intent != _RESTORE)
         .where(step.started_at.is_not(None), step.ended_at.is_not(None))
         .order_by(step.ended_at.desc())
         .limit(MOST_SAMPLES)
@@ -39,7 +42,7 @@ def read_fault_library(connection: sa.Connection) -> fault_library.Library:
         sa.select(line.object_id, line.attempt, line.to_state, line.at)
         .add_columns(step.action, step.failure_class)
         .join_from(models.journal, models.step, line.object_id == step.id)
-        .where(line.object_type == "step")
+        .where(line.object_type == "step", line.intent != _RESTORE)
         .where(line.to_state.in_(["dispatched", "failed", "hung"]))
         .order_by(line.seq.desc())
         .limit(2 * MOST_SAMPLES)

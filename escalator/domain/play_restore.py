@@ -8,7 +8,7 @@ from escalator.domain.play_slot import Slot
 Undo = list[tuple[plan.Step, str]]
 """Steps and the actions that undo them; the next one is the last."""
 
-RESTORE = "restore"
+RESTORE = "(restore)"
 """In place of an action: nothing is learned of it, what its steps need counts."""
 
 

@@ -52,6 +52,63 @@ class Picture(base.Checkpoint):
         return {"picture": order.host}
 
 
+class Album(Picture):
+    """Keeps one line, and puts it back unless it is stuck."""
+
+    covers = ("package.*",)
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.lines: dict[str, str] = resources["lines"]
+
+    def take(self, order: commands.RunStep) -> dict[str, Any]:
+        return dict(self.lines)
+
+    def restore(self, order: commands.RunStep, content: Mapping[str, Any]) -> None:
+        if "stuck" not in self.lines:
+            self.lines.clear()
+            self.lines.update(content)
+
+
+class RestoreTest(unittest.TestCase):
+    """R-1: what was put back is looked at once more."""
+
+    def setUp(self) -> None:
+        self.lines = {"line": "new"}
+        kinds = {"album": Album, "picture": Picture}
+        self.worker = deeds.Deeds({}, kinds, {"lines": self.lines})
+
+    def restore(self, undo: dict[str, Any], action: str = "album") -> dict[str, Any]:
+        order = orders.make_order(
+            kind="checkpoint", intent="restore", action=action, undo=undo
+        )
+        return self.worker.carry_out(order)
+
+    def refusal(self, *asked: Any) -> str:
+        with self.assertRaises(errors.ActionFailed) as caught:
+            self.restore(*asked)
+        self.assertEqual("permanent", caught.exception.failure_class)
+        return str(caught.exception)
+
+    def test_the_content_of_the_order_is_put_back(self) -> None:
+        self.restore({"checkpoint": {"cp": {"line": "old"}}})
+        self.assertEqual({"line": "old"}, self.lines)
+
+    def test_a_difference_is_told(self) -> None:
+        self.lines["stuck"] = "here"
+        text = self.refusal({"checkpoint": {"cp": {"line": "old"}}})
+        self.assertIn("line: 'old' is 'new'; stuck: 'here' was not there", text)
+
+    def test_without_a_content_nothing_is_done(self) -> None:
+        undo: dict[str, Any]
+        for undo in ({}, {"checkpoint": {}}, {"checkpoint": {"cp": None}}):
+            self.assertIn("no checkpoint is kept", self.refusal(undo))
+        self.assertEqual({"line": "new"}, self.lines)
+
+    def test_a_driver_that_cannot_restore_says_so(self) -> None:
+        text = self.refusal({"checkpoint": {"cp": {"picture": "node-1"}}}, "picture")
+        self.assertIn("cannot be put back", text)
+
+
 class DeedsTest(unittest.TestCase):
     def setUp(self) -> None:
         self.act: Callable[[Any], Any] = lambda order: {"acted": True}

@@ -52,6 +52,38 @@ def report(step, outcome, failure_class="", fence=None):
     )
 
 
+class TestRestoreRung(unittest.TestCase):
+    """R-1: which rung follows which failure."""
+
+    def test_it_is_taken_if_it_can_be(self):
+        ladder = (plan.Rung("restore"), plan.Rung("rollback"))
+        for can_restore, attempt in ((True, "restore"), (False, "rollback")):
+            rung = campaign.next_rung(ladder, "permanent", 0, 0, can_restore)
+            self.assertEqual(attempt, rung.attempt)
+
+    def test_what_follows_it(self):
+        page = plan.Rung("page", ("permanent",))
+        give_up = plan.Rung("quarantine", ("permanent",))
+        restore, retry = plan.Rung("restore"), plan.Rung("retry")
+        for ladder, kind, attempt in (
+            ((page, restore, retry, give_up), "permanent", "quarantine"),
+            ((page, restore, retry, give_up), "lost", "hold"),
+            ((give_up, page), "permanent", "hold"),
+            ((restore, plan.Rung("compensate"), page), "permanent", "page"),
+        ):
+            with self.subTest([rung.attempt for rung in ladder], kind=kind):
+                rung = campaign.rung_after_restore(ladder, kind)
+                self.assertEqual(attempt, rung.attempt)
+
+    def test_a_lost_restore_is_repeated_and_a_late_report_changes_nothing(self):
+        step = view(9, StepState.RUNNING, intent="restore", idempotence="natural")
+        one = slot(step, state=SlotState.UNDOING)
+        decision = campaign.hear(one, report(step, "unknown"), (), False)
+        self.assertEqual(StepState.DISPATCHED, decision.moves[-1].to)
+        late = campaign.hear(one, report(step, "done", fence=6), (), True)
+        self.assertIs(campaign.LATE, late)
+
+
 class TestThree(unittest.TestCase):
     """P-4e, rule 4: hung, lost and late differ in state and class."""
 

@@ -101,6 +101,27 @@ class LadderTest(unittest.TestCase):
         # 10 cordon, 5 failing install, 20 for both undos, then 30 again
         self.assertEqual(("committed", 65.0), (run.outcome, run.end_s))
 
+    def test_a_failed_undo_is_restored(self):
+        """R-1: it takes as long as what it stands in for."""
+        save = beds.step(
+            "save",
+            "save",
+            kind="checkpoint",
+            covers=("install",),
+            expected_s=1.0,
+            timeout_s=9.0,
+        )
+        ladder = [plan.Rung("compensate"), plan.Rung("restore"), plan.Rung("hold")]
+        rate = RATES("permanent", 0.5, timing.Timing(5.0, 0.0))
+        library = fault_library.Library(
+            steps={"verify": (rate,)}, rates={"restore": (rate,)}
+        )
+        made = made_plan(ladder, steps=(save, *STEPS))
+        # verify fails, then the undo of install; the restore succeeds
+        run = self.play(made, 1, library, [0.9, 0.9, 0.9, 0.0, 0.0])
+        self.assertEqual("committed", run.outcome)
+        self.assertEqual(1 + 10 + 10 + 5 + 5 + 10 + 10 + 31, run.end_s)
+
     def test_without_a_rung_it_holds(self):
         run = self.play(made_plan(), 3, always("permanent", "install"), [0.9, 0.9, 0.0])
         self.assertEqual(("holding", 15.0), (run.outcome, run.end_s))
