@@ -11,7 +11,7 @@ from escalator.drivers import apt, base, dpkg
 class PackageManifest(base.Checkpoint):
     """``{"packages": {name: version}, "sources": text or null, "holds": [...]}``."""
 
-    covers: ClassVar[tuple[str, ...]] = ("package.install", "package.restore")
+    covers: ClassVar[tuple[str, ...]] = ("package.install",)
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources

@@ -303,6 +303,14 @@ class TestForecast(Case):
         (finding,) = caught.exception.findings
         self.assertIn("computes", finding["remedy"])
 
+    def test_the_time_of_a_restore_is_not_that_of_its_checkpoint(self):
+        """R-1: both bear the name of the driver."""
+        self.learn("package_manifest", 1.0)
+        with self.bed.database.begin() as connection:
+            self.assertTrue(timings.read_learned(connection))
+            connection.execute(sa.update(models.step).values(intent="restore"))
+            self.assertEqual({}, timings.read_learned(connection))
+
     def test_failures_of_earlier_campaigns_count(self):
         """P-4e: a fifth of the installs failed, so did they in the simulation."""
         self.learn("package.install", 1.0)
