@@ -92,7 +92,7 @@ class Leases:
             is_unwinding = campaign["state"] == states.CampaignState.ROLLING_BACK
             to, failure_class, reason = self._verdict(connection, batch, row)
             step = view.step(row["id"])
-            view = restoring.judged(procedure, view, step, failure_class)
+            view = restoring.judged(procedure, view, failure_class)
             decision = rules.fail(
                 view,
                 step,

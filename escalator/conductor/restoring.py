@@ -76,10 +76,13 @@ def settle(
     slot: rules.SlotView,
     rows: Mapping[str, Row],
 ) -> None:
-    """Count everything as reverted that the checkpoint brought back."""
-    checkpoint = restoring.checkpoint_for(procedure, slot)
-    if checkpoint is None:
-        return
+    """Count everything as reverted that the restore under way has brought back."""
+    (restored,) = [
+        step.name
+        for step in slot.steps
+        if step.intent == rules.RESTORE and step.state in states.IN_FLIGHT
+    ]
+    checkpoint = next(each for each in procedure.steps if each.id == restored)
     names = restoring.covered(procedure, checkpoint)
     for step in slot.steps:
         is_back = step.intent == "run" and step.name in names

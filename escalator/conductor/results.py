@@ -80,8 +80,7 @@ class Results:
         report: events.StepReported,
     ) -> None:
         procedure = carrier.plan.procedure(slot.procedure)
-        failed, kind = slot.step(report.step_id), report.failure_class
-        slot = restoring.judged(procedure, slot, failed, kind)
+        slot = restoring.judged(procedure, slot, report.failure_class)
         is_unwinding = campaign["state"] == states.CampaignState.ROLLING_BACK
         decision = rules.hear(
             slot,

@@ -265,7 +265,7 @@ def next_rung(
         if rung.attempt == plan.Try.RESTORE and not can_restore:
             continue
         return rung
-    return plan.Rung(plan.Try.HOLD, scope="campaign")
+    return plan.Rung(plan.Try.HOLD)
 
 
 def rung_after_restore(ladder: Sequence[plan.Rung], failure_class: str) -> plan.Rung:

@@ -1,7 +1,5 @@
 """The ``restore`` rung in a simulated run, as the engine takes it.  Pure (P-2, R-1)."""
 
-from collections.abc import Sequence
-
 from escalator.domain import campaign, plan, restoring
 from escalator.domain.play_slot import Slot
 
@@ -14,15 +12,8 @@ RESTORE = "(restore)"
 
 def is_possible(slot: Slot, failure_class: str) -> bool:
     """Say whether the rung is left, and a checkpoint covers what failed."""
-    procedure = slot.procedure
-    checkpoint = _checkpoint(procedure, slot.acted)
-    if checkpoint is None:
-        return False
-    if not restoring.is_left(procedure, slot.restores, failure_class):
-        return False
-    if not slot.undo or slot.step.kind == "checkpoint":
-        return True
-    return slot.step.id in restoring.covered(procedure, checkpoint)
+    is_left = restoring.is_left(slot.procedure, slot.restores, failure_class)
+    return is_left and _checkpoint(slot) is not None
 
 
 def next_rung(slot: Slot, failure_class: str) -> plan.Rung:
@@ -44,7 +35,7 @@ def undo_of(slot: Slot) -> Undo:
 
 def begin(slot: Slot) -> None:
     """Let a slot be undone, or further undone, with its checkpoint put back."""
-    checkpoint = _checkpoint(slot.procedure, slot.acted)
+    checkpoint = _checkpoint(slot)
     if checkpoint is None:
         return
     names = restoring.covered(slot.procedure, checkpoint)
@@ -63,9 +54,12 @@ def begin(slot: Slot) -> None:
     slot.ticket += 1
 
 
-def _checkpoint(procedure: plan.Procedure, acted: Sequence[int]) -> plan.Step | None:
-    changed = {procedure.steps[at].id for at in acted}
-    for each in procedure.steps:
-        if each.kind == "checkpoint" and changed & restoring.covered(procedure, each):
+def _checkpoint(slot: Slot) -> plan.Step | None:
+    steps = slot.procedure.steps
+    changed = {steps[at].id for at in slot.acted}
+    failed = {slot.step.id} if slot.undo and slot.step.kind != "checkpoint" else set()
+    for each in steps:
+        names = restoring.covered(slot.procedure, each)
+        if each.kind == "checkpoint" and changed & names and failed <= names:
             return each
     return None

@@ -16,6 +16,8 @@ from escalator.domain.states import StepState
 CHANGED = states.MAY_HAVE_ACTED | {StepState.REVERTING, StepState.SUPERSEDED}
 """States of steps that may have left something on the target."""
 
+_NOT_UNDONE = (StepState.REVERTING, StepState.REVERT_FAILED)
+
 
 def is_covered(checkpoint: plan.Step, step: plan.Step) -> bool:
     """Say whether a checkpoint that is older than a step can stand in for its undo."""
@@ -41,35 +43,31 @@ def covered(procedure: plan.Procedure, checkpoint: plan.Step) -> frozenset[str]:
 def checkpoint_for(procedure: plan.Procedure, slot: SlotView) -> plan.Step | None:
     """Return the first checkpoint of this visit that can put something back, or None.
 
-    The first one: what was changed between two checkpoints comes back too.
+    The first one: what was changed between two checkpoints comes back too.  If undos
+    failed, it covers these.
     """
     own = {step.name: step for step in slot.steps if step.intent == "run"}
+    failed = {name for name, step in own.items() if step.state in _NOT_UNDONE}
     for each in procedure.steps:
         if each.kind != "checkpoint" or own[each.id].state is not StepState.DONE:
             continue
-        if any(own[name].state in CHANGED for name in covered(procedure, each)):
+        names = covered(procedure, each)
+        if failed <= names and any(own[name].state in CHANGED for name in names):
             return each
     return None
 
 
-def judged(
-    procedure: plan.Procedure, slot: SlotView, step: StepView, failure_class: str
-) -> SlotView:
+def judged(procedure: plan.Procedure, slot: SlotView, failure_class: str) -> SlotView:
     """Return the slot with ``can_restore`` as a failure of one of its steps finds it.
 
     A rung has to be left that answers to the class, and a checkpoint that covers
     something that may have changed: of an undo that failed, just that.
     """
-    if not is_left(procedure, slot.restores, failure_class):
-        return slot
-    checkpoint = checkpoint_for(procedure, slot)
-    if checkpoint is None:
-        return slot
-    if step.undo_of is not None:
-        undone = slot.step(step.undo_of)
-        if undone.name not in covered(procedure, checkpoint):
-            return slot
-    return dataclasses.replace(slot, can_restore=True)
+    is_possible = (
+        is_left(procedure, slot.restores, failure_class)
+        and checkpoint_for(procedure, slot) is not None
+    )
+    return dataclasses.replace(slot, can_restore=is_possible)
 
 
 def is_left(procedure: plan.Procedure, restores: int, failure_class: str) -> bool:
