@@ -58,6 +58,7 @@ class _Coalescing:
         self._selectors = selectors
         self._catalogue = catalogue
         self._groups: list[list[Entry]] = []
+        self._before = ordering.earlier({each.id: each.after for each in entries})
 
     def group(self) -> Iterator[Finding]:
         """Put each procedure to the first others that it can share visits with."""
@@ -83,12 +84,11 @@ class _Coalescing:
 
     def _willing(self) -> list[Entry]:
         """Return those that would share, each after those that it comes after."""
-        before = ordering.earlier({each.id: each.after for each in self._entries})
         left = [each for each in self._entries if each.body.get("visit") == SHARED]
         found: list[Entry] = []
         while left:
             names = {each.id for each in left}
-            following = next(each for each in left if not before[each.id] & names)
+            following = next(each for each in left if not self._before[each.id] & names)
             left.remove(following)
             found.append(following)
         return found
@@ -121,17 +121,29 @@ class _Coalescing:
 
     def _between(self, group: Sequence[Entry]) -> str:
         """Return which procedures have to be done between them."""
+        own = {each.id for each in group}
+        earlier = set[str]().union(*(self._before[name] for name in own)) - own
+        inner = [
+            each.id
+            for each in self._entries
+            if each.id in earlier and not own.isdisjoint(self._before[each.id])
+        ]
+        return _turn(inner) if inner else self._circle(group)
+
+    def _circle(self, group: Sequence[Entry]) -> str:
+        """Return which merged ones and this would wait for each other."""
+        if all(len(each) == 1 for each in self._groups):
+            return ""
         names = self._names([*self._groups, group])
         edges: dict[str, list[str]] = {}
         for each in self._entries:
-            own = names[each.id]
-            after = [names.get(name, name) for name in each.after]
-            edges.setdefault(own, []).extend(name for name in after if name != own)
+            name = names[each.id]
+            after = (names.get(other, other) for other in each.after)
+            edges.setdefault(name, []).extend(one for one in after if one != name)
         cycle = ordering.find_cycle(edges)
         if cycle is None:
             return ""
-        inner = [name for name in unique(cycle) if name != _joined(group)]
-        return f"{', '.join(inner)} has to be done between them"
+        return _turn([name for name in unique(cycle) if name != _joined(group)])
 
     def _names(self, groups: Sequence[Sequence[Entry]]) -> dict[str, str]:
         """Return id -> id of what it becomes; the last group that has it counts."""
@@ -166,6 +178,11 @@ def _apart(entry: Entry, reason: str) -> Finding:
         "take out what differs, or visit: shared",
         severity="warning",
     )
+
+
+def _turn(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} would come between them"
 
 
 def _joined(group: Sequence[Entry]) -> str:

@@ -176,6 +176,19 @@ class FieldsTest(unittest.TestCase):
         self.assertEqual(["canary"], [each.id for each in made.stages])
         self.assertTrue(made.rehearse_undo)
 
+    def test_single_steps_are_one_outage_of_all(self) -> None:
+        """P-1: each would be one of its own, with the level for itself."""
+        whole = {"method": "single_step", "budgets": []}
+        document = _document(
+            _procedure("one", SAVE, _install("a"), **whole),
+            _procedure("two", SAVE, _install("b"), **whole),
+            {**_procedure("other", SAVE, _install("c")), "visit": "own"},
+        )
+        made = _read(document)
+        self.assertEqual(["one+two", "other"], [e.id for e in made.procedures])
+        self.assertEqual(plan.Method.SINGLE_STEP, made.procedures[0].method)
+        self.assertEqual(("other",), made.procedures[0].after)
+
     def test_others_wait_for_the_merged_one(self) -> None:
         document = _document(
             {**_procedure("first", SAVE, _install("x")), "visit": "own", "level": -1},
@@ -267,7 +280,7 @@ class ApartTest(unittest.TestCase):
         two = _procedure("two", SAVE, _install("b"), after=["mid"])
         ((rule, _, detail),) = _told(self.one, between, two)
         self.assertEqual("C507", rule)
-        self.assertIn("not with one: mid has to be done between them", detail)
+        self.assertIn("not with one: mid would come between them", detail)
 
     def test_two_pairs_that_would_wait_for_each_other(self) -> None:
         """The first pair is merged, the second is not."""
