@@ -86,7 +86,7 @@ gate = sa.Table(
     metadata,
     sa.Column("id", ID, primary_key=True),
     sa.Column("campaign_id", ID, nullable=False),
-    text("procedure", sa.String(64)),
+    text("procedure"),
     text("stage", sa.String(64)),
     text("state", STATE),
     count("take"),

@@ -27,6 +27,7 @@ C503  procedures that may run at once share targets
 C504  a sub-plan includes itself (P-5)
 C505  sub-plans nested too deep, too many procedures, too long ids
 C506  a sub-plan that nothing uses (warning)
+C507  ``visit: shared`` of a procedure that keeps visits of its own (warning)
 C601  a step is not exactly one of action, verify, checkpoint
 C602  ``expected`` or ``timeout`` is missing (P-4e)
 C603  a duration cannot be read, or a timeout is zero

@@ -211,6 +211,7 @@ class Procedure:
     :ivar rehearse_undo: the first target goes forward, back and forward again
         before any other is begun.
     :ivar stages: in their order; what they leave over comes last.
+    :ivar merged: the procedures that share its visits, see ``domain.coalescing``.
     """
 
     id: str
@@ -225,6 +226,7 @@ class Procedure:
     parallel_percent: float = 0.0
     rehearse_undo: bool = False
     stages: tuple[Stage, ...] = ()
+    merged: tuple[str, ...] = ()
 
     @property
     def undo_s(self) -> float:

@@ -21,9 +21,7 @@ from escalator.domain import (
     selector,
 )
 from escalator.domain import document as doc
-
-WAIVED = "waived"
-"""In place of a checkpoint's id: deliberately none, with a ``reason``."""
+from escalator.domain.visit import WAIVED as WAIVED
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
@@ -240,6 +238,7 @@ def _procedure(
         parallel_percent=share or 0.0,
         rehearse_undo=body.get("rehearse_undo", False),
         stages=tuple(read_stage(each) for each in body.get("stages", ())),
+        merged=tuple(body.get("merged", ())),
     )
 
 

@@ -103,7 +103,7 @@ gate = sa.Table(
     metadata,
     sa.Column("id", _ID, primary_key=True),
     sa.Column("campaign_id", _ID, nullable=False),
-    _text("procedure", sa.String(64)),
+    _text("procedure"),
     _text("stage", sa.String(64)),
     _text("state", _STATE),
     _count("take"),

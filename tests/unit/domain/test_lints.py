@@ -308,6 +308,13 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
     ],
     "C506": [("/subplans/spare", _with_subplans(spare=copy.deepcopy(SUBPLAN)))],
+    "C507": [
+        ("/procedures/0/visit", _put(*P, "visit", "shared")),
+        (
+            "/procedures/1/visit",
+            _both(_put(*P, "visit", "shared"), _more({"visit": "shared", "level": 20})),
+        ),
+    ],
     "C601": [
         ("/procedures/0/steps/4", _put(*VERIFY, "action", "package.verify")),
         ("/procedures/0/steps/4", _cut(*VERIFY, "verify")),
@@ -497,7 +504,15 @@ class MutationTest(unittest.TestCase):
                 document = _golden()
                 change(document)
                 is_error = lints.has_errors(_check(document))
-                is_warning = rule in ("C506", "C703", "C704", "C705", "C722", "C803")
+                is_warning = rule in (
+                    "C506",
+                    "C507",
+                    "C703",
+                    "C704",
+                    "C705",
+                    "C722",
+                    "C803",
+                )
                 self.assertNotEqual(is_warning, is_error, rule)
 
 
