@@ -38,8 +38,8 @@ class Beginning:
         wish.campaign = drift.note(
             wish.connection, wish.batch, wish.campaign, situation
         )
-        refusal = self._refusal(wish, "start") or drift.awaited(
-            wish.connection, wish.campaign
+        refusal = drift.awaited(wish.connection, wish.campaign) or self._refusal(
+            wish, "start"
         )
         wish.arguments = {}
         if preflight.is_wait(refusal):

@@ -37,8 +37,8 @@ class Preflights:
     ) -> str:
         """Look at everything, store a report, and return its refusal or "".
 
-        While agents are asked, or mend something, that is a sentence that begins
-        with "waits: "; the verb is carried out again by ``conductor.awaiting``.
+        While agents are asked, or mend something, that is a sentence of its own,
+        see :func:`is_wait`; the verb is carried out again by ``conductor.awaiting``.
 
         :raises Conflict: another verb waits for the preflight.
         """
@@ -198,7 +198,7 @@ def _outcome(refusal: str) -> str:
 
 def is_wait(refusal: str) -> bool:
     """Say whether a preflight is not over: its agents have not answered."""
-    return refusal.startswith("waits: ")
+    return remedies.is_told(refusal)
 
 
 def outcome(connection: session.Connection, campaign: Row) -> str:

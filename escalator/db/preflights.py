@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import fetching, models
-from escalator.domain import alarm, preflight
+from escalator.domain import alarm, preflight, remedies
 
 Row = Mapping[str, Any]
 
@@ -114,7 +114,7 @@ def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
 
 
 def _verdict(refusal: str) -> str:
-    if refusal.startswith("waits: "):
+    if remedies.is_told(refusal):
         return "waits"
     return "refused" if refusal else "passed"
 

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from escalator.domain import commands, plan
+from escalator.domain import commands, plan, reason
 from escalator.domain.preflight_finding import REMEDIATE, Finding
 
 MENDED_AT_ONCE = 4
@@ -18,6 +18,8 @@ ASKED_AT_ONCE = 50
 
 ASK_S = 120.0
 """A question that took longer is not answered."""
+
+_TOLD = "W144"
 
 READY, DISPATCHED, DONE, FAILED = "ready", "dispatched", "done", "failed"
 OPEN = (READY, DISPATCHED)
@@ -107,3 +109,8 @@ def told(open_ones: Collection[Errand]) -> str:
     if mended:
         return f"waits: preflight: remedies on {mended} hosts are not over"
     return f"waits: preflight: {asked} agents have not answered yet"
+
+
+def is_told(text: str) -> bool:
+    """Say whether a text is what :func:`told` says, and so no refusal."""
+    return reason.find(text).code == _TOLD

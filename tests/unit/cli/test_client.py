@@ -193,6 +193,20 @@ class TestWait(unittest.TestCase):
         last = wait.follow(lambda: next(answers), next(answers))
         return last["state"], wait.exit_code(last)
 
+    def test_a_preflight_that_asks_agents_is_waited_for(self) -> None:
+        """V-7: a campaign that stays paused meanwhile was not refused yet."""
+        states = [
+            {"id": "c", "state": "paused", "state_reason": reason}
+            for reason in (
+                "waits: preflight: 2 agents have not answered yet",
+                "waits: preflight: remedies on 1 hosts are not over",
+                "preflight refused: h1: it is down",
+            )
+        ]
+        answers = iter(states)
+        wait = waiting.Wait("resume", sleep=lambda seconds: None)
+        self.assertEqual(states[2], wait.follow(lambda: next(answers), next(answers)))
+
     def test_goals_and_misses(self) -> None:
         cases = [
             ("start", ("running", "pausing", "paused", "running", "committed"), 0),
