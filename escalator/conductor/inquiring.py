@@ -39,16 +39,19 @@ class Asked:
 
 def take(
     connection: session.Connection, batch: batches.Batch, campaign: Row, asked: Asked
-) -> list[Row]:
+) -> list[Row] | None:
     """Return the questions and remedies of the preflight under way.
 
-    A verb takes over what a plain preflight or a gate began.
+    A verb takes over what a plain preflight or a gate began; a gate takes nothing
+    over: None, its turn comes later.
 
     :raises Conflict: another verb waits for it.
     """
     wait = stored.read_wait(connection, campaign["id"])
     if wait is None:
         return []
+    if asked.verb == GATE and wait["verb"] != GATE:
+        return None
     if not asked.is_again and asked.verb != GATE and asked.verb != wait["verb"]:
         if wait["verb"] in _PERSONS:
             raise errors.Conflict(

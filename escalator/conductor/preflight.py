@@ -43,7 +43,8 @@ class Preflights:
         :raises Conflict: another verb waits for the preflight.
         """
         orders = inquiring.take(connection, batch, campaign, asked)
-        if under_way := inquiring.open_of(orders):
+        under_way = inquiring.open_of(orders or ())
+        if orders is None or under_way:
             return remedies.told(under_way)
         situation = self.admission.read(connection, campaign, batch.now)
         sight = sighting.look(

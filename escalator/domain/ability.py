@@ -50,9 +50,9 @@ def questions(
 
 
 def unavailable(host: str, answer: Answer | None) -> Iterator[Finding]:
-    """Judge what a host's agent answered; None: it could not be asked."""
+    """Judge what a host's agent answered; None: it was not asked."""
     if answer is None:
-        answer = Answer(trouble="its agent cannot be asked now")
+        answer = Answer(trouble="its agent was not asked in time")
     if answer.trouble:
         yield Finding(
             "artifacts.unknown",

@@ -1,6 +1,8 @@
 """Preflights that ask agents and have them mend, on a real SQLite database."""
 
+import collections
 import contextlib
+import dataclasses
 
 import sqlalchemy as sa
 
@@ -10,8 +12,8 @@ from escalator.conductor import inventory, steering
 from escalator.db import models
 from escalator.domain import commands, events, remedies
 from escalator.drivers import fleet as fleets
-from escalator.drivers.action import simulated
-from tests.fixtures import crash, folding
+from escalator.drivers.action import package, simulated
+from tests.fixtures import crash, debian, folding
 from tests.fixtures import engine as beds
 from tests.functional.conductor import test_preflight
 
@@ -27,7 +29,6 @@ class Fleet(beds.FakeFleet):
 
     :ivar disk: host -> free GiB.
     :ivar hopeless: hosts on which the remedy does not help.
-    :ivar most: remedies that were under way at once at most.
     """
 
     def __init__(self):
@@ -48,19 +49,35 @@ class Fleet(beds.FakeFleet):
         if order.kind != commands.ASK:
             return report
         self.asked.append(order.host)
-        actions = {"package.install": simulated.Install}
+        action, resources = self.driver(order.host)
         source = inquiry.Inquiry(
-            actions,
-            {"fleet": self.packages},
+            {"package.install": action},
+            resources,
             lambda: {"disk_free_gib": self.disk.get(order.host, 50)},
         )
-        self.outcomes[key] = _with_result(report, source.answer(order))
+        try:
+            told = {"result": source.answer(order)}
+        except errors.ActionFailed as error:
+            told = {"outcome": "failed", "detail": str(error)}
+        self.outcomes[key] = dataclasses.replace(report, **told)
         return self.outcomes[key]
 
+    def driver(self, host):
+        """Return what installs packages on a host, and what it needs."""
+        return simulated.Install, {"fleet": self.packages}
 
-def _with_result(report, result):
-    values = {name: getattr(report, name) for name in report.__slots__}
-    return events.StepReported(**{**values, "result": result})
+
+class AptFleet(Fleet):
+    """The real package driver on nodes that exist in memory."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.nodes = collections.defaultdict(debian.FakeNode)
+
+    def driver(self, host):
+        sources = f"{self.folder}/{host}.list"
+        return package.Install, {"jobs": self.nodes[host], "apt_sources": sources}
 
 
 class Case(test_preflight.Case):
@@ -290,6 +307,21 @@ class TestArtifacts(Case):
         self.assertEqual(["h000", "h001", "h002", "h003"], sorted(self.fleet.asked))
         self.assertEqual([], self.fleet.packages.effects())
         self.assertEqual([], self.bed.rows(models.slot))
+
+    def test_the_real_driver_asks_apt(self):
+        """V-3: what apt says stands in the report; no package is changed."""
+        self.fleet = self.bed.fleet = AptFleet(self.folder)
+        self.fleet.nodes["h002"].available.discard(("demo-service", "2.0"))
+        down = self.fleet.nodes["h003"].answers
+        down["ask-0-update"] = (100, "E: Failed to fetch http://mirror")
+        campaign_id = self.made_with(ARTIFACTS % "block")
+        self.act(campaign_id, "start")
+        self.settle(campaign_id, "validated")
+        texts = {f["host"]: f["text"] for f in self.report(campaign_id)["findings"]}
+        self.assertEqual({"h002", "h003"}, set(texts))
+        self.assertIn("E: Version '2.0' for 'demo-service' was not", texts["h002"])
+        self.assertIn("Failed to fetch http://mirror", texts["h003"])
+        self.assertEqual([0] * 4, [n.changes for n in self.fleet.nodes.values()])
 
     def test_hosts_that_cannot_have_it_are_left_out(self):
         campaign_id = self.made_with(ARTIFACTS % "exclude_and_report")
