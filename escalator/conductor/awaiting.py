@@ -37,19 +37,16 @@ class Awaiting:
         self.engine = engine
         self.carry_on = carry_on
 
-    def look(self) -> None:
-        """Look at each of them."""
-        with self.engine.database.begin() as connection:
-            waiting = stored.list_waiting(connection)
-        for campaign_id in waiting:
-            try:
-                self._look_at(campaign_id)
-            except errors.EscalatorError as error:
-                if error.retryable:
-                    LOG.info("Campaign %s waits on: %s", campaign_id, error)
-                    continue
-                LOG.info("Campaign %s goes on no more: %s", campaign_id, error)
-                self._drop(campaign_id, str(error))
+    def look_at(self, campaign_id: str) -> None:
+        """Order what may be ordered, or carry the verb out if all is answered."""
+        try:
+            self._look_at(campaign_id)
+        except errors.EscalatorError as error:
+            if error.retryable:
+                LOG.info("Campaign %s waits on: %s", campaign_id, error)
+                return
+            LOG.info("Campaign %s goes on no more: %s", campaign_id, error)
+            self._drop(campaign_id, str(error))
 
     @session.retry_on_conflict
     def _look_at(self, campaign_id: str) -> None:

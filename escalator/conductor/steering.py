@@ -37,7 +37,7 @@ class Steering:
         self.changing = changing.Changing(engine, execution)
         self.beginning = beginning.Beginning(engine, execution, self.changing)
         self.pausing = pausing.Pausing(engine)
-        execution.go_on = awaiting.Awaiting(engine, self.carry_on).look
+        execution.go_on = awaiting.Awaiting(engine, self.carry_on).look_at
 
     @session.retry_on_conflict
     def act(

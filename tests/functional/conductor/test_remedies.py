@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from escalator import errors
 from escalator.agent import inquiry
-from escalator.conductor import inventory, steering
-from escalator.db import models
+from escalator.conductor import inquiring, inventory, preflight, steering
+from escalator.db import models, preflight_orders
 from escalator.domain import commands, events, remedies
 from escalator.drivers import fleet as fleets
 from escalator.drivers.action import package, simulated
@@ -401,6 +401,66 @@ class TestArtifacts(Case):
         self.assertEqual("committed", self.state(campaign_id))
         self.assertGreater(self.fleet.asked.count("h003"), 2)
         self.assertEqual(2, self.fleet.asked.count("h000"), "it was done by then")
+
+
+class TestTurns(Case):
+    def test_a_gate_takes_nothing_over_from_a_person(self):
+        """What was asked for is carried out; the gate's turn comes later."""
+        campaign_id = self.made_with(ARTIFACTS % "block")
+        self.act(campaign_id, "start")
+        self.settle(campaign_id, "running")
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        preflights, row = self.bed.execution.preflights, self.row(campaign_id)
+        with self.database.begin() as connection:
+            batch = self.bed.engine.batch(connection)
+            asked = inquiring.Asked("approve", {"gate": "a/b"}, "op")
+            inquiring.begin(connection, batch, row, asked, 1)
+            self.assertTrue(
+                preflight.is_wait(preflights.ensure(connection, batch, row))
+            )
+            wait = preflight_orders.read_wait(connection, campaign_id)
+        self.assertEqual(("approve", "op"), (wait["verb"], wait["actor"]))
+        self.bed.step()
+        self.assertEqual([], self.bed.rows(models.preflight_wait))
+        dropped = [r["detail"] for r in self.bed.rows(models.journal)
+                   if r["to_state"] == "dropped"]  # fmt: skip
+        self.assertEqual(1, len(dropped))
+        self.assertRegex(dropped[0], "^approve: .* gate: a/b is none of")
+
+    def test_two_conductors_mend_once(self):
+        campaign_id = self.made_with(DISK)
+        self.low("h001", "h002", "h003")
+        other = beds.EngineBed(self.database, self.fleet, "other")
+        self.act(campaign_id, "start")
+        for _ in range(100):
+            for bed in (self.bed, other):
+                bed.step()
+            if self.state(campaign_id) == "committed":
+                break
+        self.assertEqual("committed", self.state(campaign_id))
+        self.assertEqual({"h001": 1, "h002": 1, "h003": 1}, self.remedied())
+
+    def test_a_report_that_comes_twice_or_late_changes_nothing(self):
+        """Rule 4: by compare-and-set on fence and state."""
+        campaign_id = self.made_with(DISK)
+        self.low("h001")
+        self.bed.is_dropping = True
+        self.act(campaign_id, "start")
+        (order,) = self.bed.rows(models.preflight_order)
+        with self.database.begin() as connection:
+            connection.execute(sa.update(models.outbox).values(claimed_until=1.0))
+        self.bed.is_dropping = False
+        self.bed.box._deliver_all(self.bed.box._overdue())
+        (report,) = self.bed.reports
+        stale = dataclasses.replace(report, fence=report.fence + 1)
+        self.bed.reports = [stale, report, report]
+        self.settle(campaign_id, "running")
+        late = [
+            row["object_id"] for row in self.bed.rows(models.journal)
+            if row["object_type"] == "preflight_order" and row["to_state"] == "late"
+        ]  # fmt: skip
+        self.assertEqual([order["id"]] * 2, late)
+        self.assertEqual({"h001": 1}, self.remedied())
 
 
 class TestVimAgents(Case):

@@ -356,3 +356,14 @@ class TestHowManyAtOnce(unittest.TestCase):
         self.assertEqual(["5"], [e.id for e in remedies.may_go(errands, 1)])
         self.assertEqual([], remedies.silent(errands, 14.0, 5.0))
         self.assertEqual(["1"], [e.id for e in remedies.silent(errands, 16.0, 5.0)])
+
+
+class TestReading(unittest.TestCase):
+    def test_a_remedy_knows_how_its_action_repeats(self) -> None:
+        wanted = {"action": "command.run", "with": {"command": "x"}, "timeout": "1m"}
+        found = preflight.read(
+            {"checks": {"disk": {"remediate": wanted}, "health": "report"}},
+            {"command.run": ("keyed", "1")},
+        )
+        self.assertEqual({"disk": "remediate", "health": "report"}, found.checks)
+        self.assertEqual((REMEDY,), found.remedies)
