@@ -10,7 +10,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import inquiring
+from escalator.conductor import inquiring, preflight
 from escalator.conductor.wishing import Wish
 from escalator.db import preflight_orders as stored
 from escalator.db import session, work
@@ -77,7 +77,8 @@ class Awaiting:
         if wait["verb"] == inquiring.GATE:
             is_old = wait["begun_at"] + KEPT_S < batch.now
             if campaign["state"] != State.RUNNING or is_old:
-                inquiring.forget(connection, campaign)
+                why = "its gate did not come back to it"
+                preflight.abandon(connection, batch, campaign, why)
             return
         wish = Wish(
             connection,
@@ -107,5 +108,5 @@ class Awaiting:
                 "dropped",
                 f"{wait['verb']}: {why}",
             )
-            inquiring.forget(connection, campaign)
+            preflight.abandon(connection, batch, campaign, why)
             batch.write(connection)

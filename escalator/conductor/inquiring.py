@@ -194,8 +194,8 @@ def forget(connection: session.Connection, campaign: Row) -> None:
     stored.forget(connection, campaign["id"])
 
 
-def give_up(connection: session.Connection, campaign: Row) -> None:
-    """End the preflight of a campaign that is cancelled.
+def check_idle(connection: session.Connection, campaign: Row) -> None:
+    """Refuse to leave a host alone that is mended.
 
     :raises Conflict: a remedy is under way.
     """
@@ -203,7 +203,6 @@ def give_up(connection: session.Connection, campaign: Row) -> None:
         raise errors.Conflict(
             f"Remedies are under way on {', '.join(hosts)}; wait for their end."
         )
-    forget(connection, campaign)
 
 
 def _order(

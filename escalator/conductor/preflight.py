@@ -12,6 +12,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import inquiring, sighting
 from escalator.db import fetching, preflights, session, work
+from escalator.db import preflight_orders as stored
 from escalator.domain import commands, remedies, states
 from escalator.domain import preflight as rules
 
@@ -62,7 +63,7 @@ class Preflights:
             inquiring.mend(connection, batch, campaign, wanted)
             return self._wait(connection, batch, campaign)
         inquiring.forget(connection, campaign)
-        self._store(connection, batch, campaign, verdict, orders)
+        _store(connection, batch, campaign, verdict, orders)
         return verdict.refusal
 
     def _wait(
@@ -71,40 +72,8 @@ class Preflights:
         """Order what may be ordered; return what the campaign waits for."""
         rows = inquiring.send(connection, batch, campaign)
         text = remedies.told(inquiring.open_of(rows))
-        self._store(connection, batch, campaign, rules.Verdict((), text), ())
+        _store(connection, batch, campaign, _unchanged(connection, campaign, text), ())
         return text
-
-    def _store(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        verdict: rules.Verdict,
-        orders: Sequence[Row],
-    ) -> None:
-        report = {
-            "id": work.new_id(),
-            "campaign_id": campaign["id"],
-            "plan_rev": campaign["plan_rev"],
-            "refusal": verdict.refusal,
-            "remedies": [
-                _told(row) for row in orders if row["intent"] == commands.REMEDY
-            ],
-            "made_at": batch.now,
-        }
-        preflights.store(connection, report, verdict.findings)
-        left_out = sorted(rules.excluded(verdict.findings))
-        detail = verdict.refusal or f"{len(verdict.findings)} findings"
-        if left_out:
-            detail += f"; left out: {', '.join(left_out)}"
-        batch.journal(
-            campaign["id"],
-            "preflight",
-            report["id"],
-            "",
-            _outcome(verdict.refusal),
-            detail,
-        )
 
     def admit(
         self,
@@ -164,6 +133,60 @@ class Preflights:
         if report["refusal"]:
             return "the report has findings that block"
         return ""
+
+
+def _store(
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    verdict: rules.Verdict,
+    orders: Sequence[Row],
+) -> None:
+    """Store a report, and the campaign's journal line.
+
+    :param orders: rows of questions and remedies, for what the report keeps.
+    """
+    report = {
+        "id": work.new_id(),
+        "campaign_id": campaign["id"],
+        "plan_rev": campaign["plan_rev"],
+        "refusal": verdict.refusal,
+        "remedies": [_told(row) for row in orders if row["intent"] == commands.REMEDY],
+        "made_at": batch.now,
+    }
+    preflights.store(connection, report, verdict.findings)
+    left_out = sorted(rules.excluded(verdict.findings))
+    detail = verdict.refusal or f"{len(verdict.findings)} findings"
+    if left_out:
+        detail += f"; left out: {', '.join(left_out)}"
+    batch.journal(
+        campaign["id"],
+        "preflight",
+        report["id"],
+        "",
+        _outcome(verdict.refusal),
+        detail,
+    )
+
+
+def _unchanged(
+    connection: session.Connection, campaign: Row, refusal: str
+) -> rules.Verdict:
+    """Return a verdict that leaves out whom the present report leaves out."""
+    known = campaign["preflight_id"]
+    found = preflights.read_findings(connection, known, rules.EXCLUDE) if known else []
+    return rules.Verdict(tuple(found), refusal)
+
+
+def abandon(
+    connection: session.Connection, batch: batches.Batch, campaign: Row, why: str
+) -> None:
+    """End a preflight that nobody waits for any more, and say so in the report."""
+    orders = stored.read_orders(connection, campaign["id"])
+    inquiring.forget(connection, campaign)
+    refusal = f"preflight refused: it was given up: {why}"
+    verdict = _unchanged(connection, campaign, refusal)
+    _store(connection, batch, campaign, verdict, orders)
 
 
 def _due(

@@ -14,12 +14,13 @@ from escalator.conductor import (
     finishing,
     inquiring,
     pausing,
+    preflight,
     releasing,
 )
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
-from escalator.db import session, signals, tokens, work
+from escalator.db import preflight_orders, session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
@@ -146,7 +147,10 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
-        inquiring.give_up(wish.connection, wish.campaign)
+        inquiring.check_idle(wish.connection, wish.campaign)
+        if preflight_orders.read_wait(wish.connection, wish.campaign["id"]):
+            why = "the campaign is cancelled"
+            preflight.abandon(wish.connection, wish.batch, wish.campaign, why)
         wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
         releasing.let_go(wish.connection, wish.batch, wish.campaign)
 

@@ -373,6 +373,23 @@ class TestArtifacts(Case):
         self.settle(campaign_id, "running")
         self.assertEqual(4, len(self.fleet.asked))
 
+    def test_who_is_left_out_stays_so_while_others_are_asked(self):
+        """Only the report that is made takes hosts in again."""
+        wanted = "checks: {health: exclude_and_report, artifacts: block}"
+        campaign_id = self.made_with(wanted)
+        self.host("h001", agent_seen_at=1.0)
+        self.act(campaign_id, "start")
+        self.settle(campaign_id, "running")
+        self.host("h001", agent_seen_at=4e9)
+        self.fleet.silent = {"h003", "h002"}
+        self.act(campaign_id, "preflight")
+        self.bed.step()
+        self.assertEqual("waits", self.report(campaign_id)["verdict"])
+        self.assertEqual(
+            ["h001"], [f["host"] for f in self.report(campaign_id)["findings"]]
+        )
+        self.assertNotIn("h001", {row["host"] for row in self.bed.rows(models.slot)})
+
     def test_a_cancel_forgets_the_questions(self):
         campaign_id = self.made_with(ARTIFACTS % "block")
         self.act(campaign_id, "start")
@@ -380,6 +397,7 @@ class TestArtifacts(Case):
         self.assertEqual([], self.bed.rows(models.preflight_wait))
         self.bed.step()
         self.assertEqual("cancelled", self.state(campaign_id))
+        self.assertEqual("refused", self.report(campaign_id)["verdict"])
 
     def test_a_gate_asks_and_opens_by_itself(self):
         """The stage's gate waits for the agents, and for nobody else."""
