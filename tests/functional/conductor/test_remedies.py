@@ -480,6 +480,41 @@ class TestTurns(Case):
         self.assertEqual([order["id"]] * 2, late)
         self.assertEqual({"h001": 1}, self.remedied())
 
+    def staged(self, wanted):
+        """Return a started campaign that stops after its first host."""
+        document = test_preflight.DOCUMENT.replace(
+            "procedures:\n", test_preflight.WITH.format(wanted=wanted), 1
+        ).replace("parallel: 2\n", "parallel: 2\n    stages: [{id: one, take: 1}]\n")
+        campaign_id = self.create(document)
+        self.act(campaign_id, "start")
+        self.assertEqual("running", self.state(campaign_id))
+        return campaign_id
+
+    def test_a_gate_mends_what_became_worse_and_opens_by_itself(self):
+        campaign_id = self.staged(DISK)
+        self.low("h003")
+        self.act(campaign_id, "preflight")
+        self.assertEqual("passed", self.report(campaign_id)["verdict"])
+        self.settle(campaign_id, "committed")
+        self.assertEqual({"h003": 1}, self.remedied())
+
+    def test_a_gate_that_could_not_mend_it_asks_a_person(self):
+        """An approval is a new wish: it is mended once more, and judged."""
+        campaign_id = self.staged(DISK)
+        self.low("h003")
+        self.fleet.hopeless = {"h003"}
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        for _ in range(30):
+            self.bed.step()
+        (gate,) = self.bed.rows(models.gate)
+        self.assertEqual("waiting", gate["state"])
+        self.assertIn("; remedy command.run done", gate["reason"])
+        self.assertEqual({"h003": 1}, self.remedied())
+        self.fleet.hopeless = set()
+        self.act(campaign_id, "approve", reason="looked at it")
+        self.settle(campaign_id, "committed")
+        self.assertEqual({"h003": 2}, self.remedied())
+
 
 class TestVimAgents(Case):
     def beat(self, **actions):
