@@ -58,6 +58,8 @@ C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
 C811  ``commit_after`` beside ``commit: auto``
 C812  ``rehearse_undo`` without a checkpoint
+C821  a remedy that may not be repeated, or takes its host out of service (V-7)
+C822  a remedy of a check that no agent can answer anew
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts
@@ -77,6 +79,7 @@ from escalator.domain import (
     lint_fleet,
     lint_hosts,
     lint_order,
+    lint_preflight,
     lint_recovery,
     lint_references,
     lint_scopes,
@@ -138,6 +141,7 @@ def check_document(
         *lint_stages.find(made.document),
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
+        *lint_preflight.find(made.document, catalogue),
     )
     found = (
         *findings,

@@ -109,7 +109,13 @@ def read(
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
-        preflight=preflight.read(doc.table(filled, "preflight")),
+        preflight=preflight.read(
+            doc.table(filled, "preflight"),
+            {
+                name: (each.idempotence, each.version)
+                for name, each in catalogue.items()
+            },
+        ),
         on_drift=_drift(doc.table(filled, "on_drift")),
         attribution=_attribution(doc.table(filled, "finish")),
     )

@@ -143,6 +143,16 @@ AGENT, SERVER = _module("agent"), _module("server")
 APART = ({"agent": ["1"]}, {"agent": ["2"]})
 WORLD = ("procedures", 0, "method", "parallel_universe")
 
+DISK = "/preflight/checks/disk/remediate"
+
+
+def _mend(check: str, action: str) -> Document:
+    known = {"package": {"packages": {"a": "1"}}, "vim": {}}
+    params = known.get(action.partition(".")[0], {"command": "clean"})
+    remedy = {"action": action, "with": params, "timeout": "5m"}
+    return {"checks": {check: {"remediate": remedy}}}
+
+
 MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     "C301": [],  # what is given is no part of the file: test_reading
     "C302": [("/params/version", _cut("params", "version", "default"))],
@@ -245,6 +255,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
     ],
     "C404": [
+        (f"{DISK}/action", _put("preflight", _mend("disk", "cache.clean"))),
         ("/procedures/0/steps/3/action", _put(*INSTALL, "action", "package.add")),
         ("/verify/smoke/action", _put("verify", "smoke", "action", "smoke.run")),
         ("/checkpoints/0/driver", _put("checkpoints", 0, "driver", "snapshot")),
@@ -461,6 +472,21 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
                     *STEP, 0, {"id": "none", "checkpoint": "waived", "reason": "a lab"}
                 ),
             ),
+        )
+    ],
+    "C821": [
+        (f"{DISK}/action", _put("preflight", _mend("disk", action)))
+        for action in (
+            "package.install",
+            "package.verify",
+            "vim.drain",
+            "host.reboot",
+        )
+    ],
+    "C822": [
+        (
+            "/preflight/checks/health/remediate",
+            _put("preflight", _mend("health", "command.run")),
         )
     ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
