@@ -38,10 +38,12 @@ class Abilities:
         self._beats = 0
 
     def facts(self) -> dict[str, Any]:
-        """Return ``actions`` and ``disk_free_gib`` (whole GiB), or nothing."""
+        """Return what :meth:`tell` does, or nothing."""
         self._beats += 1
-        if self._beats % EVERY != 1:
-            return {}
+        return self.tell() if self._beats % EVERY == 1 else {}
+
+    def tell(self) -> dict[str, Any]:
+        """Return ``actions`` and ``disk_free_gib`` (whole GiB), as they are now."""
         told: dict[str, Any] = {"actions": dict(self._versions)}
         if self._path:
             told["disk_free_gib"] = shutil.disk_usage(self._path).free // _GIB

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonschema
 
 from escalator import errors
+from escalator.agent import inquiry
 from escalator.domain import commands, decision, plan, rehearsal
 from escalator.drivers import base
 
@@ -22,6 +23,7 @@ class Deeds:
 
     :param actions: entry-point name -> class, made as ``cls(resources)``.
     :param checkpoints: the same for checkpoint drivers.
+    :param tell: returns the facts of the host as they are now.
     """
 
     def __init__(
@@ -29,17 +31,21 @@ class Deeds:
         actions: Mapping[str, Any],
         checkpoints: Mapping[str, Any],
         resources: Mapping[str, Any],
+        tell: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._actions = actions
         self._checkpoints = checkpoints
         self._resources = resources
+        self._inquiry = inquiry.Inquiry(actions, resources, tell)
 
     def carry_out(self, order: commands.RunStep) -> dict[str, Any]:
         """Return the result, a JSON object.
 
         :raises Exception: anything a plugin may raise; see :func:`classify`.
         """
-        if order.kind == "checkpoint":
+        if order.kind == commands.ASK:
+            result = self._inquiry.answer(order)
+        elif order.kind == "checkpoint":
             result = _keep_or_restore(self._checkpoint(order), order)
         else:
             result = self._act(self._action(order), order)

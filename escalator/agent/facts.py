@@ -113,7 +113,7 @@ class Heart:
         if self._is_cut_off():
             return
         told: dict[str, Any] = {}
-        for tell in self._tellers if "node" in self._capabilities else ():
+        for tell in self._tellers:
             told |= tell()
         self._sender.send(
             events.AgentBeat(

@@ -60,6 +60,7 @@ class AgentService:
         board = progress.Board()
         actions = loader.load_classes(options.action_namespace)
         checkpoints = loader.load_classes(options.checkpoint_namespace)
+        able = abilities.Abilities(actions, checkpoints, "" if fleet else "/")
         worker = deeds.Deeds(
             actions,
             checkpoints,
@@ -69,6 +70,7 @@ class AgentService:
                 "progress": board.tell,
                 **resources,
             },
+            able.tell,
         )
 
         def can_resume(order: commands.RunStep) -> bool:
@@ -93,8 +95,9 @@ class AgentService:
         packages = _packages(options.watched_packages, host, fleet)
         addresses = facts.AddressFacts(options.virtual_addresses)
         files = local_facts.LocalFacts(options.facts_path)
-        able = abilities.Abilities(actions, checkpoints, "" if fleet else "/")
-        tellers = (files.facts, addresses.facts, packages.facts, able.facts)
+        tellers = [able.facts]
+        if "node" in capabilities:
+            tellers += [files.facts, addresses.facts, packages.facts]
         heart = facts.Heart(
             host, name, capabilities, interval_s, beats, tellers, is_cut_off
         )

@@ -57,6 +57,7 @@ class Plan(command.ShowOne):
         cells = {
             "digest": plan["digest"],
             "procedures": Structure(plan["summary"]["procedures"]),
+            "shared_visits": Structure(plan["summary"].get("shared_visits", [])),
             "visits": Visits(plan["visits"]),
             "gates": Structure(plan.get("gates", [])),
             "most_out": plan["most_out"],

@@ -1,6 +1,7 @@
 """``openstack upgrade campaign preflight``: the system held against the plan."""
 
 import argparse
+import time
 import uuid
 from typing import Any
 
@@ -10,7 +11,8 @@ from escalator.cli.client import Row
 from escalator.cli.columns import Structure
 from escalator.cli.plugin import client_of
 
-_SHOWN = ("verdict", "refusal", "made_at", "plan_rev", "findings")
+_SHOWN = ("verdict", "refusal", "made_at", "plan_rev", "findings", "remedies")
+INTERVAL_S = 1.0
 
 
 class Show(command.ShowOne):
@@ -27,10 +29,16 @@ class Show(command.ShowOne):
         return super().run(parsed_args) or self.exit_code
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        report: Row = client_of(self.app).preflight(parsed_args.campaign)
+        report = self.report(parsed_args.campaign)
         self.exit_code = 0 if report["verdict"] == "passed" else 1
-        cells = [report.get(name) for name in _SHOWN[:-1]]
-        return _SHOWN, [*cells, Structure(report["findings"])]
+        cells = [report.get(name) for name in _SHOWN[:-2]]
+        lists = [Structure(report.get(name, [])) for name in _SHOWN[-2:]]
+        return _SHOWN, [*cells, *lists]
+
+    def report(self, campaign_id: str) -> Row:
+        """Return the latest report as it stands."""
+        found: Row = client_of(self.app).preflight(campaign_id)
+        return found
 
 
 class Preflight(Show):
@@ -40,3 +48,9 @@ class Preflight(Show):
         key = str(uuid.uuid4())
         client_of(self.app).act(parsed_args.campaign, "preflight", {}, key)
         return super().take_action(parsed_args)
+
+    def report(self, campaign_id: str) -> Row:
+        """Return the report once every agent has answered, or was given up."""
+        while (found := super().report(campaign_id))["verdict"] == "waits":
+            time.sleep(INTERVAL_S)
+        return found

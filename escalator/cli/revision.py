@@ -41,37 +41,13 @@ def _cells(row: Row) -> list[Any]:
     ]
 
 
-class _Short(command.ShowOne):
-    """Base of orders that return at once."""
-
-    ACTION = ""
+class Set(command.ShowOne):
+    """Change limits and hosts of a campaign under way: a new plan revision"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("campaign", metavar="<campaign>", help="Its id")
         parser.add_argument("--reason", metavar="<text>", help="For the journal")
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
-        arguments = self.arguments(parsed_args)
-        if parsed_args.reason is not None:
-            arguments["reason"] = parsed_args.reason
-        row: Row = client_of(self.app).act(
-            parsed_args.campaign, self.ACTION, arguments, str(uuid.uuid4())
-        )
-        return campaign.show(row)
-
-    def arguments(self, args: argparse.Namespace) -> Row:
-        raise NotImplementedError
-
-
-class Set(_Short):
-    """Change limits and hosts of a campaign under way: a new plan revision"""
-
-    ACTION = "change"
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
         for option, metavar, text in (
             ("parallel", "<procedure>=<n>", "Hosts at once, a number or percentage"),
             ("budget", "<id>=<n>", "Hosts out at once, a number or percentage"),
@@ -98,15 +74,21 @@ class Set(_Short):
             )
         return parser
 
-    def arguments(self, args: argparse.Namespace) -> Row:
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
         given = {
-            "parallel": dict(args.parallel),
-            "budgets": dict(args.budget),
-            "exclude": args.exclude,
-            "skip": args.skip,
-            "retry": args.retry,
+            "parallel": dict(parsed_args.parallel),
+            "budgets": dict(parsed_args.budget),
+            "exclude": parsed_args.exclude,
+            "skip": parsed_args.skip,
+            "retry": parsed_args.retry,
         }
-        return {name: value for name, value in given.items() if value}
+        wanted: Row = {name: value for name, value in given.items() if value}
+        if parsed_args.reason is not None:
+            wanted["reason"] = parsed_args.reason
+        row: Row = client_of(self.app).act(
+            parsed_args.campaign, "change", wanted, str(uuid.uuid4())
+        )
+        return campaign.show(row)
 
 
 def _limit(text: str) -> tuple[str, int | str]:

@@ -86,7 +86,7 @@ class Wait:
         """
         until = self.clock() + self.timeout_s
         patience = Patience(clock=self.clock)
-        while not self._is_over(campaign["state"]):
+        while not self._is_over(campaign):
             if self.timeout_s and self.clock() >= until:
                 raise exceptions.CommandError(
                     f"Campaign {campaign['id']} is still {campaign['state']} "
@@ -96,10 +96,18 @@ class Wait:
             campaign = patience.ask(read, campaign)
         return campaign
 
-    def _is_over(self, state: str) -> bool:
+    def _is_over(self, campaign: Any) -> bool:
+        state = campaign["state"]
+        if state not in ENDED and _is_asking(campaign):
+            return False
         stuck = _STUCK | _REFUSED.get(self.action, frozenset())
         return state in GOALS[self.action] | ENDED | stuck
 
     def exit_code(self, campaign: Any) -> int:
         """Return 0 if the goal was reached, else 1."""
         return 0 if campaign["state"] in GOALS[self.action] else 1
+
+
+def _is_asking(campaign: Any) -> bool:
+    """Say whether a preflight waits for agents: the order is not refused yet."""
+    return str(campaign.get("state_reason", "")).startswith("waits: preflight: ")

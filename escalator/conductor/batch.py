@@ -23,6 +23,7 @@ class Batch:
     :param lease_s: seconds after which an order without a report is probed.
     :param send_s: seconds this conductor has for sending its own messages.
     :ivar is_drained: a drain is over that a budget of migrations counted.
+    :ivar is_answered: a question or remedy of a preflight is over.
     """
 
     def __init__(self, now: float, owner: str, lease_s: float, send_s: float) -> None:
@@ -39,6 +40,7 @@ class Batch:
         self.checkpoints: list[dict[str, Any]] = []
         self.freed: list[str] = []
         self.is_drained = False
+        self.is_answered = False
         self.signals: list[tuple[str, rules.Escalation]] = []
 
     def move_step(self, row: Row, move: rules.Move) -> dict[str, Any]:

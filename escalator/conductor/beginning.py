@@ -1,7 +1,7 @@
 """Starting and resuming: nothing begins that a preflight refuses (V-3, V-5)."""
 
 from escalator import errors
-from escalator.conductor import changing, drift
+from escalator.conductor import changing, drift, preflight
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -26,18 +26,25 @@ class Beginning:
     def start(self, wish: Wish) -> None:
         """Start a campaign, or start one again that was rolled back.
 
-        If the preflight refuses, it goes back to where it was.
+        If the preflight refuses, it goes back to where it was.  While agents are
+        asked it stays in preflight.
         """
-        was_undone = wish.campaign["state"] == State.ROLLED_BACK
-        wish.move(self.engine, State.PREFLIGHT, "started by an operator")
+        was_undone = wish.campaign["started_at"] is not None
+        if not wish.is_again:
+            wish.move(self.engine, State.PREFLIGHT, "started by an operator")
         situation = self.execution.admission.read(
             wish.connection, wish.campaign, wish.batch.now
         )
         wish.campaign = drift.note(
             wish.connection, wish.batch, wish.campaign, situation
         )
-        refusal = self._refusal(wish) or drift.awaited(wish.connection, wish.campaign)
+        refusal = drift.awaited(wish.connection, wish.campaign) or self._refusal(
+            wish, "start"
+        )
         wish.arguments = {}
+        if preflight.is_wait(refusal):
+            self._say(wish, refusal)
+            return
         if refusal:
             back = State.ROLLED_BACK if was_undone else State.VALIDATED
             wish.move(self.engine, back, refusal)
@@ -51,10 +58,8 @@ class Beginning:
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, State.RUNNING)
         if state is State.HOLDING:
             self.changes.check_approved(wish)
-        if refusal := self._refusal(wish):
-            self.engine.tell_campaign(
-                wish.connection, wish.batch, wish.campaign, refusal
-            )
+        if refusal := self._refusal(wish, "resume"):
+            self._say(wish, refusal)
             return
         wish.move(self.engine, State.RUNNING, "resumed by an operator")
         if state is State.HOLDING:
@@ -67,9 +72,18 @@ class Beginning:
         """
         if wish.campaign["state"] in states.ENDED - {State.ROLLED_BACK}:
             raise errors.Conflict("The campaign is over: there is nothing to judge.")
-        self.execution.preflights.make(wish.connection, wish.batch, wish.campaign)
-
-    def _refusal(self, wish: Wish) -> str:
-        return self.execution.preflights.admit(
-            wish.connection, wish.batch, wish.campaign
+        asked = wish.asked("preflight")
+        self.execution.preflights.make(
+            wish.connection, wish.batch, wish.campaign, asked
         )
+
+    def _refusal(self, wish: Wish, verb: str) -> str:
+        return self.execution.preflights.admit(
+            wish.connection, wish.batch, wish.campaign, wish.asked(verb)
+        )
+
+    def _say(self, wish: Wish, reason: str) -> None:
+        if reason != wish.campaign["state_reason"]:
+            self.engine.tell_campaign(
+                wish.connection, wish.batch, wish.campaign, reason
+            )

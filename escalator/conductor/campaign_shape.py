@@ -10,7 +10,7 @@ import jsonschema
 from jsonschema import validators
 
 from escalator.domain import document as doc
-from escalator.domain import parameters
+from escalator.domain import lint_preflight, parameters
 from escalator.domain.finding import Finding, point
 from escalator.domain.reading import NONE_NEEDED, Catalogue
 
@@ -140,6 +140,8 @@ def find_params(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fin
         suite = doc.table(suites, name)
         action = doc.text(suite, "action")
         yield from _refusals(("verify", name), suite, action, catalogue)
+    for path, remedy in lint_preflight.rows(filled):
+        yield from _refusals(path, remedy, doc.text(remedy, "action"), catalogue)
 
 
 def _of_step(

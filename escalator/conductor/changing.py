@@ -77,15 +77,7 @@ class Changing:
         usual = "revision" if "revision" in wish.arguments else "gate"
         kind = wish.arguments.get("kind", usual)
         if kind == "gate":
-            campaign = wish.campaign
-            gates.approve(
-                self.engine,
-                self.execution.preflights,
-                wish.connection,
-                wish.batch,
-                campaign,
-                wish.arguments,
-            )
+            gates.approve(self.engine, self.execution.preflights, wish)
             return
         if kind != "revision":
             raise errors.InvalidInput(

@@ -4,7 +4,7 @@ Source: architecture section 3; E-0.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from escalator.conductor import admission as admissions
@@ -22,7 +22,7 @@ from escalator.conductor import (
     unwinding,
 )
 from escalator.conductor import engine as engines
-from escalator.db import session, signals, tokens, work
+from escalator.db import preflight_orders, session, signals, tokens, work
 from escalator.domain import events, states
 
 LOG = logging.getLogger(__name__)
@@ -41,13 +41,18 @@ class Execution:
         self.continuing = continuing.Continuing(engine)
         self.finishing = finishing.Finishing(engine)
         self.preflights = preflight.Preflights(engine, self.admission)
+        self.go_on: Callable[[str], None] = _pass
+        """Carries on with a verb that waits for a preflight; set by ``steering``."""
 
     def look_at_all(self) -> None:
-        """Look at every campaign that is not over."""
+        """Look at every campaign that is not over, or waits for a preflight."""
         with self.engine.database.begin() as connection:
             active = work.list_active(connection)
+            waiting = preflight_orders.list_waiting(connection)
         for campaign_id in active:
             self.look_at(campaign_id)
+        for campaign_id in waiting:
+            self.go_on(campaign_id)
 
     def look_at(self, campaign_id: str) -> None:
         """Move one campaign on; reports of its steps wait for the end of it."""
@@ -135,6 +140,10 @@ class Execution:
         campaign = self.unwinding.go_on(connection, batch, campaign, situation)
         releasing.let_go(connection, batch, campaign)
         return situation
+
+
+def _pass(campaign_id: str) -> None:
+    """Nobody is there to carry it on."""
 
 
 def _heed(

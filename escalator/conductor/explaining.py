@@ -1,16 +1,16 @@
 """A reason for every wait (architecture section 3, rule 7)."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
 from escalator.conductor import rehearsing, unwinding
-from escalator.db import standing, work
+from escalator.db import preflight_orders, standing, work
+from escalator.domain import commands, remedies, states
 from escalator.domain import reason as reasons
-from escalator.domain import states
 
 
 class Explaining:
@@ -34,6 +34,7 @@ class Explaining:
             open_steps = work.open_steps(connection, campaign_id)
             stuck = standing.stuck_steps(connection, campaign_id)
             late = standing.late_reports(connection, campaign_id)
+            errands = preflight_orders.read_orders(connection, campaign_id)
             if campaign["state"] == states.CampaignState.ROLLING_BACK:
                 waits = unwinding.explain(connection, campaign, situation)
             else:
@@ -47,6 +48,7 @@ class Explaining:
             if (each.host, each.procedure) not in told
         ]
         return [
+            *_errands(errands),
             *(
                 _tell({**row, "failure_class": ""}, row["state"], row["reason"])
                 for row in open_steps
@@ -58,6 +60,22 @@ class Explaining:
                 for wait in waits
             ),
         ]
+
+
+def _errands(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say what a preflight waits for, host by host."""
+    found = []
+    for row in rows:
+        if row["state"] not in remedies.OPEN:
+            continue
+        reason = f"waits: preflight: mended by {row['action']}"
+        if row["intent"] == commands.ASK:
+            reason = "waits: preflight: its agent is asked"
+        if row["state"] == remedies.READY:
+            reason = "waits: preflight: as many hosts as may be are under way already"
+        place = {"host": row["host"], "procedure": "", "name": row["action"]}
+        found.append(_tell(place, row["state"], reason))
+    return found
 
 
 def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import preflight
+from escalator.conductor.wishing import Wish
 from escalator.db import gates, session, work
 from escalator.domain import ordering, plan, stages, states
 
@@ -106,7 +107,10 @@ def _judge(
     if now_is == gate:
         return campaign
     if now_is.state is State.OPEN:
-        if refusal := preflights.ensure(connection, batch, campaign):
+        refusal = preflights.ensure(connection, batch, campaign)
+        if preflight.is_wait(refusal):
+            return campaign
+        if refusal:
             now_is = stages.asking(gate, refusal)
     situation.gates[procedure.id][stage.id] = now_is
     name = stages.name(procedure, stage.id)
@@ -172,20 +176,19 @@ def shut(
 def approve(
     engine: engines.Engine,
     preflights: preflight.Preflights,
-    connection: session.Connection,
-    batch: batches.Batch,
-    campaign: Row,
-    arguments: Row,
+    wish: Wish,
 ) -> None:
     """Open a gate that waits for an operator, or soaks.
 
     If a preflight refuses, the gate stays as it is, and the campaign says why.
 
-    :param arguments: ``gate``, as procedure/stage, without it the only one that
+    :param wish: with ``gate``, as procedure/stage, without it the only one that
         waits; ``reason``.
     :raises InvalidInput: there is no such gate.
     :raises Conflict: it is not asked, or several are and none is named.
     """
+    connection, batch, campaign = wish.connection, wish.batch, wish.campaign
+    arguments = wish.arguments
     rows = {f"{r['procedure']}/{r['stage']}": r for r in _rows(connection, campaign)}
     wanted = arguments.get("gate") or _only(rows)
     if wanted not in rows:
@@ -199,7 +202,8 @@ def approve(
             f"Gate {wanted} is {row['state']}, nothing is to be approved; explain says"
             " what the campaign waits for."
         )
-    if refusal := preflights.make(connection, batch, campaign):
+    asked = wish.asked("approve")
+    if refusal := preflights.make(connection, batch, campaign, asked):
         engine.tell_campaign(connection, batch, campaign, refusal)
         return
     reason = arguments.get("reason") or "approved by an operator"

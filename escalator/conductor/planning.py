@@ -215,4 +215,19 @@ def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
             }
             for procedure in made.procedures
         ],
+        "shared_visits": [
+            _shared(procedure, len(situation.selected(procedure)))
+            for procedure in made.procedures
+            if procedure.merged
+        ],
+    }
+
+
+def _shared(procedure: plan.Procedure, targets: int) -> dict[str, Any]:
+    count = len(procedure.merged)
+    return {
+        "procedure": procedure.id,
+        "merged": list(procedure.merged),
+        "told": f"{count} procedures, 1 visit",
+        "outages_saved": (count - 1) * targets,
     }

@@ -4,35 +4,22 @@ Rules: ``domain.preflight``.  A report is rows; the campaign points at its prese
 one, and the hosts that it leaves out are not begun.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import preflights, session, work
-from escalator.domain import ordering, states
+from escalator.conductor import inquiring, sighting
+from escalator.db import fetching, preflights, session, work
+from escalator.db import preflight_orders as stored
+from escalator.domain import commands, remedies, states
 from escalator.domain import preflight as rules
 
 Row = Mapping[str, Any]
 
 VALID_S = 900.0
 """A report holds that long between stages if the file does not say."""
-
-SERVICE_SILENT_S = 60.0
-
-_BEFORE = frozenset(
-    {
-        states.CampaignState.VALIDATED,
-        states.CampaignState.APPROVED,
-        states.CampaignState.SCHEDULED,
-        states.CampaignState.PREFLIGHT,
-        states.CampaignState.ROLLED_BACK,
-    }
-)
-"""States in which a campaign has nothing under way."""
-
-_SETTLED = frozenset({states.SlotState.DONE.value, states.SlotState.QUARANTINED.value})
 
 
 class Preflights:
@@ -43,35 +30,57 @@ class Preflights:
         self.admission = admission
 
     def make(
-        self, connection: session.Connection, batch: batches.Batch, campaign: Row
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        asked: inquiring.Asked,
     ) -> str:
-        """Look at everything, store a report, and return its refusal or ""."""
+        """Look at everything, store a report, and return its refusal or "".
+
+        While agents are asked, or mend something, that is a sentence of its own,
+        see :func:`is_wait`; the verb is carried out again by ``conductor.awaiting``.
+
+        :raises Conflict: another verb waits for the preflight.
+        """
+        orders = inquiring.take(connection, batch, campaign, asked)
+        under_way = inquiring.open_of(orders or ())
+        if orders is None or under_way:
+            return remedies.told(under_way)
         situation = self.admission.read(connection, campaign, batch.now)
-        verdict = rules.judge(self._look(connection, batch, campaign, situation))
-        report = {
-            "id": work.new_id(),
-            "campaign_id": campaign["id"],
-            "plan_rev": campaign["plan_rev"],
-            "refusal": verdict.refusal,
-            "made_at": batch.now,
-        }
-        preflights.store(connection, report, verdict.findings)
-        left_out = sorted(rules.excluded(verdict.findings))
-        detail = verdict.refusal or f"{len(verdict.findings)} findings"
-        if left_out:
-            detail += f"; left out: {', '.join(left_out)}"
-        batch.journal(
-            campaign["id"],
-            "preflight",
-            report["id"],
-            "",
-            "refused" if verdict.refusal else "passed",
-            detail,
+        sight = sighting.look(
+            self.engine, connection, batch, campaign, situation, orders
         )
+        at_once = remedies.at_once(situation.plan, len(sight.selected()))
+        if due := _due(sight, orders):
+            inquiring.begin(connection, batch, campaign, asked, at_once)
+            inquiring.ask(connection, batch, campaign, due, int(bool(orders)))
+            return self._wait(connection, batch, campaign)
+        verdict = rules.judge(sight)
+        wanted = remedies.due(situation.plan, verdict.findings)
+        if wanted and not verdict.refusal and asked.verb != "preflight":
+            inquiring.begin(connection, batch, campaign, asked, at_once)
+            inquiring.mend(connection, batch, campaign, wanted)
+            return self._wait(connection, batch, campaign)
+        inquiring.forget(connection, campaign)
+        _store(connection, batch, campaign, verdict, orders)
         return verdict.refusal
 
-    def admit(
+    def _wait(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
+    ) -> str:
+        """Order what may be ordered; return what the campaign waits for."""
+        rows = inquiring.send(connection, batch, campaign)
+        text = remedies.told(inquiring.open_of(rows))
+        _store(connection, batch, campaign, _unchanged(connection, campaign, text), ())
+        return text
+
+    def admit(
+        self,
+        connection: session.Connection,
+        batch: batches.Batch,
+        campaign: Row,
+        asked: inquiring.Asked,
     ) -> str:
         """Return why a campaign may not start or go on at an operator's wish.
 
@@ -79,7 +88,7 @@ class Preflights:
         in any case everything is looked at once more.
         """
         made = self.engine.plan_of(connection, campaign)
-        if made.preflight.valid_s > 0:
+        if made.preflight.valid_s > 0 and not asked.is_again:
             lacking = self._lacking(
                 connection, campaign, batch.now - made.preflight.valid_s
             )
@@ -88,20 +97,23 @@ class Preflights:
                     f"preflight refused: {lacking}; make one:"
                     f" openstack upgrade campaign preflight {campaign['id']}"
                 )
-        return self.make(connection, batch, campaign)
+        return self.make(connection, batch, campaign, asked)
 
     def ensure(
         self, connection: session.Connection, batch: batches.Batch, campaign: Row
     ) -> str:
         """Return why a running campaign may not begin its next stage, or "".
 
-        A fresh report that passed is enough; otherwise another one is made.
+        A fresh report that passed is enough; otherwise another one is made, and
+        what its agents answer is heeded at a later look.
         """
         made = self.engine.plan_of(connection, campaign)
         oldest = batch.now - (made.preflight.valid_s or VALID_S)
-        if not self._lacking(connection, campaign, oldest):
+        lacking = self._lacking(connection, campaign, oldest)
+        if not lacking and not preflights.is_to_mend(connection, campaign["id"]):
             return ""
-        return self.make(connection, batch, campaign)
+        gate = inquiring.Asked(inquiring.GATE)
+        return self.make(connection, batch, campaign, gate)
 
     def _lacking(
         self, connection: session.Connection, campaign: Row, oldest: float
@@ -116,47 +128,101 @@ class Preflights:
             return f"the report is of plan revision {report['plan_rev']}"
         if report["made_at"] < oldest:
             return "the report is too old"
+        if is_wait(report["refusal"]):
+            return str(report["refusal"])
         if report["refusal"]:
             return "the report has findings that block"
         return ""
 
-    def _look(
-        self,
-        connection: session.Connection,
-        batch: batches.Batch,
-        campaign: Row,
-        situation: admissions.Situation,
-    ) -> rules.Sight:
-        todo = {
-            procedure.id: [
-                target
-                for target in situation.matching(procedure)
-                if not _is_settled(situation, procedure.id, target.name)
-            ]
-            for procedure in situation.plan.procedures
-        }
-        names = {target.name for row in todo.values() for target in row}
-        following = ordering.next_procedures(
-            situation.plan.procedures, situation.done()
-        )
-        return rules.Sight(
-            made=situation.plan,
-            targets=situation.targets,
-            todo=todo,
-            begun=situation.begun(),
-            busy=preflights.busy_hosts(connection, campaign["id"]),
-            faults=preflights.open_faults(connection, names),
-            alarms=preflights.open_alarms(connection, campaign["id"]),
-            vim_trouble=self.engine.vim_trouble,
-            services=preflights.lost_services(connection, batch.now - SERVICE_SILENT_S),
-            is_first=campaign["state"] in _BEFORE,
-            next_ids=frozenset(each.id for each in following),
-        )
+
+def _store(
+    connection: session.Connection,
+    batch: batches.Batch,
+    campaign: Row,
+    verdict: rules.Verdict,
+    orders: Sequence[Row],
+) -> None:
+    """Store a report, and the campaign's journal line.
+
+    :param orders: rows of questions and remedies, for what the report keeps.
+    """
+    report = {
+        "id": work.new_id(),
+        "campaign_id": campaign["id"],
+        "plan_rev": campaign["plan_rev"],
+        "refusal": verdict.refusal,
+        "remedies": [_told(row) for row in orders if row["intent"] == commands.REMEDY],
+        "made_at": batch.now,
+    }
+    preflights.store(connection, report, verdict.findings)
+    left_out = sorted(rules.excluded(verdict.findings))
+    detail = verdict.refusal or f"{len(verdict.findings)} findings"
+    if left_out:
+        detail += f"; left out: {', '.join(left_out)}"
+    batch.journal(
+        campaign["id"],
+        "preflight",
+        report["id"],
+        "",
+        _outcome(verdict.refusal),
+        detail,
+    )
 
 
-def _is_settled(situation: admissions.Situation, procedure: str, host: str) -> bool:
-    row = situation.slots.get(procedure, {}).get(host)
-    return row is not None and row["state"] in _SETTLED
+def _unchanged(
+    connection: session.Connection, campaign: Row, refusal: str
+) -> rules.Verdict:
+    """Return a verdict that leaves out whom the present report leaves out."""
+    known = campaign["preflight_id"]
+    found = preflights.read_findings(connection, known, rules.EXCLUDE) if known else []
+    return rules.Verdict(tuple(found), refusal)
+
+
+def abandon(
+    connection: session.Connection, batch: batches.Batch, campaign: Row, why: str
+) -> None:
+    """End a preflight that nobody waits for any more, and say so in the report."""
+    orders = stored.read_orders(connection, campaign["id"])
+    inquiring.forget(connection, campaign)
+    refusal = f"preflight refused: it was given up: {why}"
+    verdict = _unchanged(connection, campaign, refusal)
+    _store(connection, batch, campaign, verdict, orders)
+
+
+def _due(
+    sight: rules.Sight, orders: Sequence[Row]
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return the questions to ask now: first all, then those of hosts mended."""
+    if not orders:
+        return dict(sight.questions)
+    if any(row["round"] for row in orders):
+        return {}
+    mended = {row["host"] for row in orders if row["intent"] == commands.REMEDY}
+    return {host: sight.questions.get(host, ()) for host in mended}
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """Return what a report keeps of a remedy."""
+    times = {key: fetching.instant(row[key]) for key in ("started_at", "ended_at")}
+    return {
+        "host": row["host"],
+        "check": row["about"],
+        "action": row["action"],
+        "state": row["state"],
+        "detail": row["detail"],
+        **{key: at.isoformat() if at else "" for key, at in times.items()},
+    }
+
+
+def _outcome(refusal: str) -> str:
+    if is_wait(refusal):
+        return "waits"
+    return "refused" if refusal else "passed"
+
+
+def is_wait(refusal: str) -> bool:
+    """Say whether a preflight is not over: its agents have not answered."""
+    return remedies.is_told(refusal)
 
 
 def outcome(connection: session.Connection, campaign: Row) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import guard, rehearsing
+from escalator.conductor import guard, inquiring, rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import draining, events, restoring, states
@@ -41,7 +41,7 @@ class Results:
             guard.withdraw(connection, batch)
             batch.write(connection)
         self.engine.send(batch.messages)
-        if batch.freed or batch.signals or batch.is_drained:
+        if batch.freed or batch.signals or batch.is_drained or batch.is_answered:
             self.engine.wake()
 
     def _apply_all(
@@ -61,7 +61,8 @@ class Results:
         carriers: dict[str, engines.Carrier] = {}
         for report in reports:
             if report.step_id not in places:
-                LOG.warning("Report of unknown step %s dropped", report.step_id)
+                if not inquiring.hear(connection, batch, report):
+                    LOG.warning("Report of unknown step %s dropped", report.step_id)
                 continue
             slot_id, campaign_id = places[report.step_id]
             campaign = campaigns[campaign_id]

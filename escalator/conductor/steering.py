@@ -7,11 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator import errors
-from escalator.conductor import beginning, changing, finishing, pausing, releasing
+from escalator.conductor import (
+    awaiting,
+    beginning,
+    changing,
+    finishing,
+    inquiring,
+    pausing,
+    preflight,
+    releasing,
+)
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
-from escalator.db import session, signals, tokens, work
+from escalator.db import preflight_orders, session, signals, tokens, work
 from escalator.domain import states
 
 Row = Mapping[str, Any]
@@ -29,6 +38,7 @@ class Steering:
         self.changing = changing.Changing(engine, execution)
         self.beginning = beginning.Beginning(engine, execution, self.changing)
         self.pausing = pausing.Pausing(engine)
+        execution.go_on = awaiting.Awaiting(engine, self.carry_on).look_at
 
     @session.retry_on_conflict
     def act(
@@ -91,6 +101,16 @@ class Steering:
         verbs[action](wish)
         _note(wish, action, arguments, actor, request_key)
 
+    def carry_on(self, wish: Wish, action: str) -> None:
+        """Carry out a verb of which the preflight is over."""
+        verbs = {
+            "preflight": self.beginning.preflight,
+            "start": self.beginning.start,
+            "resume": self.beginning.resume,
+            "approve": self.changing.approve,
+        }
+        verbs[action](wish)
+
     def _resume(self, wish: Wish) -> None:
         if self.pausing.reopen(wish):
             return
@@ -127,6 +147,10 @@ class Steering:
             raise errors.Conflict(
                 f"Hosts are midway: {', '.join(midway)}; resume or roll back instead."
             )
+        inquiring.check_idle(wish.connection, wish.campaign)
+        if preflight_orders.read_wait(wish.connection, wish.campaign["id"]):
+            why = "the campaign is cancelled"
+            preflight.abandon(wish.connection, wish.batch, wish.campaign, why)
         wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
         releasing.let_go(wish.connection, wish.batch, wish.campaign)
 

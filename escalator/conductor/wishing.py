@@ -6,6 +6,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
+from escalator.conductor import inquiring
 from escalator.db import session
 from escalator.domain import states
 
@@ -16,6 +17,7 @@ Row = Mapping[str, Any]
 class Wish:
     """:ivar campaign: its row, as it is after what was done so far.
     :ivar actor: who asks.
+    :ivar is_again: it waited for a preflight, which is over.
     """
 
     connection: session.Connection
@@ -23,6 +25,11 @@ class Wish:
     campaign: Row
     arguments: Row
     actor: str = ""
+    is_again: bool = False
+
+    def asked(self, verb: str) -> inquiring.Asked:
+        """Return for what a preflight is made."""
+        return inquiring.Asked(verb, self.arguments, self.actor, self.is_again)
 
     def move(
         self,

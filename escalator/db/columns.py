@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+metadata = sa.MetaData()
+"""Of every table."""
+
 ID = sa.String(36)
 NAME = sa.String(255)
 STATE = sa.String(32)

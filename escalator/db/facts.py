@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from escalator.db import models
+from escalator.db import models, preflight_orders
 from escalator.domain import events, impact
 
 Row = Mapping[str, Any]
@@ -52,6 +52,9 @@ def note_beats(
     connection: sa.Connection, beats: Iterable[events.AgentBeat], now: float
 ) -> None:
     """Keep when agents were heard of, and what they told of their hosts."""
+    beats = list(beats)
+    if vim := {each.agent: each.facts for each in beats if "vim" in each.capabilities}:
+        preflight_orders.note_vim_agents(connection, vim, now)
     latest = {beat.host: beat for beat in beats if "node" in beat.capabilities}
     query = sa.select(models.host.c.name, models.host.c.facts).where(
         models.host.c.name.in_(sorted(latest))

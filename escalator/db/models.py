@@ -7,9 +7,22 @@ section 3.
 
 import sqlalchemy as sa
 
-from escalator.db.columns import ID, NAME, STATE, TEXT, at, big_id, count, text
-
-metadata = sa.MetaData()
+from escalator.db.columns import (
+    ID,
+    NAME,
+    STATE,
+    TEXT,
+    at,
+    big_id,
+    count,
+    metadata,
+    text,
+)
+from escalator.db.preflight_models import preflight_finding as preflight_finding
+from escalator.db.preflight_models import preflight_order as preflight_order
+from escalator.db.preflight_models import preflight_report as preflight_report
+from escalator.db.preflight_models import preflight_wait as preflight_wait
+from escalator.db.preflight_models import vim_agent as vim_agent
 
 campaign = sa.Table(
     "campaign",
@@ -86,7 +99,7 @@ gate = sa.Table(
     metadata,
     sa.Column("id", ID, primary_key=True),
     sa.Column("campaign_id", ID, nullable=False),
-    text("procedure", sa.String(64)),
+    text("procedure"),
     text("stage", sa.String(64)),
     text("state", STATE),
     count("take"),
@@ -145,29 +158,6 @@ token_hold = sa.Table(
     sa.Column("campaign_id", ID, nullable=False),
     text("target"),
     sa.Index("ix_token_hold_campaign", "campaign_id"),
-)
-
-preflight_report = sa.Table(
-    "preflight_report",
-    metadata,
-    sa.Column("id", ID, primary_key=True),
-    sa.Column("campaign_id", ID, nullable=False),
-    count("plan_rev"),
-    text("refusal", TEXT),
-    at("made_at", False),
-    sa.Index("ix_preflight_report_campaign", "campaign_id"),
-)
-
-preflight_finding = sa.Table(
-    "preflight_finding",
-    metadata,
-    sa.Column("report_id", ID, primary_key=True),
-    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
-    text("code", sa.String(64)),
-    text("host"),
-    text("text", TEXT),
-    text("remedy", TEXT),
-    text("effect", sa.String(32)),
 )
 
 checkpoint = sa.Table(

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import fetching, models
-from escalator.domain import alarm, preflight
+from escalator.domain import alarm, preflight, remedies
 
 Row = Mapping[str, Any]
 
@@ -65,6 +65,18 @@ def read_findings(
     ]
 
 
+def is_to_mend(connection: sa.Connection, campaign_id: str) -> bool:
+    """Say whether the present report names what a remedy is for."""
+    table, campaign = models.preflight_finding, models.campaign
+    query = (
+        sa.select(table.c.report_id)
+        .join(campaign, campaign.c.preflight_id == table.c.report_id)
+        .where(campaign.c.id == campaign_id, table.c.effect == "remediate")
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
 def read_excluded(connection: sa.Connection, campaign: Row) -> dict[str, str]:
     """Return the hosts that a campaign's present report leaves out, and why."""
     if campaign["preflight_id"] is None:
@@ -85,7 +97,7 @@ def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
         {
             **row,
             "made_at": fetching.instant(row["made_at"]),
-            "verdict": "refused" if row["refusal"] else "passed",
+            "verdict": _verdict(row["refusal"]),
             "findings": [
                 {
                     "code": each.code,
@@ -99,6 +111,12 @@ def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
         }
         for row in fetching.fetch(connection, query)
     ]
+
+
+def _verdict(refusal: str) -> str:
+    if remedies.is_told(refusal):
+        return "waits"
+    return "refused" if refusal else "passed"
 
 
 def open_faults(

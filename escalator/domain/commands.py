@@ -3,6 +3,13 @@
 import dataclasses
 from typing import Any
 
+ASK = "ask"
+"""Kind and intent of a preflight's question; ``params``: ``{"deeds": [{"action": ...,
+"with": {...}}]}``.  Answered by ``{"facts": {...}, "obstacles": [text, ...]}``."""
+
+REMEDY = "remedy"
+"""Intent of a preflight's order to mend what it found; nothing undoes it."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunStep:
@@ -10,9 +17,9 @@ class RunStep:
 
     :ivar executor: ``node`` (the agent on ``host``) or ``vim`` (any agent
         with access to the VIM).
-    :ivar kind: ``action``, ``verify`` or ``checkpoint``.
+    :ivar kind: ``action``, ``verify``, ``checkpoint`` or :data:`ASK`.
     :ivar intent: ``run``, ``revert`` (an undo), ``restore`` (a checkpoint is put
-        back) or ``evacuate``.
+        back), ``evacuate``, :data:`ASK` or :data:`REMEDY`.
     :ivar is_resumed: an earlier attempt may have acted: detect before acting
         if ``idempotence`` is ``probe``.
     :ivar undo: for reverts, ``{"record": ..., "result": ..., "checkpoint": ...}``

@@ -1,15 +1,15 @@
 """From what a file says to the plain procedures that it means (P-1, P-5).
 
-Sub-plans are written out, order and method follow from the artifacts, a parallel
-universe becomes three procedures.  What the rules say of the result is told of the
-place in the file that it came from.
+Sub-plans are written out, order and method follow from the artifacts, procedures
+that share visits become one, a parallel universe becomes three.  What the rules say
+of the result is told of the place in the file that it came from.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from escalator.domain import arrangement, artifacts, methods, subplans
+from escalator.domain import arrangement, artifacts, coalescing, methods, subplans
 from escalator.domain import document as doc
 from escalator.domain.finding import Finding, point
 
@@ -50,18 +50,22 @@ def compose(filled: Mapping[str, Any]) -> Composition:
     :param filled: the document, its parameters filled in.
     """
     flat = subplans.flatten(filled, artifacts.values(filled))
-    findings = [
-        *flat.findings,
-        *arrangement.arrange(artifacts.read(filled), flat.entries),
-    ]
+    catalogue = artifacts.read(filled)
+    findings = [*flat.findings, *arrangement.arrange(catalogue, flat.entries)]
     findings += methods.incomplete(flat.entries)
-    entries = methods.spread(flat.entries)
+    shared = coalescing.coalesce(
+        flat.entries, doc.table(filled, "selectors"), catalogue
+    )
+    findings += shared.findings
+    entries = methods.spread(shared.entries)
     places: dict[str, str] = {}
     for index, entry in enumerate(entries):
         own = point("procedures", index)
         places[own] = point(*entry.place)
         for key, named in entry.renamed.items():
             places[f"{own}/{key}"] = point(*entry.place, named)
+        for pointer, path in entry.origins.items():
+            places[f"{own}{pointer}"] = point(*path)
     budgets = [dict(body) for _, body in flat.budgets]
     for index, (place, _) in enumerate(flat.budgets):
         places[point("budgets", index)] = point(*place)

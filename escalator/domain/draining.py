@@ -4,7 +4,11 @@ from collections.abc import Iterable
 
 from escalator.domain.plan import Budget, Kind, Procedure
 
-ACTIONS = frozenset({"vim.drain", "vim.vacate"})
+CORDON = "vim.disable_scheduling"
+DRAIN = "vim.drain"
+UNCORDON = "vim.enable_scheduling"
+
+ACTIONS = frozenset({DRAIN, "vim.vacate"})
 """Actions that move instances off their target, on the way or back."""
 
 

@@ -4,7 +4,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import lint_budgets, lint_hosts, parameters, selector
+from escalator.domain import (
+    lint_budgets,
+    lint_hosts,
+    lint_preflight,
+    parameters,
+    selector,
+)
 from escalator.domain.finding import Finding, point
 from escalator.domain.reading import NONE_NEEDED, ON_FAULT, WAIVED, Catalogue
 
@@ -162,6 +168,9 @@ def _actions(filled: Mapping[str, Any]) -> Iterator[tuple[doc.Path, str]]:
     for suite in suites:
         if name := _filled(doc.table(suites, suite), "action"):
             yield ("verify", suite, "action"), name
+    for path, body in lint_preflight.rows(filled):
+        if name := _filled(body, "action"):
+            yield (*path, "action"), name
 
 
 def _filled(body: Mapping[str, Any], key: str) -> str:

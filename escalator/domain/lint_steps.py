@@ -5,14 +5,12 @@ from typing import Any
 
 from escalator.domain import document as doc
 from escalator.domain import duration, lint_stages, parameters
+from escalator.domain.draining import CORDON, DRAIN
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Idempotence, OnPause
 from escalator.domain.reading import NONE_NEEDED, Catalogue, is_waiver
 
 KINDS = ("action", "verify", "checkpoint")
-
-DRAIN = "vim.drain"
-CORDON = "vim.disable_scheduling"
 
 
 def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ C503  procedures that may run at once share targets
 C504  a sub-plan includes itself (P-5)
 C505  sub-plans nested too deep, too many procedures, too long ids
 C506  a sub-plan that nothing uses (warning)
+C507  ``visit: shared`` of a procedure that keeps visits of its own (warning)
 C601  a step is not exactly one of action, verify, checkpoint
 C602  ``expected`` or ``timeout`` is missing (P-4e)
 C603  a duration cannot be read, or a timeout is zero
@@ -59,6 +60,8 @@ C811  ``commit_after`` beside ``commit: auto``
 C812  ``rehearse_undo`` without a checkpoint
 C813  a ``restore`` rung without a checkpoint before the first change (R-1)
 C814  a ``restore`` rung whose checkpoint driver cannot put back what is changed
+C821  a remedy that may not be repeated, or takes its host out of service (V-7)
+C822  a remedy of a check that no agent can answer anew
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts
@@ -78,6 +81,7 @@ from escalator.domain import (
     lint_fleet,
     lint_hosts,
     lint_order,
+    lint_preflight,
     lint_recovery,
     lint_references,
     lint_restore,
@@ -141,6 +145,7 @@ def check_document(
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
         *lint_restore.find(made.document, catalogue),
+        *lint_preflight.find(made.document, catalogue),
     )
     found = (
         *findings,

@@ -5,6 +5,7 @@ once, then the old ones are retired: three procedures, undone in reverse.  A sin
 step has its level for itself.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from escalator.domain import ordering
@@ -55,7 +56,7 @@ def _split(entry: Entry) -> list[Entry]:
     body = {key: value for key, value in entry.body.items() if key not in _PARTS}
     is_universe = body.get("method") == Method.PARALLEL_UNIVERSE
     if not is_universe or _missing(entry):
-        return [Entry(body, entry.place, entry.renamed)]
+        return [dataclasses.replace(entry, body=body)]
     new, switch, old = (f"{entry.id}/{part}" for part in ("new", "switch", "old"))
     beside = entry.body["beside"]
     build = {**body, "id": new, "select": beside, "method": Method.ROLLING.value}

@@ -108,6 +108,9 @@ def earlier(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
             node = left.pop()
             if node in edges and node not in seen:
                 seen.add(node)
-                left += found[node] if node in found else edges[node]
+                if node in found:
+                    seen |= found[node]
+                else:
+                    left += edges[node]
         found[start] = seen
     return found

@@ -214,6 +214,7 @@ class Procedure:
     :ivar rehearse_undo: the first target goes forward, back and forward again
         before any other is begun.
     :ivar stages: in their order; what they leave over comes last.
+    :ivar merged: the procedures that share its visits, see ``domain.coalescing``.
     """
 
     id: str
@@ -228,6 +229,7 @@ class Procedure:
     parallel_percent: float = 0.0
     rehearse_undo: bool = False
     stages: tuple[Stage, ...] = ()
+    merged: tuple[str, ...] = ()
 
     @property
     def undo_s(self) -> float:
@@ -267,12 +269,28 @@ class Commit(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Remedy:
+    """What the engine does on a host about which a check found something (V-7).
+
+    :ivar check: name of the check, see ``preflight.CHECKS``.
+    """
+
+    check: str
+    action: str
+    params: dict[str, Any]
+    timeout_s: float
+    idempotence: str
+    version: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Preflight:
     """What the system must be like, see ``domain.preflight`` (V-3 to V-7).
 
     :ivar valid_s: start and resume need a report that was asked for and is not
         older than this; 0: they make it themselves.
     :ivar on_finding: policy of the checks that have none in ``checks``.
+    :ivar remedies: one for each check of policy ``remediate``.
     :ivar max_excluded: more hosts left out than this block; None: no limit.
     :ivar max_excluded_percent: the same as a share of the selected hosts.
     """
@@ -283,6 +301,7 @@ class Preflight:
     max_excluded: int | None = None
     max_excluded_percent: float | None = None
     min_disk_gib: float = 0.0
+    remedies: tuple[Remedy, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,26 +2,30 @@
 
 Pure: what was read goes in, findings and what follows from them come out.
 
-====================  =====================================================
-``selection.empty``   no host is selected
-``health.down``       a host is down
-``health.busy``       another campaign works on a host (before a start)
-``health.silent``     a host's agent is silent
-``health.fault``      a fault of a host is open
-``health.quarantine`` a host is quarantined, and the selector does not leave it
-                      out: the campaign would wait for it without end
-``health.too_many``   more hosts would be left out than ``max_excluded``
-``alarms.open``       an alarm that was declared to the campaign is raised
-``capacity.room``     what is drained first does not find room elsewhere
-``migration.stuck``   an instance of the first hosts has nowhere to go
-``layers.vim_away``   compute hosts are to be changed, and the VIM is away
-``layers.vim_down``   compute hosts are to be changed, and a control host is down
-``layers.nfvi_down``  control hosts are to be changed, and a compute host is down
-``layers.service``    a service of Escalator is not alive
-``actions.missing``   a host's agent does not have an action of the plan
-``actions.version``   a host's agent has another version of it
-``disk.low``          a host has less free disk space than ``min_disk_gib``
-====================  =====================================================
+=======================  ==================================================
+``selection.empty``      no host is selected
+``health.down``          a host is down
+``health.busy``          another campaign works on a host (before a start)
+``health.silent``        a host's agent is silent
+``health.fault``         a fault of a host is open
+``health.quarantine``    a host is quarantined, and the selector does not leave it
+                         out: the campaign would wait for it without end
+``health.too_many``      more hosts would be left out than ``max_excluded``
+``alarms.open``          an alarm that was declared to the campaign is raised
+``capacity.room``        what is drained first does not find room elsewhere
+``migration.stuck``      an instance of the first hosts has nowhere to go
+``layers.vim_away``      compute hosts are to be changed, and the VIM is away
+``layers.vim_down``      compute hosts are to be changed, and a control host is down
+``layers.nfvi_down``     control hosts are to be changed, and a compute host is down
+``layers.service``       a service of Escalator is not alive
+``actions.missing``      a host's agent does not have an action of the plan
+``actions.version``      a host's agent has another version of it
+``actions.vim_missing``  a VIM agent does not have an action of the plan
+``actions.vim_version``  a VIM agent has another version of it
+``disk.low``             a host has less free disk space than ``min_disk_gib``
+``artifacts.missing``    what is to be installed cannot be had on a host
+``artifacts.unknown``    nobody could say whether it can be had
+=======================  ==================================================
 """
 
 import dataclasses
@@ -30,33 +34,34 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from escalator.domain import ability, duration, placement, plan
 from escalator.domain import document as doc
-from escalator.domain import duration, placement, plan
+from escalator.domain.ability import lacking_actions as lacking_actions
+from escalator.domain.ability import needed_actions as needed_actions
+from escalator.domain.preflight_finding import BLOCK as BLOCK
+from escalator.domain.preflight_finding import EXCLUDE as EXCLUDE
+from escalator.domain.preflight_finding import REMEDIATE, Finding
+from escalator.domain.preflight_finding import REPORT as REPORT
 
-CHECKS = ("health", "alarms", "capacity", "migration", "layers", "actions", "disk")
+CHECKS = (
+    "health",
+    "alarms",
+    "capacity",
+    "migration",
+    "layers",
+    "actions",
+    "disk",
+    "artifacts",
+)
 """What a file may give a policy of its own; the first part of a code."""
 
-BLOCK, EXCLUDE, REPORT = "block", "exclude_and_report", "report"
-POLICIES = (BLOCK, EXCLUDE, REPORT)
+MENDED = ("actions", "disk", "artifacts")
+"""Checks that an agent can answer anew: what they find may be remedied (V-7)."""
 
 NFVI_ROLES = frozenset({"compute", "storage", "network"})
 VIM_ROLES = frozenset({"controller", "control"})
 
 _NAMED = 5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """:ivar code: see above; its first part names the check.
-    :ivar host: the selected host that it is about, or "" for the campaign.
-    :ivar effect: a policy: what the finding does to the start.
-    """
-
-    code: str
-    host: str
-    text: str
-    remedy: str
-    effect: str = BLOCK
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,6 +77,12 @@ class Sight:
     :ivar services: Escalator's services of which no process is alive.
     :ivar is_first: the campaign has nothing under way: it is to be started.
     :ivar next_ids: procedures that may run now.
+    :ivar questions: host -> what its agent is asked about (check ``artifacts``).
+    :ivar answers: host -> what it answered.
+    :ivar remedied: (check, host) -> what was done about it, for people.
+    :ivar midway: hosts on which a step may be at work: none is asked or mended.
+    :ivar is_mended: remedies were tried once; what is left blocks.
+    :ivar vim_agents: VIM agents heard of lately -> their actions and versions.
     """
 
     made: plan.Plan
@@ -85,6 +96,16 @@ class Sight:
     services: Sequence[str] = ()
     is_first: bool = True
     next_ids: Collection[str] = ()
+    questions: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(
+        default_factory=dict
+    )
+    answers: Mapping[str, ability.Answer] = dataclasses.field(default_factory=dict)
+    remedied: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    midway: Collection[str] = ()
+    is_mended: bool = False
+    vim_agents: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def selected(self) -> dict[str, plan.Target]:
         """Return every target that is not done, by name."""
@@ -99,35 +120,69 @@ class Verdict:
     refusal: str
 
 
-def read(body: Mapping[str, Any]) -> plan.Preflight:
-    """Return section ``preflight`` of a faultless file."""
+def read(
+    body: Mapping[str, Any], usual: Mapping[str, tuple[str, str]] | None = None
+) -> plan.Preflight:
+    """Return section ``preflight`` of a faultless file.
+
+    :param usual: action -> its idempotence and version.
+    """
     allowed = body.get("max_excluded")
     share = doc.percent(allowed)
+    checks = doc.table(body, "checks")
+    remedies = {
+        check: policy[REMEDIATE]
+        for check, policy in checks.items()
+        if isinstance(policy, Mapping)
+    }
     return plan.Preflight(
         valid_s=duration.parse(body.get("valid", 0)),
         on_finding=body.get("on_finding", BLOCK),
-        checks=dict(doc.table(body, "checks")),
+        checks={
+            check: REMEDIATE if check in remedies else policy
+            for check, policy in checks.items()
+        },
         max_excluded=allowed if share is None else None,
         max_excluded_percent=share,
         min_disk_gib=body.get("min_disk_gib", 0),
+        remedies=tuple(
+            _remedy(check, remedy, usual or {}) for check, remedy in remedies.items()
+        ),
+    )
+
+
+def _remedy(
+    check: str, body: Mapping[str, Any], usual: Mapping[str, tuple[str, str]]
+) -> plan.Remedy:
+    idempotence, version = usual.get(body["action"], ("", ""))
+    return plan.Remedy(
+        check,
+        body["action"],
+        dict(body.get("with", {})),
+        duration.parse(body["timeout"]),
+        idempotence,
+        version,
     )
 
 
 def judge(sight: Sight) -> Verdict:
     """Return what stands against the campaign's start (V-5, V-7)."""
-    wanted = sight.made.preflight
     selected = sight.selected()
     if not selected and sight.is_first:
         remedy = "check the selectors: openstack upgrade campaign validate"
         empty = Finding("selection.empty", "", "no host is selected", remedy)
         return Verdict((empty,), _refusal([empty]))
-    found = [_weighed(each, wanted, sight.begun) for each in _of_hosts(sight, selected)]
+    found = [_weighed(each, sight) for each in _of_hosts(sight, selected)]
     gone = {each.host for each in found if each.effect == EXCLUDE}
+    found = [_unless_gone(each, gone) for each in found]
     found += _too_many(sight.made.preflight, sorted(gone), len(selected))
     found += [
-        _weighed(each, wanted, ())
+        _weighed(each, sight)
         for each in itertools.chain(
-            _alarms(sight), _layers(sight, selected), _room(sight, gone)
+            ability.lacking_vim_actions(sight.vim_agents, sight.made, sight.todo),
+            _alarms(sight),
+            _layers(sight, selected),
+            _room(sight, gone),
         )
     ]
     return Verdict(tuple(found), _refusal(found))
@@ -142,15 +197,38 @@ def excluded(findings: Iterable[Finding]) -> dict[str, str]:
     return {host: "; ".join(texts) for host, texts in why.items()}
 
 
-def _weighed(
-    finding: Finding, wanted: plan.Preflight, begun: Collection[str]
-) -> Finding:
+def _weighed(finding: Finding, sight: Sight) -> Finding:
     """Give a finding its effect: what is midway, or no host, cannot be left out."""
     check = finding.code.partition(".")[0]
+    wanted = sight.made.preflight
     effect = wanted.checks.get(check, wanted.on_finding)
-    if effect == EXCLUDE and (not finding.host or finding.host in begun):
+    done = sight.remedied.get((check, finding.host), "")
+    if effect == EXCLUDE and (not finding.host or finding.host in sight.begun):
         effect = BLOCK
-    return dataclasses.replace(finding, effect=effect)
+    is_tried = done or sight.is_mended
+    if effect == REMEDIATE and (is_tried or not _can_be_mended(finding.host, sight)):
+        effect = BLOCK
+    text = f"{finding.text}; {done}" if done else finding.text
+    return dataclasses.replace(finding, effect=effect, text=text)
+
+
+def _can_be_mended(host: str, sight: Sight) -> bool:
+    """Say whether the host's agent can do something about it now."""
+    target = sight.selected().get(host)
+    return (
+        target is not None
+        and target.is_up
+        and target.has_agent
+        and host not in sight.busy
+        and host not in sight.midway
+    )
+
+
+def _unless_gone(finding: Finding, gone: Collection[str]) -> Finding:
+    """Nothing is mended on a host that is left out."""
+    if finding.effect == REMEDIATE and finding.host in gone:
+        return dataclasses.replace(finding, effect=EXCLUDE)
+    return finding
 
 
 def _refusal(found: Sequence[Finding]) -> str:
@@ -186,6 +264,8 @@ def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Fin
         yield from _health(sight, target)
         yield from lacking_actions(target, needed[name])
         yield from _disk(sight.made.preflight, target)
+        if name in sight.questions:
+            yield from ability.unavailable(name, sight.answers.get(name))
 
 
 def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:
@@ -214,51 +294,6 @@ def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:
             name,
             f"{name}: open faults: {', '.join(kinds)}",
             "repair it: openstack upgrade fault list",
-        )
-
-
-def needed_actions(
-    made: plan.Plan, todo: Mapping[str, Sequence[plan.Target]]
-) -> dict[str, dict[str, str]]:
-    """Return host -> actions that its own agent must have -> their versions."""
-    found: dict[str, dict[str, str]] = {}
-    for procedure in made.procedures:
-        deeds: list[plan.Step | plan.Undo] = [*procedure.steps]
-        deeds += [undo for step in procedure.steps for undo in step.undo]
-        wanted = {
-            each.action: each.version for each in deeds if each.executor == "node"
-        }
-        for target in todo.get(procedure.id, ()):
-            found.setdefault(target.name, {}).update(wanted)
-    return found
-
-
-def lacking_actions(
-    target: plan.Target, needed: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Judge what the agent told of its actions; one that told nothing passes."""
-    has = target.facts.get("actions")
-    if not isinstance(has, Mapping):
-        return
-    missing = sorted(set(needed) - set(has))
-    if missing:
-        yield Finding(
-            "actions.missing",
-            target.name,
-            f"{target.name}: its agent does not have {', '.join(missing)}",
-            "install there what brings the action, and restart escalator-agent",
-        )
-    other = sorted(
-        name
-        for name, version in needed.items()
-        if name in has and version and has[name] != version
-    )
-    if other:
-        yield Finding(
-            "actions.version",
-            target.name,
-            f"{target.name}: its agent has another version of {', '.join(other)}",
-            "bring agent and conductor to the same release",
         )
 
 

@@ -21,9 +21,7 @@ from escalator.domain import (
     selector,
 )
 from escalator.domain import document as doc
-
-WAIVED = "waived"
-"""In place of a checkpoint's id: deliberately none, with a ``reason``."""
+from escalator.domain.visit import WAIVED as WAIVED
 
 NONE_NEEDED = "none_needed"
 """In place of an undo: the step changes nothing worth undoing."""
@@ -120,7 +118,13 @@ def read(
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
         max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
         **_commit(doc.table(filled, "finish")),
-        preflight=preflight.read(doc.table(filled, "preflight")),
+        preflight=preflight.read(
+            doc.table(filled, "preflight"),
+            {
+                name: (each.idempotence, each.version)
+                for name, each in catalogue.items()
+            },
+        ),
         on_drift=_drift(doc.table(filled, "on_drift")),
         attribution=_attribution(doc.table(filled, "finish")),
     )
@@ -249,6 +253,7 @@ def _procedure(
         parallel_percent=share or 0.0,
         rehearse_undo=body.get("rehearse_undo", False),
         stages=tuple(read_stage(each) for each in body.get("stages", ())),
+        merged=tuple(body.get("merged", ())),
     )
 
 

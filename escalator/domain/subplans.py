@@ -31,11 +31,14 @@ class Entry:
     """A procedure as the reader wants it, and where the file says it.
 
     :ivar renamed: key of ``body`` -> key at ``place``, where they differ.
+    :ivar origins: pointer into ``body`` -> path in the file, of what comes from
+        another place than ``place``.
     """
 
     body: dict[str, Any]
     place: doc.Path
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    origins: Mapping[str, doc.Path] = dataclasses.field(default_factory=dict)
 
     @property
     def id(self) -> str:

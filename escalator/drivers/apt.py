@@ -171,6 +171,13 @@ class Apt:
             ["--allow-change-held-packages"],
         )
 
+    def simulate(
+        self, packages: Mapping[str, str], options: Iterable[str]
+    ) -> base.JobResult:
+        """Let apt say how it would install these versions; nothing is changed."""
+        wanted = [f"{name}={version}" for name, version in sorted(packages.items())]
+        return self.run("simulate", [*_INSTALL, "--simulate", *options, *wanted])
+
     def read_sources(self) -> str | None:
         """Return Escalator's own sources file, None if there is none."""
         with contextlib.suppress(FileNotFoundError):

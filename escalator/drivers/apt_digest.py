@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from escalator import errors
-from escalator.drivers import apt
+from escalator.drivers import apt, base
 
 _UNCACHED = ("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=")
 
@@ -39,18 +39,14 @@ def check(
     for name in digests:
         if name not in packages:
             raise errors.ActionFailed(f"A digest is given of {name}, but no version.")
-    with _staged(node.sources, line) as staged:
+    with staging(node.sources, line) as staged:
         node.update(is_own_source_only=bool(staged), staged=staged)
         for name, wanted in sorted(digests.items()):
             _compare(node, f"{name}={packages[name]}", name, wanted, staged)
 
 
 def _compare(node: apt.Apt, exact: str, name: str, wanted: str, staged: str) -> None:
-    argv = ["apt-cache", "show", *_UNCACHED]
-    if staged:
-        argv += ["-o", f"Dir::Etc::SourceList={staged}"]
-        argv += ["-o", "Dir::Etc::SourceParts=-"]
-    result = node.run(f"digest-{name}", [*argv, exact])
+    result = show(node, f"digest-{name}", exact, staged)
     if result.returncode != 0:
         raise node.failed("apt-cache show", result)
     found = set(_digests(result.output))
@@ -63,6 +59,18 @@ def _compare(node: apt.Apt, exact: str, name: str, wanted: str, staged: str) -> 
         )
 
 
+def show(node: apt.Apt, job: str, exact: str, staged: str) -> base.JobResult:
+    """Ask the indexes for ``name=version``.
+
+    :param staged: a sources file to ask only, or empty: all of the node's.
+    """
+    argv = ["apt-cache", "show", *_UNCACHED]
+    if staged:
+        argv += ["-o", f"Dir::Etc::SourceList={staged}"]
+        argv += ["-o", "Dir::Etc::SourceParts=-"]
+    return node.run(job, [*argv, exact])
+
+
 def _digests(output: str) -> Iterator[str]:
     for line in output.splitlines():
         key, _, value = line.partition(":")
@@ -71,7 +79,7 @@ def _digests(output: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _staged(sources: str, line: str | None) -> Iterator[str]:
+def staging(sources: str, line: str | None) -> Iterator[str]:
     """Write a sources file under a hidden name, which apt passes over."""
     if line is None:
         yield ""

@@ -96,6 +96,15 @@ class Action(abc.ABC):
         """
         return None
 
+    def dry_run(self, order: commands.RunStep) -> list[str]:
+        """Return what stands in the way of ``run``, in words; change nothing.
+
+        Asked by a preflight, long before the step (V-3); nothing: it may be tried.
+
+        :raises ActionFailed: it cannot be told now.
+        """
+        return []
+
     def can_resume(self, order: commands.RunStep) -> bool:
         """Return True if the agent's next process may call ``run`` again.
 

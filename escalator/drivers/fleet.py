@@ -47,6 +47,7 @@ class Fleet:
     """Simulated hosts; any thread may use it.
 
     :param seed: makes the latencies repeatable, whatever the threads do.
+    :ivar withheld: (host, package, version): what its repositories do not have.
     """
 
     def __init__(self, seed: int = 0, packages: Mapping[str, str] = PACKAGES) -> None:
@@ -59,6 +60,7 @@ class Fleet:
         self._latency_s: dict[str, tuple[float, float]] = {}
         self._failures: dict[tuple[str, str], _Failure] = {}
         self._effects: list[Effect] = []
+        self.withheld: set[tuple[str, str, str]] = set()
 
     def is_alive(self, host: str) -> bool:
         """Return False for a host that was killed."""

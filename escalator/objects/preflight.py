@@ -15,8 +15,10 @@ from escalator.objects import base, fields
 class PreflightReport(base.EscalatorObject):
     """The present report of one campaign.
 
-    ``verdict`` is ``passed`` or ``refused``; ``findings`` is a list of objects with
-    ``code``, ``host``, ``text``, ``remedy`` and ``effect``.
+    ``verdict`` is ``passed``, ``refused`` or ``waits``: agents are asked; ``findings``
+    is a list of objects with ``code``, ``host``, ``text``, ``remedy`` and ``effect``,
+    ``remedies`` of those with ``host``, ``check``, ``action``, ``state``, ``detail``,
+    ``started_at`` and ``ended_at``.
     """
 
     VERSION = "1.0"
@@ -27,6 +29,7 @@ class PreflightReport(base.EscalatorObject):
         "verdict": ovo.StringField(),
         "refusal": ovo.StringField(),
         "findings": fields.JsonField(),
+        "remedies": fields.JsonField(),
         "made_at": fields.DateTimeField(),
     }
 

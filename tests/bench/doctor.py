@@ -6,7 +6,8 @@
 One host dies again and again; every instance on it has an alarm written as
 Doctor writes it.  Each cell tells detected -> first, p50, p95, p99 and last
 webhook of every run, what was lost and repeated, and the hops.  ``direct`` is
-our own event at ``alarm.all``; ``nova`` is the way through os-resetState, Nova's
+our own event at ``alarm.all``, in turn with its floor, the same messages without
+us (``tests.bench.aodh_floor``); ``nova`` is the way through os-resetState, Nova's
 notification and Ceilometer.  Further cells: ``--probed`` more hosts watched
 meanwhile, ``--hung``: one consumer that never answers, ``--broker-kill``: our
 broker dies in the middle.
@@ -19,13 +20,13 @@ import pathlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import openstack
 
 from escalator.cmd.doctor import consumer, records, report, scene
-from tests.bench import figures
+from tests.bench import aodh_floor, figures
 from tests.cloud import base
 from tests.fixtures import cloud_bed, netspace
 
@@ -96,6 +97,16 @@ class Bench:
         self._await_states()
         self._await_silence()
         return run
+
+    def run_floor(self, floor: aodh_floor.Floor) -> float | None:
+        """Let Aodh have the same messages without a fault; seconds to the last."""
+        time.sleep(SETTLE_S)
+        project_of = {
+            instance_id: owner.project.id
+            for owner in self.scene.owners
+            for instance_id in owner.instance_ids
+        }
+        return floor.run(self.consumer, project_of, PATIENCE_S)
 
     def _await_silence(self) -> None:
         """Wait until what Nova and Ceilometer tell as well has come."""
@@ -220,8 +231,21 @@ class Session:
                         continue
                     bench.grow(instances)
                     time.sleep(self.options.settle_s)
-                    runs = [bench.run() for _ in range(self.options.runs + 1)]
-                    self._keep(runs, way=way, owners=owners, instances=instances)
+                    cell = {"way": way, "owners": owners, "instances": instances}
+                    if way == "direct":
+                        self._beside_floor(bench, cell)
+                    else:
+                        runs = [bench.run() for _ in range(self.options.runs + 1)]
+                        self._keep(runs, **cell)
+
+    def _beside_floor(self, bench: Bench, cell: dict[str, Any]) -> None:
+        runs, floors = [], []
+        url = base.CloudTestCase.transport_url()
+        with contextlib.closing(aodh_floor.Floor(url)) as floor:
+            for _ in range(self.options.runs + 1):
+                runs.append(bench.run())
+                floors.append(bench.run_floor(floor))
+        self._keep(runs, floors[1:] or floors, **cell)
 
     def _single(self, bed: cloud_bed.CloudBed, way: str, probed: int) -> None:
         bench = Bench(bed, self.admin, 1)
@@ -256,8 +280,16 @@ class Session:
             runs = [bench.run(kill) for _ in range(3)]
             self._keep(runs, way=way, owners=1, instances=10, broker_kill=1)
 
-    def _keep(self, runs: list[dict[str, Any]], **names: Any) -> None:
+    def _keep(
+        self,
+        runs: list[dict[str, Any]],
+        floors: Sequence[float | None] = (),
+        **names: Any,
+    ) -> None:
         cell = tell(runs, **names)
+        if floors:
+            cell["floor_last"] = figures.spread([f for f in floors if f is not None])
+            cell["floor_lost"] = sum(each is None for each in floors)
         limit = TARGETS_MS.get(names["instances"])
         if names["way"] == "direct" and limit and len(names) == 3:
             cell["target_ms"] = limit

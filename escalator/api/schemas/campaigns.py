@@ -19,7 +19,7 @@ from escalator.api.schemas.fields import (
     wrapped,
 )
 from escalator.api.schemas.what_if import ASKED, STUCK, WHAT_IF
-from escalator.domain import preflight, states
+from escalator.domain import preflight_finding, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
@@ -225,9 +225,24 @@ _FOUND = closed(
         "host": TEXT,
         "text": TEXT,
         "remedy": TEXT,
-        "effect": {"enum": list(preflight.POLICIES)},
+        "effect": {"enum": list(preflight_finding.EFFECTS)},
     },
     ("code", "host", "text", "remedy", "effect"),
+)
+_MENDED = closed(
+    {
+        key: TEXT
+        for key in (
+            "host",
+            "check",
+            "action",
+            "state",
+            "detail",
+            "started_at",
+            "ended_at",
+        )
+    },
+    ("host", "check", "action", "state", "detail", "started_at", "ended_at"),
 )
 PREFLIGHT = wrapped(
     "preflight",
@@ -236,9 +251,10 @@ PREFLIGHT = wrapped(
             "id": UUID,
             "campaign_id": UUID,
             "plan_rev": WHOLE,
-            "verdict": {"enum": ["passed", "refused"]},
+            "verdict": {"enum": ["passed", "refused", "waits"]},
             "refusal": TEXT,
             "findings": {"type": "array", "items": _FOUND},
+            "remedies": {"type": "array", "items": _MENDED},
             "made_at": TIME,
         },
         ("id", "campaign_id", "plan_rev", "verdict", "findings", "made_at"),

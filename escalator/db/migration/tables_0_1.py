@@ -103,7 +103,7 @@ gate = sa.Table(
     metadata,
     sa.Column("id", _ID, primary_key=True),
     sa.Column("campaign_id", _ID, nullable=False),
-    _text("procedure", sa.String(64)),
+    _text("procedure"),
     _text("stage", sa.String(64)),
     _text("state", _STATE),
     _count("take"),
@@ -171,8 +171,53 @@ preflight_report = sa.Table(
     sa.Column("campaign_id", _ID, nullable=False),
     _count("plan_rev"),
     _text("refusal", _TEXT),
+    sa.Column("remedies", sa.JSON, nullable=False),
     _at("made_at", False),
     sa.Index("ix_preflight_report_campaign", "campaign_id"),
+)
+
+preflight_wait = sa.Table(
+    "preflight_wait",
+    metadata,
+    sa.Column("campaign_id", _ID, primary_key=True),
+    _text("verb", sa.String(16)),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    _text("actor"),
+    _count("at_once"),
+    _at("begun_at", False),
+)
+
+preflight_order = sa.Table(
+    "preflight_order",
+    metadata,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("campaign_id", _ID, nullable=False),
+    _text("host"),
+    _text("intent", sa.String(16)),
+    _count("round"),
+    _text("about", sa.String(64)),
+    _text("action"),
+    sa.Column("params", sa.JSON, nullable=False),
+    _text("idempotence", sa.String(16)),
+    sa.Column("timeout_s", sa.Float, nullable=False),
+    _text("state", _STATE),
+    _count("attempt"),
+    _count("fence"),
+    _text("detail", _TEXT),
+    sa.Column("result", sa.JSON, nullable=True),
+    _at("hard_at"),
+    _at("created_at", False),
+    _at("started_at"),
+    _at("ended_at"),
+    sa.Index("ix_preflight_order_campaign", "campaign_id"),
+)
+
+vim_agent = sa.Table(
+    "vim_agent",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("actions", sa.JSON, nullable=False),
+    _at("seen_at", False),
 )
 
 preflight_finding = sa.Table(

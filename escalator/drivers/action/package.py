@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import apt, apt_digest, base, dpkg
+from escalator.drivers import apt, apt_digest, apt_dry_run, base, dpkg
 from escalator.drivers.action import http
 
 _TOKEN = "^[^\\s\\[\\]]+$(?!\\n)"  # noqa: S105 (a word of a sources file)
@@ -83,6 +83,17 @@ class Install(base.Action):
         before = dpkg.versions(node.query_once("before", wanted), wanted)
         return {"packages": dict(wanted), "previous": before}
 
+    def dry_run(self, order: commands.RunStep) -> list[str]:
+        """Return which versions cannot be had, or why apt would refuse."""
+        wanted = order.params["packages"]
+        node = apt.Apt(self._resources, order)
+        if _is_reached(node, node.query("present", wanted), order):
+            return []
+        repository = order.params.get("repository")
+        line = apt.source_line(repository) if repository else None
+        digests = order.params.get("sha256", {})
+        return apt_dry_run.obstacles(node, wanted, line, _options(order), digests)
+
     def _change(self, node: apt.Apt, order: commands.RunStep) -> None:
         wanted = order.params["packages"]
         if _is_reached(node, node.query("present", wanted), order):
@@ -96,9 +107,12 @@ class Install(base.Action):
         if line is not None:
             node.write_sources(line)
         node.update(is_own_source_only=bool(repository))
-        is_safe = not order.params.get("may_remove")
-        node.install(wanted, options=["--no-remove"] if is_safe else [])
+        node.install(wanted, options=_options(order))
         _compare(node.query("after", wanted), wanted)
+
+
+def _options(order: commands.RunStep) -> list[str]:
+    return [] if order.params.get("may_remove") else ["--no-remove"]
 
 
 def _is_reached(

@@ -38,6 +38,14 @@ class Install(OnFleet):
             return None
         return self._result(order)
 
+    def dry_run(self, order: commands.RunStep) -> list[str]:
+        """Return which versions the host's repositories do not have."""
+        return [
+            f"no repository has {name} {version}"
+            for name, version in sorted(order.params["packages"].items())
+            if (order.host, name, version) in self._fleet.withheld
+        ]
+
     def _result(self, order: commands.RunStep) -> dict[str, Any]:
         """Return the versions, and those before the step's first attempt."""
         wanted, before = order.params["packages"], self._fleet.packages(order.host)

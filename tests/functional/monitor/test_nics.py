@@ -1,11 +1,16 @@
 """Hosts with two interfaces each, wired to a gateway's namespace (DR-3)."""
 
+import os
 import secrets
 import subprocess
+import tempfile
 import time
 
+from escalator.conductor import inventory
+from escalator.db import store
 from escalator.domain import events
-from tests.fixtures import netspace
+from escalator.drivers.vim import simulated
+from tests.fixtures import engine, netspace
 from tests.functional.monitor import test_service
 
 HOSTS = ("a", "b")
@@ -16,19 +21,29 @@ def ip(*words: str) -> None:
 
 
 class NicsTest(test_service.ServiceCase):
+    """From the VIM through the conductor's database to the probes and back."""
+
     probe = "icmp"
 
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(netspace.namespace())
         self.mark = secrets.token_hex(3)
-        self.conductor = test_service.Conductor({})
-        for at, host in enumerate(HOSTS):
-            self.add_host(host, at)
-        self.launch(self.conductor, in_process=False)
+        hosts = [self.add_host(host, at) for at, host in enumerate(HOSTS)]
+        self.launch(self.list_hosts(hosts), in_process=False)
         time.sleep(0.5)
 
-    def add_host(self, host: str, at: int) -> None:
+    def list_hosts(self, hosts: list[dict[str, object]]) -> store.Store:
+        """Let a conductor take the inventory of a VIM; return its store."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        vim = simulated.Simulated(os.path.join(folder, "vim"), {"hosts": hosts})
+        database = engine.database("sqlite:///" + os.path.join(folder, "sqlite"))
+        self.addCleanup(database.dispose)
+        bed = engine.EngineBed(database, engine.FakeFleet())
+        inventory.Inventory(bed.engine, vim).sync()
+        return store.Store(database)
+
+    def add_host(self, host: str, at: int) -> dict[str, object]:
         """Make a namespace with two interfaces, each a network of its own."""
         name = f"esc-{self.mark}-{host}"
         ip("netns", "add", name)
@@ -44,8 +59,7 @@ class NicsTest(test_service.ServiceCase):
             ip("link", "set", port, "up")
             ip("-n", name, "link", "set", f"eth{nic}", "up")
             nics[f"eth{nic}"] = f"{net}.1"
-        self.conductor.targets[host] = nics["eth1"]
-        self.conductor.nics[host] = nics
+        return {"name": host, "address": nics["eth1"], "nics": nics}
 
     def test_one_link_down_names_it_and_all_of_them_are_the_host(self) -> None:
         began = time.time()

@@ -31,7 +31,6 @@ class Conductor:
     def __init__(self, targets: dict[str, str]) -> None:
         self.targets = targets
         self.raised: list[events.Fault] = []
-        self.nics: dict[str, dict[str, str]] = {}
         self.windows: dict[str, datetime.datetime] = {}
 
     def read(self, kind: str, marker: str | None = None, **query: Any) -> Any:
@@ -49,7 +48,7 @@ class Conductor:
                 "agent_seen_at": None,
                 "campaign_id": CAMPAIGN if name in self.windows else None,
                 "expected_down_until": self.windows.get(name),
-                "nics": self.nics.get(name, {}),
+                "nics": {},
             }
             for name, address in sorted(self.targets.items())
             if query.get("name") in (None, name)
@@ -108,7 +107,7 @@ class ServiceCase(unittest.TestCase):
         self.broker = Broker()
         self.addCleanup(setattr, base.EscalatorObject, "store", None)
 
-    def launch(self, conductor: Conductor, in_process: bool) -> service.MonitorService:
+    def launch(self, conductor: Any, in_process: bool) -> service.MonitorService:
         base.use_store(conductor)
         made = service.MonitorService(
             self.conf, self.broker, self.make_beats, None, in_process

@@ -28,6 +28,13 @@ class TestAbilities(unittest.TestCase):
         self.assertEqual([0, abilities.EVERY], full)
         self.assertGreaterEqual(told[0]["disk_free_gib"], 0)
 
+    def test_a_question_is_answered_at_once(self) -> None:
+        """V-7: after a remedy nobody waits for the next telling."""
+        source = abilities.Abilities(self.actions, {}, "/")
+        source.facts()
+        self.assertEqual({"actions", "disk_free_gib"}, set(source.tell()))
+        self.assertEqual({}, source.facts())
+
     def test_no_space_is_told_of_a_simulated_host(self) -> None:
         told = abilities.Abilities(self.actions, {}, "").facts()
         self.assertNotIn("disk_free_gib", told)

@@ -90,6 +90,35 @@ class ServiceTest(unittest.TestCase):
         self.assertEqual("1.0", self.bus.await_report("done").result["previous"][NAME])
         self.assertEqual("2.0", self.fleet.packages("node-1")[NAME])
 
+    def test_a_question_is_answered_and_nothing_changes(self) -> None:
+        """V-3: what the host's repositories lack, and the agent's facts anew."""
+        self.begin()
+        self.fleet.withheld.add(("node-1", NAME, "2.0"))
+        wanted = {"action": "package.install", "with": {"packages": {NAME: "2.0"}}}
+        self.cast(
+            orders.make_order(
+                kind=commands.ASK,
+                intent=commands.ASK,
+                action="",
+                params={"deeds": [wanted]},
+            )
+        )
+        answer = self.bus.await_report("done").result
+        self.assertEqual(
+            [f"package.install: no repository has {NAME} 2.0"], answer["obstacles"]
+        )
+        self.assertIn("package.install", answer["facts"]["actions"])
+        self.assertEqual([], self.fleet.effects())
+
+    def test_an_agent_of_the_vim_tells_its_actions_and_nothing_of_a_host(self) -> None:
+        """V-3: held against the plan's steps for the VIM."""
+        self.set(capabilities=["vim"])
+        self.begin()
+        beat = self.beats.beats[0] if self.beats.beats else self.await_beat()
+        self.assertEqual(("vim",), tuple(beat.capabilities))
+        self.assertEqual({"actions"}, set(beat.facts))
+        self.assertIn("vim.drain", beat.facts["actions"])
+
     def test_a_probe_is_answered(self) -> None:
         self.begin()
         self.cast(orders.make_probe(orders.make_order()))

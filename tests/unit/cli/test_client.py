@@ -1,5 +1,6 @@
 """The client against the application itself, without a network."""
 
+import argparse
 import io
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from osc_lib import exceptions
 
 import tests  # noqa: F401
 from escalator.cli import client as cli_client
-from escalator.cli import document, waiting
+from escalator.cli import document, preflight, waiting
 from escalator.objects import base
 from tests.fixtures import api
 
@@ -178,6 +179,30 @@ class TestDocument(unittest.TestCase):
         self.assertLess(endless.taken, 2 * document.MAX_BYTES)
 
 
+class TestPreflight(unittest.TestCase):
+    def test_the_report_is_shown_once_the_agents_have_answered(self) -> None:
+        """V-7: what was mended stands in it."""
+        mended = [{"host": "h1", "check": "disk", "state": "done"}]
+        told = {"refusal": "", "made_at": "", "plan_rev": 1, "findings": []}
+        answers = [
+            {**told, "verdict": "waits", "remedies": []},
+            {**told, "verdict": "passed", "remedies": mended},
+        ]
+        client = mock.Mock()
+        client.preflight.side_effect = answers
+        command = preflight.Preflight(mock.Mock(), None)
+        with (
+            mock.patch.object(preflight, "client_of", return_value=client),
+            mock.patch.object(preflight.time, "sleep") as sleep,
+        ):
+            names, cells = command.take_action(argparse.Namespace(campaign="c"))
+        sleep.assert_called_once_with(preflight.INTERVAL_S)
+        found = dict(zip(names, cells, strict=True))
+        self.assertEqual("passed", found["verdict"])
+        self.assertEqual(mended, found["remedies"].machine_readable())
+        self.assertEqual(0, command.exit_code)
+
+
 class TestWait(unittest.TestCase):
     def wait(
         self, action: str, *states: str, timeout_s: float = 0.0
@@ -192,6 +217,20 @@ class TestWait(unittest.TestCase):
         )
         last = wait.follow(lambda: next(answers), next(answers))
         return last["state"], wait.exit_code(last)
+
+    def test_a_preflight_that_asks_agents_is_waited_for(self) -> None:
+        """V-7: a campaign that stays paused meanwhile was not refused yet."""
+        states = [
+            {"id": "c", "state": "paused", "state_reason": reason}
+            for reason in (
+                "waits: preflight: 2 agents have not answered yet",
+                "waits: preflight: remedies on 1 hosts are not over",
+                "preflight refused: h1: it is down",
+            )
+        ]
+        answers = iter(states)
+        wait = waiting.Wait("resume", sleep=lambda seconds: None)
+        self.assertEqual(states[2], wait.follow(lambda: next(answers), next(answers)))
 
     def test_goals_and_misses(self) -> None:
         cases = [

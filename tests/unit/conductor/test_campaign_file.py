@@ -242,6 +242,31 @@ class ShapeTest(unittest.TestCase):
         self._expect(old, "undo: vim.vacate", place)
 
 
+class RemedyTest(unittest.TestCase):
+    """V-7: a check says a policy, or what mends it, and nothing between."""
+
+    def test_shapes(self) -> None:
+        place = "/preflight/checks/disk"
+        inner = f"{place}/remediate"
+        whole = {"action": "command.run", "with": {"command": "x"}, "timeout": "1m"}
+        for wanted, expected in (
+            ("remediate", ("C202", place)),
+            ({}, ("C203", place)),
+            ({"remediate": {**whole, "with": []}}, ("C202", f"{inner}/with")),
+            ({"remediate": {"timeout": "1m"}}, ("C203", inner)),
+            ({"remediate": {**whole, "undo": "x"}}, ("C201", f"{inner}/undo")),
+            ({"remediate": {**whole, "timeout": "soon"}}, ("C603", f"{inner}/timeout")),
+            ({"remediate": {**whole, "timeout": 0}}, ("C603", f"{inner}/timeout")),
+            ({"remediate": {**whole, "with": {"x": 1}}}, ("C611", f"{inner}/with")),
+            ({"remediate": whole}, None),
+        ):
+            with self.subTest(wanted):
+                document = {**DOCUMENT, "preflight": {"checks": {"disk": wanted}}}
+                found = _findings(json.dumps(document))
+                places = [(each["rule"], each["pointer"]) for each in found]
+                self.assertEqual([] if expected is None else [expected], places)
+
+
 class UnderstandTest(unittest.TestCase):
     def test_all_findings_at_once_in_order_of_lines(self) -> None:
         text = (

@@ -143,6 +143,16 @@ AGENT, SERVER = _module("agent"), _module("server")
 APART = ({"agent": ["1"]}, {"agent": ["2"]})
 WORLD = ("procedures", 0, "method", "parallel_universe")
 
+DISK = "/preflight/checks/disk/remediate"
+
+
+def _mend(check: str, action: str) -> Document:
+    known = {"package": {"packages": {"a": "1"}}, "vim": {}}
+    params = known.get(action.partition(".")[0], {"command": "clean"})
+    remedy = {"action": action, "with": params, "timeout": "5m"}
+    return {"checks": {check: {"remediate": remedy}}}
+
+
 MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     "C301": [],  # what is given is no part of the file: test_reading
     "C302": [("/params/version", _cut("params", "version", "default"))],
@@ -245,6 +255,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
     ],
     "C404": [
+        (f"{DISK}/action", _put("preflight", _mend("disk", "cache.clean"))),
         ("/procedures/0/steps/3/action", _put(*INSTALL, "action", "package.add")),
         ("/verify/smoke/action", _put("verify", "smoke", "action", "smoke.run")),
         ("/checkpoints/0/driver", _put("checkpoints", 0, "driver", "snapshot")),
@@ -308,6 +319,13 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ),
     ],
     "C506": [("/subplans/spare", _with_subplans(spare=copy.deepcopy(SUBPLAN)))],
+    "C507": [
+        ("/procedures/0/visit", _put(*P, "visit", "shared")),
+        (
+            "/procedures/1/visit",
+            _both(_put(*P, "visit", "shared"), _more({"visit": "shared", "level": 20})),
+        ),
+    ],
     "C601": [
         ("/procedures/0/steps/4", _put(*VERIFY, "action", "package.verify")),
         ("/procedures/0/steps/4", _cut(*VERIFY, "verify")),
@@ -480,6 +498,21 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             _both(_put(*LADDER, 1, "try", "restore"), _cut(*INSTALL)),
         ),
     ],
+    "C821": [
+        (f"{DISK}/action", _put("preflight", _mend("disk", action)))
+        for action in (
+            "package.install",
+            "package.verify",
+            "vim.drain",
+            "host.reboot",
+        )
+    ],
+    "C822": [
+        (
+            "/preflight/checks/health/remediate",
+            _put("preflight", _mend("health", "command.run")),
+        )
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 
@@ -521,7 +554,15 @@ class MutationTest(unittest.TestCase):
                 document = _golden()
                 change(document)
                 is_error = lints.has_errors(_check(document))
-                is_warning = rule in ("C506", "C703", "C704", "C705", "C722", "C803")
+                is_warning = rule in (
+                    "C506",
+                    "C507",
+                    "C703",
+                    "C704",
+                    "C705",
+                    "C722",
+                    "C803",
+                )
                 self.assertNotEqual(is_warning, is_error, rule)
 
 

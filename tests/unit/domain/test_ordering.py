@@ -95,3 +95,18 @@ class ParallelLimitTest(unittest.TestCase):
         found = [ordering.parallel_limit(share, n) for n in (0, 3, 4, 11, 12)]
         self.assertEqual([1, 1, 1, 2, 3], found)
         self.assertEqual(1, ordering.parallel_limit(_procedure("p"), 100))
+
+
+class EarlierTest(unittest.TestCase):
+    @given(st.data())
+    def test_all_that_a_node_comes_after(self, data: st.DataObject) -> None:
+        """Step by step until nothing is added: of any graph, circles included."""
+        nodes = [f"n{number}" for number in range(data.draw(st.integers(1, 7)))]
+        some = st.lists(st.sampled_from([*nodes, "unknown"]), max_size=3)
+        edges = {node: data.draw(some) for node in nodes}
+        wanted = {node: set(after) & set(nodes) for node, after in edges.items()}
+        for _ in nodes:
+            for node in nodes:
+                for other in set(wanted[node]):
+                    wanted[node] |= wanted[other]
+        self.assertEqual(wanted, ordering.earlier(edges))

@@ -4,7 +4,7 @@ import dataclasses
 import unittest
 from typing import Any
 
-from escalator.domain import placement, plan, preflight
+from escalator.domain import ability, placement, plan, preflight, remedies
 from escalator.domain.preflight import Sight
 
 STEPS = tuple(
@@ -66,6 +66,16 @@ def codes(seen: Sight) -> list[tuple[str, str, str]]:
     return [(f.code, f.host, f.effect) for f in preflight.judge(seen).findings]
 
 
+def asked(answer: Any, **seen: Any) -> Sight:
+    """Return a sight of which one host was asked, and answered."""
+    return sight(
+        made_of=made(checks={"artifacts": "block"}),
+        questions={"a": []},
+        answers={} if answer is None else {"a": answer},
+        **seen,
+    )
+
+
 class TestChecks(unittest.TestCase):
     def test_nothing_is_found_where_all_is_well(self) -> None:
         self.assertEqual(preflight.Verdict((), ""), preflight.judge(sight()))
@@ -100,6 +110,14 @@ class TestChecks(unittest.TestCase):
             ),
             "disk.low": sight(
                 (told(a, disk_free_gib=1), b, c), made_of=made(min_disk_gib=2)
+            ),
+        }
+        cases |= {
+            "artifacts.missing": asked(ability.Answer(("no a 2.0",))),
+            "artifacts.unknown": asked(ability.Answer(trouble="no answer")),
+            "actions.vim_missing": sight(vim_agents={"v": {}}),
+            "actions.vim_version": sight(
+                vim_agents={"v": {"vim.drain": "v", "vim.disable_scheduling": "w"}}
             ),
         }
         self.assertEqual(
@@ -237,3 +255,115 @@ class TestPlacement(unittest.TestCase):
         wanted = dataclasses.replace(made(), budgets=limits, procedures=(one,))
         first = placement.first_hosts(wanted, one, FLEET, FLEET)
         self.assertEqual(["a", "b"], [each.name for each in first])
+
+
+REMEDY = plan.Remedy("disk", "command.run", {"command": "x"}, 60.0, "keyed", "1")
+LOW = (told(FLEET[0], disk_free_gib=1), *FLEET[1:])
+
+
+def mendable(fleet: Any = LOW, **seen: Any) -> Sight:
+    wanted = {"checks": {"disk": "remediate"}, "remedies": (REMEDY,), "min_disk_gib": 2}
+    return sight(fleet, made_of=made(**wanted), **seen)
+
+
+class TestRemedies(unittest.TestCase):
+    """V-7: what is found is mended once, by whom it can be, else it blocks."""
+
+    def test_what_can_be_mended_does_not_block(self) -> None:
+        seen = mendable(tuple(told(t, **HAS) for t in LOW))
+        verdict = preflight.judge(seen)
+        self.assertEqual("", verdict.refusal)
+        self.assertEqual([("disk.low", "a", "remediate")], codes(seen))
+        self.assertEqual([("a", REMEDY)], remedies.due(seen.made, verdict.findings))
+
+    def test_where_no_agent_can_or_may_it_blocks(self) -> None:
+        for changes in (
+            {"busy": {"a": "other"}},
+            {"midway": {"a"}},
+            {"is_mended": True},
+            {"remedied": {("disk", "a"): "remedy command.run done"}},
+        ):
+            with self.subTest(changes):
+                fleet = tuple(told(t, **HAS) for t in LOW)
+                seen = mendable(fleet, is_first=False, **changes)
+                self.assertEqual([("disk.low", "a", "block")], codes(seen))
+        self.assertIn(
+            "2 are needed; remedy command.run done", preflight.judge(seen).refusal
+        )
+
+    def test_the_agent_must_have_the_remedy(self) -> None:
+        self.assertIn(("actions.missing", "a", "block"), codes(mendable()))
+
+    def test_nothing_is_mended_on_a_host_that_is_left_out(self) -> None:
+        fleet = tuple(told(t, **HAS) for t in LOW)
+        seen = mendable(fleet, faults={"a": ["link.down"]})
+        checks = {"disk": "remediate", "health": "exclude_and_report"}
+        wanted = dataclasses.replace(seen.made.preflight, checks=checks)
+        seen = dataclasses.replace(
+            seen, made=dataclasses.replace(seen.made, preflight=wanted)
+        )
+        verdict = preflight.judge(seen)
+        self.assertEqual({"exclude_and_report"}, {f.effect for f in verdict.findings})
+        self.assertEqual([], remedies.due(seen.made, verdict.findings))
+
+    def test_who_could_not_be_asked_is_a_finding(self) -> None:
+        self.assertEqual([("artifacts.unknown", "a", "block")], codes(asked(None)))
+
+    def test_only_a_file_that_wants_it_asks(self) -> None:
+        todo = {"computes": FLEET}
+        self.assertEqual({}, ability.questions(made(), todo))
+        found = ability.questions(made(checks={"artifacts": "report"}), todo)
+        self.assertEqual({"a", "b", "c"}, set(found))
+        self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
+
+
+HAS = {"actions": {"package.install": "1a", "command.run": "1"}}
+
+
+class TestHowManyAtOnce(unittest.TestCase):
+    def of(self, *budgets: plan.Budget, population: int = 100) -> int:
+        return remedies.at_once(
+            dataclasses.replace(made(), budgets=budgets), population
+        )
+
+    def test_the_tightest_budget_counts(self) -> None:
+        self.assertEqual(remedies.MENDED_AT_ONCE, self.of())
+        self.assertEqual(2, self.of(plan.Budget("a", "all", max_down=2)))
+        self.assertEqual(3, self.of(plan.Budget("a", "all", max_percent=3)))
+        few = plan.Budget("a", "all", max_percent=3)
+        self.assertEqual(1, self.of(few, population=9))
+        self.assertEqual(1, self.of(plan.Budget("a", "fact", "rack", max_percent=50)))
+        self.assertEqual(1, self.of(plan.Budget("a", "all", kind="quorum")))
+        self.assertEqual(
+            2,
+            self.of(
+                plan.Budget("a", "all", max_down=3), plan.Budget("b", "all", max_down=2)
+            ),
+        )
+
+    def test_one_for_a_host_and_no_more_than_that(self) -> None:
+        def errand(number: int, host: str, intent: str, state: str) -> remedies.Errand:
+            return remedies.Errand(str(number), host, intent, state, 10.0)
+
+        errands = [
+            errand(1, "a", "remedy", "dispatched"),
+            errand(2, "a", "remedy", "ready"),
+            errand(3, "b", "remedy", "ready"),
+            errand(4, "c", "remedy", "ready"),
+            errand(5, "d", "ask", "ready"),
+        ]
+        self.assertEqual(["3", "5"], [e.id for e in remedies.may_go(errands, 2)])
+        self.assertEqual(["5"], [e.id for e in remedies.may_go(errands, 1)])
+        self.assertEqual([], remedies.silent(errands, 14.0, 5.0))
+        self.assertEqual(["1"], [e.id for e in remedies.silent(errands, 16.0, 5.0)])
+
+
+class TestReading(unittest.TestCase):
+    def test_a_remedy_knows_how_its_action_repeats(self) -> None:
+        wanted = {"action": "command.run", "with": {"command": "x"}, "timeout": "1m"}
+        found = preflight.read(
+            {"checks": {"disk": {"remediate": wanted}, "health": "report"}},
+            {"command.run": ("keyed", "1")},
+        )
+        self.assertEqual({"disk": "remediate", "health": "report"}, found.checks)
+        self.assertEqual((REMEDY,), found.remedies)

@@ -62,6 +62,13 @@ class ActionContract:
     def test_the_executor_is_known(self) -> None:
         self.check.assertIn(self.make_action().executor, ("node", "vim"))
 
+    def test_a_dry_run_says_words_and_changes_nothing(self) -> None:
+        """A preflight asks it long before the step, and no undo follows (V-3)."""
+        changes = self.count_changes()
+        told = self.make_action().dry_run(self.make_order())
+        self.check.assertEqual([], [each for each in told if not isinstance(each, str)])
+        self.check.assertEqual(changes, self.count_changes())
+
     def make_undo_order(self, result: dict[str, typing.Any]) -> commands.RunStep:
         order = self.make_order()
         undo = {"record": order.record, "result": result, "checkpoint": {}}

@@ -133,6 +133,49 @@ class InstallTest(Bench, contract_action.ActionContract):
         for name in ("staged-update", "digest-demo-service"):
             self.assertIn(f"Dir::Etc::SourceList={staged}", self.node.argv(name))
 
+    def test_a_dry_run_simulates_with_fresh_indexes(self) -> None:
+        """V-3: apt itself says whether the exact version can be had."""
+        self.assertEqual([], self.make_action().dry_run(self.order))
+        argv = self.node.argv("simulate")
+        self.assertIn("--simulate", argv)
+        self.assertIn("--no-remove", argv)
+        self.assertEqual(["present", "update", "simulate"], self.node.names())
+        self.assertEqual("1.0", self.node.versions()["demo-service"])
+        order = self.with_params(packages={"demo-service": "3.0"})
+        order = dataclasses.replace(order, step_id="other")
+        (told,) = self.make_action().dry_run(order)
+        self.assertIn("Version '3.0' for 'demo-service' was not found", told)
+        self.assertEqual(0, self.node.changes)
+
+    def test_a_dry_run_of_what_is_there_asks_nobody(self) -> None:
+        self.node.installed["demo-service"] = ("ii", "2.0")
+        self.assertEqual([], self.make_action().dry_run(self.order))
+        self.assertEqual(["present"], self.node.names())
+
+    def test_a_dry_run_looks_into_the_repository_to_come(self) -> None:
+        order = self.with_params(
+            repository=REPOSITORY, packages={"demo-service": "2.0", "libdemo": "3.0"}
+        )
+        (told,) = self.make_action().dry_run(order)
+        self.assertEqual("no repository has libdemo 3.0", told)
+        self.assertEqual([], os.listdir(os.path.dirname(self.sources)))
+        self.assertIn("Dir::Etc::SourceParts=-", self.node.argv("staged-libdemo"))
+        self.assertNotIn("Dir::Etc::SourceParts=-", self.node.argv("known-libdemo"))
+
+    def test_a_dry_run_compares_digests(self) -> None:
+        order = self.with_params(sha256={"demo-service": "0" * 64})
+        (told,) = self.make_action().dry_run(order)
+        self.assertIn("has not the digest", told)
+
+    def test_a_dry_run_without_a_mirror_does_not_know(self) -> None:
+        """Neither yes nor no: the preflight says so."""
+        for name in ("update", "simulate"):
+            self.node.answers = {name: (100, "E: Failed to fetch http://repo")}
+            order = dataclasses.replace(self.order, step_id=name)
+            with self.assertRaises(errors.ActionFailed) as caught:
+                self.make_action().dry_run(order)
+            self.assertEqual("transient", caught.exception.failure_class)
+
     def test_a_right_digest_changes_nothing_else(self) -> None:
         result = self.make_action().run(
             self.with_params(sha256={"demo-service": "ab" * 32})

@@ -32,6 +32,12 @@ class InstallTest(Bench, contract_action.ActionContract):
     def test_takes_what_the_real_one_takes(self) -> None:
         self.assertIs(package.Install.params_schema, self.make_action().params_schema)
 
+    def test_what_is_withheld_cannot_be_had(self) -> None:
+        self.assertEqual([], self.make_action().dry_run(self.order))
+        self.fleet.withheld.add((self.order.host, "demo-service", "2.0"))
+        (told,) = self.make_action().dry_run(self.order)
+        self.assertIn("demo-service 2.0", told)
+
     def test_detect_still_knows_the_versions_before(self) -> None:
         self.make_action().run(self.order)
         again = dataclasses.replace(self.order, attempt=2, is_resumed=True)

@@ -1,0 +1,75 @@
+"""A preflight's questions: answered without changing anything (V-3, V-7)."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jsonschema
+
+from escalator.domain import commands
+from escalator.drivers import base
+
+
+class Inquiry:
+    """Asks the installed actions what stands in their way.
+
+    :param actions: entry-point name -> class.
+    :param tell: returns the facts of the host as they are now.
+    """
+
+    def __init__(
+        self,
+        actions: Mapping[str, Any],
+        resources: Mapping[str, Any],
+        tell: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._actions = actions
+        self._resources = resources
+        self._tell = tell
+
+    def answer(self, order: commands.RunStep) -> dict[str, Any]:
+        """Return ``facts`` and ``obstacles``.
+
+        An action that is not installed is none: check ``actions`` judges that.
+
+        :raises ActionFailed: an action cannot tell, e.g. its mirror is away.
+        """
+        end = time.monotonic() + order.timeout_s
+        obstacles: list[str] = []
+        for number, deed in enumerate(order.params.get("deeds", ())):
+            kind = self._actions.get(deed["action"])
+            if kind is None or kind.executor != order.executor:
+                continue
+            asked = dataclasses.replace(
+                order,
+                action=deed["action"],
+                params=deed["with"],
+                timeout_s=max(0.0, end - time.monotonic()),
+            )
+            obstacles += self._ask(kind, asked, number)
+        return {"facts": self._tell(), "obstacles": obstacles}
+
+    def _ask(self, kind: Any, asked: commands.RunStep, number: int) -> list[str]:
+        checker = jsonschema.Draft202012Validator(kind.params_schema)
+        problem = jsonschema.exceptions.best_match(checker.iter_errors(asked.params))
+        if problem is not None:
+            return [f"{asked.action}: parameter {problem.json_path}: {problem.message}"]
+        resources = dict(self._resources)
+        if "jobs" in resources:
+            resources["jobs"] = _Named(resources["jobs"], f"ask-{number}-")
+        action: base.Action = kind(resources)
+        return [f"{asked.action}: {text}" for text in action.dry_run(asked)]
+
+
+class _Named:
+    """Jobs of one action of several that a question is about."""
+
+    def __init__(self, jobs: base.Jobs, prefix: str) -> None:
+        self._jobs = jobs
+        self._prefix = prefix
+
+    def run(
+        self, order: commands.RunStep, name: str, argv: Sequence[str], timeout_s: float
+    ) -> base.JobResult:
+        return self._jobs.run(order, self._prefix + name, argv, timeout_s)

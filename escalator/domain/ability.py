@@ -1,0 +1,146 @@
+"""What agents have, and can have, of what a plan needs (V-3).  Pure."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from escalator.domain import plan
+from escalator.domain.preflight_finding import Finding
+
+ARTIFACTS = "artifacts"
+"""The check that asks agents whether what is to be installed can be had."""
+
+_RELEASE = "bring agent and conductor to the same release"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent answered to a preflight's question.
+
+    :ivar obstacles: what stands in the way of the plan's actions there.
+    :ivar trouble: why there is no answer, or "".
+    :ivar facts: what it told anew of its host.
+    """
+
+    obstacles: tuple[str, ...] = ()
+    trouble: str = ""
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def questions(
+    made: plan.Plan, todo: Mapping[str, Sequence[plan.Target]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return host -> the actions that its agent is asked about, if any check wants it.
+
+    :returns: ``{"action": ..., "with": ...}`` of each, without doubles.
+    """
+    if ARTIFACTS not in made.preflight.checks:
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for procedure in made.procedures:
+        deeds = [
+            {"action": step.action, "with": step.params}
+            for step in procedure.steps
+            if step.kind == "action" and step.executor == "node"
+        ]
+        for target in todo.get(procedure.id, ()):
+            known = found.setdefault(target.name, [])
+            known += [deed for deed in deeds if deed not in known]
+    return {host: deeds for host, deeds in found.items() if deeds}
+
+
+def unavailable(host: str, answer: Answer | None) -> Iterator[Finding]:
+    """Judge what a host's agent answered; None: it was not asked."""
+    if answer is None:
+        answer = Answer(trouble="its agent was not asked in time")
+    if answer.trouble:
+        yield Finding(
+            "artifacts.unknown",
+            host,
+            f"{host}: whether all can be installed is unknown: {answer.trouble}",
+            "look at the agent there, then make another preflight",
+        )
+    elif answer.obstacles:
+        yield Finding(
+            "artifacts.missing",
+            host,
+            f"{host}: {'; '.join(answer.obstacles)}",
+            "bring it into the repositories of the host, or correct the file",
+        )
+
+
+def needed_actions(
+    made: plan.Plan, todo: Mapping[str, Sequence[plan.Target]]
+) -> dict[str, dict[str, str]]:
+    """Return host -> actions that its own agent must have -> their versions."""
+    found: dict[str, dict[str, str]] = {}
+    for procedure in made.procedures:
+        wanted = _of_executor(procedure, "node")
+        for target in todo.get(procedure.id, ()):
+            found.setdefault(target.name, {}).update(wanted)
+    mending = {each.action: each.version for each in made.preflight.remedies}
+    for name in found:
+        found[name].update(mending)
+    return found
+
+
+def lacking_actions(
+    target: plan.Target, needed: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Judge what the agent told of its actions; one that told nothing passes."""
+    has = target.facts.get("actions")
+    if not isinstance(has, Mapping):
+        return
+    missing = sorted(set(needed) - set(has))
+    if missing:
+        yield Finding(
+            "actions.missing",
+            target.name,
+            f"{target.name}: its agent does not have {', '.join(missing)}",
+            "install there what brings the action, and restart escalator-agent",
+        )
+    other = sorted(
+        name
+        for name, version in needed.items()
+        if name in has and version and has[name] != version
+    )
+    if other:
+        yield Finding(
+            "actions.version",
+            target.name,
+            f"{target.name}: its agent has another version of {', '.join(other)}",
+            "bring agent and conductor to the same release",
+        )
+
+
+def lacking_vim_actions(
+    agents: Mapping[str, Mapping[str, Any]],
+    made: plan.Plan,
+    todo: Mapping[str, Sequence[plan.Target]],
+) -> Iterator[Finding]:
+    """Judge every VIM agent: any of them may get the order.
+
+    :param agents: those heard of lately -> their actions, with versions.
+    """
+    needed: dict[str, str] = {}
+    for procedure in made.procedures:
+        if todo.get(procedure.id):
+            needed.update(_of_executor(procedure, "vim"))
+    for name, has in sorted(agents.items()):
+        if missing := sorted(set(needed) - set(has)):
+            text = f"VIM agent {name} does not have {', '.join(missing)}"
+            yield Finding("actions.vim_missing", "", text, _RELEASE)
+        other = sorted(
+            action
+            for action, version in needed.items()
+            if action in has and version and has[action] != version
+        )
+        if other:
+            text = f"VIM agent {name} has another version of {', '.join(other)}"
+            yield Finding("actions.vim_version", "", text, _RELEASE)
+
+
+def _of_executor(procedure: plan.Procedure, executor: str) -> dict[str, str]:
+    deeds: list[plan.Step | plan.Undo] = [*procedure.steps]
+    deeds += [undo for step in procedure.steps for undo in step.undo]
+    return {each.action: each.version for each in deeds if each.executor == executor}

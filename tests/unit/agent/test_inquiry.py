@@ -1,0 +1,65 @@
+"""A preflight's question to an agent: every action of the plan, one answer (V-3)."""
+
+import unittest
+from typing import Any
+
+from escalator import errors
+from escalator.agent import deeds
+from escalator.domain import commands
+from escalator.drivers.action import http, package, vim
+from tests.fixtures import debian, orders
+
+ACTIONS = {
+    "package.install": package.Install,
+    "http.verify": http.Verify,
+    "vim.drain": vim.Drain,
+}
+
+
+class InquiryTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.node = debian.FakeNode()
+        resources = {"jobs": self.node, "apt_sources": "/nowhere/escalator.list"}
+        self.worker = deeds.Deeds(ACTIONS, {}, resources, lambda: {"disk_free_gib": 7})
+
+    def ask(self, *wanted: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        asked = [{"action": action, "with": params} for action, params in wanted]
+        order = orders.make_order(
+            kind=commands.ASK, intent=commands.ASK, action="", params={"deeds": asked}
+        )
+        return self.worker.carry_out(order)
+
+    def test_every_action_is_asked_by_itself(self) -> None:
+        """Each has jobs of its own: the second gets no answer of the first."""
+        answer = self.ask(
+            ("package.install", {"packages": {"demo-service": "2.0"}}),
+            ("package.install", {"packages": {"libdemo": "3.0"}}),
+        )
+        (told,) = answer["obstacles"]
+        self.assertIn("package.install: E: Version '3.0' for 'libdemo'", told)
+        self.assertEqual({"disk_free_gib": 7}, answer["facts"])
+        self.assertEqual(
+            ["ask-0-simulate", "ask-1-simulate"],
+            [name for name in self.node.names() if name.endswith("simulate")],
+        )
+        self.assertEqual(0, self.node.changes)
+
+    def test_what_does_not_belong_to_this_agent_is_passed_over(self) -> None:
+        answer = self.ask(("unit.enable", {}), ("vim.drain", {}))
+        self.assertEqual([], answer["obstacles"])
+        self.assertEqual([], self.node.calls)
+
+    def test_parameters_that_it_refuses_are_told(self) -> None:
+        (told,) = self.ask(("package.install", {"packages": {"-o": "1"}}))["obstacles"]
+        self.assertIn("package.install: parameter $.packages", told)
+        self.assertEqual([], self.node.calls)
+
+    def test_one_that_cannot_tell_fails_the_answer(self) -> None:
+        self.node.answers["ask-0-update"] = (100, "E: Failed to fetch http://repo")
+        with self.assertRaises(errors.ActionFailed) as caught:
+            self.ask(("package.install", {"packages": {"demo-service": "2.0"}}))
+        self.assertEqual("transient", caught.exception.failure_class)
+
+    def test_facts_alone(self) -> None:
+        answer = self.ask()
+        self.assertEqual({"facts": {"disk_free_gib": 7}, "obstacles": []}, answer)
