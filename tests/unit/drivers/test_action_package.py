@@ -354,7 +354,7 @@ class VerifyTest(Bench, contract_action.ActionContract):
         self.assertIn("not well", str(error))
 
 
-class ManifestTest(Bench, contract_checkpoint.CheckpointContract):
+class ManifestTest(Bench, contract_checkpoint.RestoreContract):
     def make_checkpoint(self) -> package_manifest.PackageManifest:
         return package_manifest.PackageManifest(self.resources)
 

@@ -108,7 +108,7 @@ class AnswerTest(Bench, contract_action.ActionContract):
         self.assertEqual("verification", caught.exception.failure_class)
 
 
-class ManifestTest(Bench, contract_checkpoint.CheckpointContract):
+class ManifestTest(Bench, contract_checkpoint.RestoreContract):
     def make_checkpoint(self) -> base.Checkpoint:
         return checkpoints.PackageManifest(self.resources)
 
