@@ -60,10 +60,12 @@ $(BIN)/pip:
 
 $(VENV)/.demo: $(BIN)/pip setup.cfg requirements.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e .
+	$(BIN)/python -m compileall -q -j 0 escalator
 	touch $@
 
 $(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt playbook-requirements.txt
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,playbook,test]'
+	$(BIN)/python -m compileall -q -j 0 escalator tests
 	touch $@
 
 $(VENV)/.docs: $(BIN)/pip setup.cfg doc/requirements.txt
