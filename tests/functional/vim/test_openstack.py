@@ -223,6 +223,19 @@ class TroubleTest(Case):
         self.vim.mark_down(["c1"], True)
         self.eventually(lambda: self.state(instance_id) == "error")
 
+    def test_an_instance_in_error_is_not_marked_again(self):
+        """Nova has carried out the reset and did not say so."""
+        instance_id = self.nova.add_server("c1")
+        self.vim.list_hosts()
+        self.nova.trouble[f"POST /servers/{instance_id}"] = [409]
+        self.vim.mark_down(["c1"], True)
+        self.eventually(lambda: self.nova.asked("POST", f"{instance_id}/action"))
+        self.nova.servers[instance_id]["OS-EXT-STS:vm_state"] = "error"
+        again = f"{instance_id}/action"
+        self.eventually(lambda: len(self.nova.asked("POST", again)) == 2)
+        marks = self.nova.asked("PUT", f"{instance_id}/metadata")
+        self.assertEqual(1, len(marks))
+
     def test_a_token_that_expires_in_mid_storm(self):
         ids = [self.nova.add_server("c1") for _ in range(30)]
         self.vim.list_hosts()

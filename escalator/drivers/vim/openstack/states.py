@@ -142,10 +142,13 @@ class States:
     def _mark(self, instance_id: str, wish: _Wish) -> None:
         if self._host_of(instance_id) != wish.host:
             return
-        path = f"/servers/{instance_id}/metadata/{MARK}"
-        self._calls.send("mark_instance", "PUT", path, {"meta": {MARK: wish.state}})
-        self._on_set(instance_id, state_before=wish.state)
-        self._before[instance_id] = wish.state
+        if self._before.get(instance_id) != wish.state:
+            # Once only: Nova takes no metadata of an instance that is in error, as
+            # it is if the reset below was carried out and its answer lost.
+            path = f"/servers/{instance_id}/metadata/{MARK}"
+            self._calls.send("mark_instance", "PUT", path, {"meta": {MARK: wish.state}})
+            self._on_set(instance_id, state_before=wish.state)
+            self._before[instance_id] = wish.state
         self._reset(instance_id, "error")
 
     def _unmark(self, instance_id: str, wish: _Wish) -> None:
