@@ -131,6 +131,9 @@ class States:
             self._carry_out(instance_id, wish)
 
     def _carry_out(self, instance_id: str, wish: _Wish) -> None:
+        if wish.is_error:
+            # Another process may have undone what this one knew.
+            self._before.pop(instance_id, None)
         try:
             _patiently(self._mark if wish.is_error else self._unmark, instance_id, wish)
         except errors.NotFound:
