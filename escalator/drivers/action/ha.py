@@ -4,6 +4,7 @@ By keepalived's own means, without a restart: it tracks a file (``track_file`` w
 a negative ``weight``), and a 1 in it lowers this node's priority.
 """
 
+import abc
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -76,8 +77,9 @@ class _AddressAction(base.Action):
             return before["value"], before["is_here"]
         return self._own_goal(order)
 
+    @abc.abstractmethod
     def _own_goal(self, order: commands.RunStep) -> tuple[str, bool | None]:
-        raise NotImplementedError
+        """Return what the action is for, as :meth:`_goal` does."""
 
     def _await(self, order: commands.RunStep, is_wanted: bool | None) -> None:
         if is_wanted is None:

@@ -1,5 +1,6 @@
 """Services started, stopped, restarted, reloaded, and put back."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -55,11 +56,11 @@ class _ServiceAction(base.Action):
             return None
         return _result(order, before or dataclasses.asdict(unit.state()))
 
+    @abc.abstractmethod
     def is_reached(
         self, order: commands.RunStep, unit: Unit, before: dict[str, Any] | None
     ) -> bool:
         """Return True if there is nothing left to do."""
-        raise NotImplementedError
 
     def settle(self, order: commands.RunStep, unit: Unit) -> None:
         """Wait until it runs."""

@@ -26,12 +26,11 @@ LARGER = {
 
 @functools.cache
 def modules():
-    """Return name -> path; migrations are history."""
-    found = {
+    """Return name -> path."""
+    return {
         path.relative_to(PACKAGE).as_posix(): path
         for path in sources.modules("escalator")
     }
-    return {k: path for k, path in found.items() if not k.startswith("db/migration/")}
 
 
 def nodes(*kinds):
