@@ -222,13 +222,18 @@ class TestRemedies(Case):
         self.settle(campaign_id, "running")
         self.assertEqual({"h001": 1}, self.remedied())
 
-    def test_resume_mends_what_became_worse(self):
+    def paused_before(self, host):
+        """Pause a campaign, and let the disk of a host run full meanwhile."""
         campaign_id = self.made_with(DISK)
         self.act(campaign_id, "start")
         self.bed.step()
         self.act(campaign_id, "pause")
         self.settle(campaign_id, "paused")
-        self.low("h003")
+        self.low(host)
+        return campaign_id
+
+    def test_resume_mends_what_became_worse(self):
+        campaign_id = self.paused_before("h003")
         self.act(campaign_id, "resume", key="k")
         self.act(campaign_id, "resume", key="k")
         self.assertEqual("paused", self.state(campaign_id))
@@ -237,12 +242,7 @@ class TestRemedies(Case):
 
     def test_a_rollback_meanwhile_wins(self):
         """The resume that waited is dropped, and told in the journal."""
-        campaign_id = self.made_with(DISK)
-        self.act(campaign_id, "start")
-        self.bed.step()
-        self.act(campaign_id, "pause")
-        self.settle(campaign_id, "paused")
-        self.low("h003")
+        campaign_id = self.paused_before("h003")
         self.act(campaign_id, "resume")
         with self.assertRaisesRegex(errors.Conflict, "for resume is under way"):
             self.act(campaign_id, "preflight")
