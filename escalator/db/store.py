@@ -3,6 +3,7 @@
 One function per kind of object; times leave as aware UTC datetimes.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ class Store:
             "preflight": preflights.read,
             "revision": revisions.read_page,
             "host": _hosts,
+            "host_digest": _host_digest,
             "fault": _faults,
             "subscription": _subscriptions,
             "service": _services,
@@ -211,6 +213,23 @@ def _hosts(
         }
         for row in rows
     ]
+
+
+def _host_digest(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Return one row: the digest of all that a monitor goes by."""
+    table = models.host
+    query = sa.select(
+        table.c.name,
+        table.c.address,
+        sa.cast(table.c.nics, sa.String),
+        table.c.agent_seen_at.is_not(None),
+        table.c.campaign_id.is_not(None),
+    )
+    rows = connection.execute(query.where(table.c.is_listed).order_by(table.c.name))
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr(tuple(row)).encode())
+    return [{"digest": digest.hexdigest()}]
 
 
 def _faults(

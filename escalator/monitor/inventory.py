@@ -35,9 +35,19 @@ class Inventory:
     def __init__(self, context: Any) -> None:
         self._context = context
         self._refused: frozenset[str] = frozenset()
+        self._last: tuple[str, Hosts] | None = None
 
     def read_hosts(self) -> Hosts:
-        """Return all hosts; those without a usable address are logged."""
+        """Return all hosts; those without a usable address are logged.
+
+        They are read only if they are others than at the last call.
+        """
+        digest = host.HostList.read_digest(self._context)
+        if self._last is None or self._last[0] != digest:
+            self._last = (digest, self._read_all())
+        return self._last[1]
+
+    def _read_all(self) -> Hosts:
         targets: dict[str, str] = {}
         agents, worked_on, refused = set(), set(), set()
         for found in self._pages(host.HostList, "name"):

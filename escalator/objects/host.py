@@ -72,3 +72,12 @@ class HostList(base.EscalatorList):
     ) -> Self:
         """Return hosts by name, after ``marker`` (a name)."""
         return cls._read(context, Host, state=state, limit=limit, marker=marker)
+
+    @classmethod
+    @base.remotable
+    def read_digest(cls, context: Any) -> str:
+        """Return what changes whenever a monitor would watch other hosts.
+
+        Much cheaper than reading them all again only to find them the same.
+        """
+        return str(cls._store().read("host_digest")[0]["digest"])

@@ -44,11 +44,6 @@ simulated_path = {directory}/vim.sqlite
 [notifier]
 signing_key = {signing_key}
 allowed_networks = 127.0.0.0/8
-subscriptions_interval_s = 2
-
-[conductor]
-inventory_interval_s = 1
-
 """
 
 

@@ -115,6 +115,26 @@ class TestSqlite(servers.OnSqlite):
             del hosts["h2"]
             self.assertEqual(1, facts.sync_hosts(connection, hosts))
         self.assertEqual(["h0", "h1", "h3", "h4"], self.walk("host", 3, "name"))
+
+    def test_the_digest_follows_what_a_monitor_goes_by_and_nothing_else(self) -> None:
+        hosts = {name: dict(HOST) for name in ("a", "b")}
+        digests = []
+        for changed in (
+            {},
+            {"rack": "elsewhere", "instances": 7},
+            {"nics": {"eth1": "10.1.0.1"}},
+            {"address": "10.0.0.9"},
+        ):
+            hosts["a"].update(changed)
+            with self.database.begin() as connection:
+                facts.sync_hosts(connection, hosts)
+            digests.append(self.store.read("host_digest")[0]["digest"])
+        for change in ({"campaign_id": new_id()}, {"agent_seen_at": 1.0}):
+            with self.database.begin() as connection:
+                connection.execute(sa.update(models.host).values(**change))
+            digests.append(self.store.read("host_digest")[0]["digest"])
+        self.assertEqual(digests[0], digests[1])
+        self.assertEqual(len(digests) - 1, len(set(digests)))
         lines = [{"at": 1.0, "campaign_id": c} for c in ("x", "y", "x", "x")]
         self.insert(models.journal, *lines)
         first = self.store.read("journal", campaign_id="x", limit=2)

@@ -18,12 +18,16 @@ def host(name: str, address: str, **more: Any) -> dict[str, Any]:
 
 
 class PagedStore:
-    """Gives pages of two, whatever was asked for."""
+    """Gives pages of two, whatever was asked for; counts them."""
 
     def __init__(self, **tables: list[dict[str, Any]]) -> None:
         self.tables = tables
+        self.pages = 0
 
     def read(self, kind: str, **query: Any) -> list[dict[str, Any]]:
+        if kind == "host_digest":
+            return [{"digest": repr(self.tables["host"])}]
+        self.pages += 1
         rows, key = self.tables[kind], {"host": "name", "fault": "id"}[kind]
         if kind == "fault":
             rows = [row for row in rows if row["state"] == query["state"]]
@@ -46,6 +50,17 @@ class InventoryTest(unittest.TestCase):
             targets = inventory.Inventory(None).read_hosts().targets
         self.assertEqual({"h0", "h1", "h2", "h3", "h4", "y"}, set(targets))
         self.assertIn("x", logged.output[0])
+
+    def test_hosts_that_are_the_same_are_not_read_again(self) -> None:
+        store = PagedStore(host=[host("a", "10.0.0.1")])
+        base.use_store(store)
+        stock = inventory.Inventory(None)
+        first = stock.read_hosts()
+        pages = store.pages
+        self.assertEqual(first, stock.read_hosts())
+        self.assertEqual(pages, store.pages)
+        store.tables["host"].append(host("b", "10.0.0.2"))
+        self.assertEqual({"a", "b"}, set(stock.read_hosts().targets))
 
     def test_every_interface_is_a_target_and_the_hosts_own_address_once(self) -> None:
         nics = {"eth1": "10.1.0.1", "eth2": "10.2.0.1", "bad": ""}

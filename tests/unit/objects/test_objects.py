@@ -25,7 +25,7 @@ FINGERPRINTS = {
     "FaultRecord": "1.0-6d4a6177f4b9ec7be4b90a1a9f9c21d7",
     "FaultRecordList": "1.0-3059c57db326e80b22ca09afa555134c",
     "Host": "1.0-361407fe052ebd9b4ad366fb8984d060",
-    "HostList": "1.0-8442030defb827154755b9fb623a0f3f",
+    "HostList": "1.0-bc8b1527471912897296a6f50b595b98",
     "HostMarkedDown": "1.0-97edebc573052ef61db52b0b2ef380c1",
     "HostMarkedUp": "1.0-939c9048133c94c82c1401bffd9b7599",
     "JournalEntry": "1.0-2aa668c040477272d1628658fb45afd7",
