@@ -110,6 +110,16 @@ probes = simulated
         self.addCleanup(daemon.end)
         return daemon
 
+    def check_priority(self, workers):
+        """Whoever stands in the path of a fault goes before the others."""
+        if os.geteuid() == 0:
+            prompt = {
+                name
+                for name, pids in workers.items()
+                if any(os.getpriority(os.PRIO_PROCESS, pid) < 0 for pid in pids)
+            }
+            self.assertEqual({"monitor", "inspector", "notifier"}, prompt)
+
     def test_all_serve_tell_of_themselves_reload_and_end(self):
         """Start, records with heartbeats (RU-3), SIGHUP, SIGTERM (RU-8)."""
         daemons = {name: self.start(name) for name in ALL}
@@ -117,6 +127,7 @@ probes = simulated
             daemon.wait_for(" is ready")
         self.check_records()
         before = {name: each.workers() for name, each in daemons.items()}
+        self.check_priority(before)
         self.write_conf(debug="true")
         for daemon in daemons.values():
             daemon.process.send_signal(signal.SIGHUP)
