@@ -116,7 +116,9 @@ probes = simulated
             prompt = {
                 name
                 for name, pids in workers.items()
-                if any(os.getpriority(os.PRIO_PROCESS, pid) < 0 for pid in pids)
+                for pid in pids
+                for thread in os.listdir(f"/proc/{pid}/task")
+                if os.getpriority(os.PRIO_PROCESS, int(thread)) < 0
             }
             self.assertEqual({"monitor", "inspector", "notifier"}, prompt)
 
