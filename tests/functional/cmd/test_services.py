@@ -49,8 +49,10 @@ class Daemon:
             time.sleep(0.05)
 
     def workers(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        return sorted(int(pid) for pid in pathlib.Path(path).read_text().split())
+        """Return the ids of what any thread of the master has started."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        found = [path.read_text().split() for path in tasks.glob("*/children")]
+        return sorted(int(pid) for pids in found for pid in pids)
 
     def end(self):
         if self.process.poll() is None:
@@ -129,6 +131,7 @@ probes = simulated
             daemon.wait_for(" is ready")
         self.check_records()
         before = {name: each.workers() for name, each in daemons.items()}
+        self.assertNotIn([], before.values())
         self.check_priority(before)
         self.write_conf(debug="true")
         for daemon in daemons.values():
