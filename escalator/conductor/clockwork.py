@@ -30,6 +30,7 @@ class Clockwork:
         self.sender = sender
         self.tick_s = tick_s
         self.inventory_interval_s = inventory_interval_s
+        self._left_s = 0.0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -42,7 +43,7 @@ class Clockwork:
         """Begin; each thread survives any failure of a single round."""
         self.sender.start()
         rounds: list[tuple[str, Callable[[], object], Callable[[], None]]] = [
-            ("tick", self.looked.look_at_all, self._await_wake),
+            ("tick", self._look, self._await_turn),
             ("leases", self.leased.sweep, lambda: self._pause(self.tick_s)),
             ("beats", self.stock.flush, lambda: self._pause(self.tick_s)),
             (
@@ -66,9 +67,14 @@ class Clockwork:
             thread.join(timeout=10)
         self.sender.stop()
 
-    def _await_wake(self) -> None:
-        self._stop.wait(BREATH_S)
-        self._wake.wait(self.tick_s)
+    def _look(self) -> None:
+        self._left_s = self.tick_s
+        self._left_s = self.looked.look_in_turn()
+
+    def _await_turn(self) -> None:
+        self._stop.wait(max(BREATH_S, min(self._left_s, self.tick_s)))
+        if not self._left_s:
+            self._wake.wait(self.tick_s)
         self._wake.clear()
 
     def _pause(self, seconds: float) -> None:

@@ -4,7 +4,8 @@ Source: architecture section 3; E-0.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from escalator.conductor import admission as admissions
@@ -30,6 +31,12 @@ LOG = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 State = states.CampaignState
 
+REST_SHARE = 2.0
+"""After a look its campaign's reports go first for so many times what it took."""
+
+LONGEST_REST_S = 5.0
+"""A rest beyond it is one of a clock that was set back."""
+
 
 class Execution:
     """Drives campaigns; several conductors may look at the same one."""
@@ -46,9 +53,32 @@ class Execution:
 
     def look_at_all(self) -> None:
         """Look at every campaign that is not over, or waits for a preflight."""
+        _, active, waiting = self._read_those()
+        self._look_at_these(active, waiting)
+
+    def look_in_turn(self) -> float:
+        """Look at those that were not looked at just now, by whomsoever.
+
+        A campaign's reports wait while somebody looks at it.  Several conductors
+        whose reports each ask for a look would make them wait most of the time.
+
+        :returns: seconds after which the next of those left out has its turn, or 0.
+        """
+        now, active, waiting = self._read_those()
+        rests = {name: until - now for name, until in active.items()}
+        resting = {n: left for n, left in rests.items() if 0 < left <= LONGEST_REST_S}
+        self._look_at_these(active.keys() - resting.keys(), waiting)
+        return min(resting.values(), default=0.0)
+
+    def _read_those(self) -> tuple[float, dict[str, float], list[str]]:
         with self.engine.database.begin() as connection:
-            active = work.list_active(connection)
-            waiting = preflight_orders.list_waiting(connection)
+            return (
+                self.engine.database.now(connection),
+                work.list_active(connection),
+                preflight_orders.list_waiting(connection),
+            )
+
+    def _look_at_these(self, active: Iterable[str], waiting: Iterable[str]) -> None:
         for campaign_id in active:
             self.look_at(campaign_id)
         for campaign_id in waiting:
@@ -71,6 +101,7 @@ class Execution:
             campaign = work.read_campaign(connection, campaign_id, "write")
             if campaign is None:
                 return
+            began = time.monotonic()
             batch = self.engine.batch(connection)
             campaign = self._take_signals(connection, batch, campaign)
             situation = self._move_on(connection, batch, campaign)
@@ -78,6 +109,9 @@ class Execution:
             batch.write(connection)
             if situation is not None:
                 guard.check(connection, batch, campaign, situation)
+            took_s = time.monotonic() - began
+            rest_s = min(took_s * (1 + REST_SHARE), LONGEST_REST_S)
+            work.rest(connection, campaign_id, batch.now + rest_s)
         self.engine.send(batch.messages)
         if batch.freed:
             self.engine.wake()

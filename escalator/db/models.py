@@ -45,6 +45,7 @@ campaign = sa.Table(
     sa.Column("preflight_id", ID, nullable=True),
     at("soak_until"),
     at("commit_at"),
+    at("look_after"),
     at("created_at", False),
     at("updated_at", False),
     at("started_at"),
@@ -54,7 +55,7 @@ campaign = sa.Table(
     sa.Index("ix_campaign_state", "state"),
 )
 """``closed_to``: list of {"host": ...}, {"rack": ...} or {"procedure": ...}
-closed to admission."""
+closed to admission.  ``look_after``: until then its reports go first."""
 
 plan_rev = sa.Table(
     "plan_rev",

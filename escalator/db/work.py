@@ -58,12 +58,25 @@ def campaign_of_request(
     return dict(connection.execute(query).mappings().one())
 
 
-def list_active(connection: sa.Connection) -> list[str]:
-    """Return the ids of campaigns that the engine has to look at."""
-    query = sa.select(models.campaign.c.id).where(
-        models.campaign.c.state.in_([state.value for state in fetching.ACTIVE])
+def list_active(connection: sa.Connection) -> dict[str, float]:
+    """Return the campaigns that the engine has to look at.
+
+    :returns: id -> before when it need not, epoch seconds.
+    """
+    table = models.campaign
+    query = sa.select(table.c.id, table.c.look_after).where(
+        table.c.state.in_([state.value for state in fetching.ACTIVE])
     )
-    return list(connection.execute(query).scalars())
+    return {row.id: row.look_after or 0.0 for row in connection.execute(query)}
+
+
+def rest(connection: sa.Connection, campaign_id: str, until: float) -> None:
+    """Keep conductors from looking at a campaign until then."""
+    connection.execute(
+        sa.update(models.campaign)
+        .where(models.campaign.c.id == campaign_id)
+        .values(look_after=until)
+    )
 
 
 def update_campaign(

@@ -13,6 +13,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import queue
 import resource
 import tempfile
 import time
@@ -36,10 +37,14 @@ STEPS = (
     beds.step("uncordon", "enable", "vacate"),
 )
 TICK_S = 0.05
+WAIT_S = 0.01
 
 
-def _work(url: str, number: int, gate: Any, sender: Any) -> None:
-    """One conductor: applies reports at once, looks at the campaign by tick."""
+def _work(url: str, number: int, gate: Any, pool: Any, sender: Any) -> None:
+    """One conductor: applies reports at once, looks at the campaign by tick.
+
+    :param pool: reports for whichever conductor takes them, as the broker's queue is.
+    """
     database = beds.database(url)
     bed = beds.EngineBed(
         database,
@@ -54,22 +59,31 @@ def _work(url: str, number: int, gate: Any, sender: Any) -> None:
         is_due = True
 
     bed.engine.wake = wake
-    last = 0.0
+    turn_at = 0.0
     gate.wait()
     while True:
         reports, bed.reports = bed.reports, []
-        for at in range(0, len(reports), bed.engine.settings.batch):
-            bed.results.apply(reports[at : at + bed.engine.settings.batch])
-        if time.monotonic() - last > (TICK_S if is_due else 4 * TICK_S):
-            is_due = False
-            bed.execution.look_at_all()
-            last = time.monotonic()
+        for report in reports:
+            pool.put(report)
+        bed.results.apply(_take(pool, bed.engine.settings.batch))
+        if time.monotonic() > (turn_at if is_due else turn_at + 3 * TICK_S):
+            left_s = bed.execution.look_in_turn()
+            is_due = left_s > 0
+            turn_at = time.monotonic() + max(left_s, TICK_S)
             if bed.state() == "committed":
                 break
-        if not bed.reports:
-            time.sleep(0.002)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sender.send((dict(bed.fleet.effects), peak_mib))
+
+
+def _take(pool: Any, most: int) -> list[Any]:
+    """Return what is at hand, as a listener's lane does."""
+    taken: list[Any] = []
+    with contextlib.suppress(queue.Empty):
+        taken.append(pool.get(timeout=WAIT_S))
+        while len(taken) < most:
+            taken.append(pool.get_nowait())
+    return taken
 
 
 def measure(url: str, hosts: int, workers: int, parallel: int) -> dict[str, Any]:
@@ -86,11 +100,11 @@ def measure(url: str, hosts: int, workers: int, parallel: int) -> dict[str, Any]
     beds.start_campaign(starter, made)
     database.dispose()
     spawn = multiprocessing.get_context("spawn")
-    gate = spawn.Barrier(workers + 1)
+    gate, pool = spawn.Barrier(workers + 1), spawn.Queue()
     pipes, processes = [], []
     for number in range(workers):
         receiver, sender = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_work, args=(url, number, gate, sender))
+        process = spawn.Process(target=_work, args=(url, number, gate, pool, sender))
         process.start()
         pipes.append(receiver)
         processes.append(process)

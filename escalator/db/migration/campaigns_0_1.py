@@ -34,6 +34,7 @@ campaign = sa.Table(
     sa.Column("preflight_id", ID, nullable=True),
     at("soak_until"),
     at("commit_at"),
+    at("look_after"),
     at("created_at", False),
     at("updated_at", False),
     at("started_at"),

@@ -4,13 +4,14 @@ import collections
 import dataclasses
 import os
 import tempfile
+import time
 import types
 import unittest
 import uuid
 
 from escalator import errors
 from escalator.conductor import steering
-from escalator.db import fetching, models, store
+from escalator.db import fetching, models, store, work
 from escalator.domain import events, plan
 from tests.fixtures import engine as beds
 
@@ -48,6 +49,42 @@ class Case(unittest.TestCase):
         )
         if max(racks.values(), default=0) > 2 or max(groups.values(), default=0) > 1:
             self.broken.append((dict(racks), dict(groups)))
+
+
+class TestTurns(Case):
+    def test_a_campaign_rests_after_a_look_by_any_conductor(self):
+        """A look keeps reports waiting; they go first for a while after it."""
+        one, other = self.bed(), self.bed(owner="conductor-2")
+        beds.start_campaign(one, beds.rolling_plan())
+        self.assertEqual(0.0, one.execution.look_in_turn())
+        opened = len(one.rows(models.slot))
+        self.assertGreater(opened, 0)
+        until = one.rows(models.campaign)[0]["look_after"]
+        one.results.apply(one.reports)
+        self.rest(one, until + 4.0)
+        self.assertGreater(other.execution.look_in_turn(), 2.0)
+        self.assertEqual(until + 4.0, one.rows(models.campaign)[0]["look_after"])
+        for over in (until - 60.0, until + 3600.0):
+            self.rest(one, over)
+            self.assertEqual(0.0, other.execution.look_in_turn())
+
+    def test_every_look_is_short_of_the_next_one_by_its_rest(self):
+        """Looking in turn alone takes a campaign to its end."""
+        bed = self.bed()
+        beds.start_campaign(bed, beds.rolling_plan())
+        waited = 0
+        while bed.state() != "committed":
+            reports, bed.reports = bed.reports, []
+            bed.results.apply(reports)
+            left_s = bed.execution.look_in_turn()
+            waited += left_s > 0
+            time.sleep(left_s)
+        self.assertGreater(waited, 0)
+
+    def rest(self, bed, until):
+        campaign_id = bed.rows(models.campaign)[0]["id"]
+        with self.database.begin() as connection:
+            work.rest(connection, campaign_id, until)
 
 
 class TestForward(Case):
