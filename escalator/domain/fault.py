@@ -22,8 +22,9 @@ GRACE_SHARE = 0.25
 """After a stall answers get this share of an interval to be read; so often, at
 least, the loop must say that it is awake."""
 
-MIN_OPEN_SHARE = 0.5
-"""Even the last probe of a slow round has this long to be answered."""
+MIN_OPEN_SHARE = 0.25
+"""Even the last probe of a slow round has this share of an interval to be answered;
+an answer that comes later still counts, for the next round."""
 
 
 T = TypeVar("T")
