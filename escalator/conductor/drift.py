@@ -76,7 +76,7 @@ def write(
         if row["rev"] > approved["rev"] and not row["author"]
     ]
     rev = campaign["plan_rev"] + 1
-    work.add_plan(
+    revisions.add(
         connection,
         own,
         rev,

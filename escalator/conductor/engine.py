@@ -8,7 +8,7 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import batch as batches
 from escalator.conductor import evacuating, orders, quarantining, restoring, undoing
-from escalator.db import session, tokens, work
+from escalator.db import revisions, session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, plan, rounds, states
 from escalator.objects import fields
@@ -67,7 +67,7 @@ class Engine:
         """Return the campaign's plan; revisions never change once stored."""
         key = (campaign["id"], campaign["plan_rev"])
         if key not in self._plans:
-            row = work.read_plan(connection, *key)
+            row = revisions.read(connection, *key)
             if row is None:
                 raise errors.NotFound(kind="plan revision", id=f"{key[0]}/{key[1]}")
             self._plans[key] = PLAN_CODEC.decode(row["plan"])

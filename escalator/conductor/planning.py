@@ -13,7 +13,7 @@ from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import campaign_file, drift, foreseeing
 from escalator.conductor import engine as engines
-from escalator.db import session, tokens, work
+from escalator.db import revisions, session, tokens, work
 from escalator.domain import forecast, plan, reading, states
 
 Row = Mapping[str, Any]
@@ -152,7 +152,7 @@ class Planning:
             }
             work.insert_campaign(connection, campaign)
             names = sorted(_selected(made, targets))
-            work.add_plan(
+            revisions.add(
                 connection,
                 campaign_id,
                 1,

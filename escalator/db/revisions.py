@@ -1,6 +1,6 @@
 """Plan revisions: which hosts a campaign has, who changed what, who approved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,38 @@ Row = Mapping[str, Any]
 _TABLE = models.plan_rev
 _BRIEF = tuple(column for column in _TABLE.c if column.name != "plan")
 """A plan is large, and the same in most revisions."""
+
+
+def add(
+    connection: sa.Connection,
+    campaign_id: str,
+    rev: int,
+    made: Any,
+    targets: Sequence[str],
+    diff: Mapping[str, Any],
+    now: float,
+    **more: Any,
+) -> None:
+    """Store a plan revision."""
+    connection.execute(
+        sa.insert(_TABLE).values(
+            campaign_id=campaign_id,
+            rev=rev,
+            plan=made,
+            targets=list(targets),
+            diff=dict(diff),
+            created_at=now,
+            **more,
+        )
+    )
+
+
+def read(connection: sa.Connection, campaign_id: str, rev: int) -> Row | None:
+    """Return one plan revision."""
+    query = sa.select(_TABLE).where(
+        _TABLE.c.campaign_id == campaign_id, _TABLE.c.rev == rev
+    )
+    return fetching.first(connection, query)
 
 
 def read_waiting(connection: sa.Connection, campaign_id: str, rev: int) -> str:

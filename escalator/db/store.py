@@ -120,7 +120,7 @@ def _campaigns(
 
 
 def _campaign(connection: sa.Connection, row: Row) -> dict[str, Any]:
-    made = work.read_plan(connection, row["id"], row["plan_rev"])
+    made = revisions.read(connection, row["id"], row["plan_rev"])
     return {
         **row,
         "plan": made["plan"] if made else {},

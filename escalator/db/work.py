@@ -90,38 +90,6 @@ def update_campaign(
     )
 
 
-def add_plan(
-    connection: sa.Connection,
-    campaign_id: str,
-    rev: int,
-    made: Any,
-    targets: Sequence[str],
-    diff: Mapping[str, Any],
-    now: float,
-    **more: Any,
-) -> None:
-    """Store a plan revision."""
-    connection.execute(
-        sa.insert(models.plan_rev).values(
-            campaign_id=campaign_id,
-            rev=rev,
-            plan=made,
-            targets=list(targets),
-            diff=dict(diff),
-            created_at=now,
-            **more,
-        )
-    )
-
-
-def read_plan(connection: sa.Connection, campaign_id: str, rev: int) -> Row | None:
-    """Return one plan revision."""
-    query = sa.select(models.plan_rev).where(
-        models.plan_rev.c.campaign_id == campaign_id, models.plan_rev.c.rev == rev
-    )
-    return fetching.first(connection, query)
-
-
 def read_slots(
     connection: sa.Connection,
     campaign_id: str,
