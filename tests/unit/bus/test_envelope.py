@@ -155,7 +155,7 @@ class WrongTypes(Quiet):
 
 class Mutations(Quiet):
     @hypothesis.given(st.data())
-    @hypothesis.settings(max_examples=1000)
+    @hypothesis.settings(max_examples=300)
     def test_a_changed_message_is_refused_or_right(self, data: st.DataObject) -> None:
         fact = data.draw(st.sampled_from(test_objects.EVENTS))
         whole = primitive(fact)
