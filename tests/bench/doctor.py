@@ -143,6 +143,7 @@ def tell(runs: list[dict[str, Any]], **names: Any) -> dict[str, Any]:
         "detected_to_last": figures.spread(_known(warm, "notification_time_s")),
         "cut_to_detected": figures.spread(_known(warm, "cut_to_detected_s")),
         "hops_ms_p50": _hops(warm),
+        "hops_ms_slowest": max(warm, key=_length)["hops_ms"],
         "lost": sum(len(run["lost"]) for run in runs),
         "repeated": sum(run["repeated"] for run in runs),
         "ng": [run["wrong"] for run in runs if run["wrong"]],
@@ -151,6 +152,10 @@ def tell(runs: list[dict[str, Any]], **names: Any) -> dict[str, Any]:
 
 def _known(runs: list[dict[str, Any]], name: str) -> list[float]:
     return [run[name] for run in runs if run[name] is not None]
+
+
+def _length(run: dict[str, Any]) -> float:
+    return run["notification_time_s"] or 0.0
 
 
 def _ms(seconds: float | None) -> float | None:
