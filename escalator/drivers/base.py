@@ -288,6 +288,12 @@ class Vim(abc.ABC):
         :raises ActionFailed: class ``permanent`` if one fits nowhere.
         """
 
+    def begin_marking(self) -> None:  # noqa: B027 - not all need it
+        """Take note that it is this process that marks hosts.
+
+        What another one before it has left half done is its affair from now on.
+        """
+
     @abc.abstractmethod
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
         """Force hosts down (and their instances to error), or undo it.

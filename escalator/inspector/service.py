@@ -62,6 +62,7 @@ class InspectorService:
 
     def start(self) -> None:
         """Read the map first, then listen."""
+        self.marking.vim.begin_marking()
         self.mapping.start()
         if not self.mapping.wait_ready(_MAP_WAIT_S):
             LOG.warning("No map yet: faults wait for it with the broker")

@@ -171,8 +171,45 @@ class MarkingTest(Case):
         self.nova.services["c1"]["forced_down"] = True
         self.nova.servers[done]["metadata"][states.MARK] = "active"
         self.nova.servers[done]["OS-EXT-STS:vm_state"] = "error"
-        self.made(snapshot_interval_s=0.1).read_changes()
+        onlooker = self.made(snapshot_interval_s=0.05)
+        onlooker.read_changes()
+        time.sleep(0.5)
+        self.assertEqual("active", self.state(left), "not whose affair it is")
+        vim = self.made(snapshot_interval_s=0.1)
+        vim.begin_marking()
+        vim.read_changes()
         self.eventually(lambda: self.state(left) == "error")
+
+    def test_snapshots_in_between_change_nothing_twice(self):
+        ids = [self.nova.add_server("c1") for _ in range(12)]
+        vim = self.made(snapshot_interval_s=0.02)
+        vim.begin_marking()
+        vim.list_hosts()
+        vim.mark_down(["c1"], True)
+        self.eventually(lambda: {self.state(i) for i in ids} == {"error"})
+        time.sleep(0.2)
+        vim.mark_down(["c1"], False)
+        self.eventually(lambda: not any(self.nova.servers[i]["metadata"] for i in ids))
+        time.sleep(0.2)
+        for verb in ("PUT", "DELETE"):
+            self.assertEqual(12, len(self.nova.asked(verb, r"/metadata/")), verb)
+        self.assertEqual(24, len(self.nova.asked("POST", r"/action$")))
+
+    def test_the_next_host_that_dies_goes_first(self):
+        """DR-5: what is left to do for the first one waits for the second."""
+        for _ in range(30):
+            self.nova.add_server("c1")
+        vim = self.made(reset_delay_s=0.5, resets_at_once=2)
+        vim.list_hosts()
+        vim.mark_down(["c1"], True)
+        self.eventually(lambda: self.nova.asked("POST", r"/action$"))
+        vim.mark_down(["c2"], True)
+        time.sleep(0.1)
+        begun = len(self.nova.asked("POST", r"/action$"))
+        time.sleep(0.2)
+        self.assertEqual(begun, len(self.nova.asked("POST", r"/action$")))
+        self.assertLess(begun, 30)
+        self.eventually(lambda: len(self.nova.asked("POST", r"/action$")) == 30)
 
     def test_no_undo_before_evacuated_instances_are_cleaned_up(self):
         self.vim.mark_down(["c1"], True)

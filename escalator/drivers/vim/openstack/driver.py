@@ -43,7 +43,7 @@ class Openstack(base.Vim):
                 options.resets_at_once,
                 options.reset_delay_s,
                 self._model.change_server,
-                self._model.host_of,
+                self._model.find,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
         self._following = following.Following(
@@ -112,6 +112,8 @@ class Openstack(base.Vim):
         :raises VimUnavailable: one is still to be marked.
         :raises ActionFailed: one cannot be marked yet; the others are marked.
         """
+        if is_down and self._states is not None:
+            self._states.hush()
         evacuated = {} if is_down else self._find_evacuated(hosts)
         ready = [host for host in hosts if host not in evacuated]
         try:
@@ -129,6 +131,10 @@ class Openstack(base.Vim):
                     for host, count in sorted(evacuated.items())
                 ),
             )
+
+    def begin_marking(self) -> None:
+        """Complete what an inspector before this one left half done."""
+        self._following.is_mending = True
 
     def stop(self) -> None:
         """Follow no longer."""

@@ -54,6 +54,7 @@ class Following:
         self._figures = figures
         self._figures_at = time.monotonic()
         self._lock = threading.Lock()
+        self.is_mending = False
         self._is_begun = False
         self._stopping = threading.Event()
         self._wanted = threading.Event()
@@ -123,7 +124,7 @@ class Following:
         On a host that is down and has an instance of our making, the others are
         still to be set; on one that is up, ours are still to be restored.
         """
-        if self._states is None:
+        if self._states is None or not self.is_mending:
             return
         for host in self._model.hosts():
             servers = self._model.servers(host.name)

@@ -122,11 +122,10 @@ class Model:
                 self.changes += changed != known
                 self._servers[instance_id] = changed
 
-    def host_of(self, instance_id: str) -> str:
-        """Return where an instance is; empty if it is nowhere."""
+    def find(self, instance_id: str) -> Server | None:
+        """Return what is known of an instance."""
         with self._lock:
-            known = self._servers.get(instance_id)
-            return known.host if known is not None else ""
+            return self._servers.get(instance_id)
 
     def hosts(self) -> list[base.VimHost]:
         """Return every host by name."""

@@ -9,6 +9,7 @@ import concurrent.futures
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -24,6 +25,11 @@ MARK = "escalator_state_before"
 
 _SETTABLE = frozenset({"active"})
 """What os-resetState can restore; a stopped instance is left alone."""
+
+_ERROR = "error"
+
+LONGEST_HUSH_S = 10.0
+"""Hosts that die one after the other keep a call waiting no longer than this."""
 
 
 class Instance(Protocol):
@@ -57,11 +63,12 @@ class States:
     """A bounded pool in front of os-resetState; the latest wish wins.
 
     :param at_once: calls under way; one nova-api process gains nothing from more.
-    :param delay_s: from a host's death to the first call: the owners are told
+    :param delay_s: from a host's death to the next call: the owners are told
         first, and the same Nova, bus and processors carry both.
     :param on_set: called with (instance id, ``state`` and ``state_before``).
-    :param host_of: instance id -> where it is now; one that was evacuated while
-        it waited for its turn is left alone.
+    :param find: instance id -> what is known of it now.  One that was evacuated
+        while it waited for its turn is left alone, and so is one that is as it
+        should be.
     """
 
     def __init__(
@@ -70,48 +77,37 @@ class States:
         at_once: int,
         delay_s: float,
         on_set: Callable[..., None],
-        host_of: Callable[[str], str],
+        find: Callable[[str], Instance | None],
     ) -> None:
         self._calls = calls
         self._delay_s = delay_s
         self._on_set = on_set
-        self._host_of = host_of
+        self._find = find
+        self._hush_until = 0.0
         self._pool = concurrent.futures.ThreadPoolExecutor(at_once, "nova-states")
         self._lock = threading.Lock()
-        self._planned: dict[str, _Wish] = {}
         self._wishes: dict[str, _Wish] = {}
         self._busy: set[str] = set()
         self._before: dict[str, str] = {}
 
+    def hush(self) -> None:
+        """Let nothing begin for a while: a host is being marked down."""
+        self._hush_until = time.monotonic() + self._delay_s
+
     def put_to_error(self, servers: Iterable[Instance]) -> None:
         """Set instances to error, soon; returns at once, safe to repeat."""
-        found = {
-            each.id: _Wish(True, each.state, each.host)
-            for each in servers
-            if each.state in _SETTABLE
-        }
-        with self._lock:
-            self._planned.update(found)
-        timer = threading.Timer(self._delay_s, self._begin_planned, [list(found)])
-        timer.daemon = True
-        timer.start()
+        for server in servers:
+            if server.state in _SETTABLE:
+                self._wish(server.id, _Wish(True, server.state, server.host))
 
     def restore(self, servers: Iterable[Instance]) -> None:
         """Undo what we did to instances, or are about to do; returns at once."""
         for server in servers:
             with self._lock:
-                self._planned.pop(server.id, None)
                 is_ours = server.id in self._busy or server.state_before in _SETTABLE
             if is_ours:
-                before = server.state_before if server.state == "error" else ""
+                before = server.state_before if server.state == _ERROR else ""
                 self._wish(server.id, _Wish(False, before))
-
-    def _begin_planned(self, instance_ids: Iterable[str]) -> None:
-        for instance_id in instance_ids:
-            with self._lock:
-                wish = self._planned.pop(instance_id, None)
-            if wish is not None:
-                self._wish(instance_id, wish)
 
     def _wish(self, instance_id: str, wish: _Wish) -> None:
         with self._lock:
@@ -123,6 +119,7 @@ class States:
 
     def _work(self, instance_id: str) -> None:
         while True:
+            self._await_turn()
             with self._lock:
                 wish = self._wishes.pop(instance_id, None)
                 if wish is None:
@@ -142,32 +139,47 @@ class States:
             # The next snapshot shows it as it is, and it is begun again.
             LOG.warning("The state of %s was not set: %s", instance_id, error)
 
+    def _await_turn(self) -> None:
+        latest = time.monotonic() + LONGEST_HUSH_S
+        while (left := min(self._hush_until, latest) - time.monotonic()) > 0:
+            time.sleep(left)
+
     def _mark(self, instance_id: str, wish: _Wish) -> None:
-        if self._host_of(instance_id) != wish.host:
+        known = self._find(instance_id)
+        if known is None or known.host != wish.host:
+            return
+        if known.state == _ERROR and known.state_before:
             return
         if self._before.get(instance_id) != wish.state:
             # Once only: Nova takes no metadata of an instance that is in error, as
             # it is if the reset below was carried out and its answer lost.
             path = f"/servers/{instance_id}/metadata/{MARK}"
-            self._calls.send("mark_instance", "PUT", path, {"meta": {MARK: wish.state}})
+            self._send("mark_instance", "PUT", path, {"meta": {MARK: wish.state}})
             self._on_set(instance_id, state_before=wish.state)
             self._before[instance_id] = wish.state
-        self._reset(instance_id, "error")
+        self._reset(instance_id, _ERROR)
 
     def _unmark(self, instance_id: str, wish: _Wish) -> None:
+        known = self._find(instance_id)
+        if known is None or (known.state != _ERROR and not known.state_before):
+            return
         before = wish.state or self._before.get(instance_id, "")
         if before:
             self._reset(instance_id, before)
         path = f"/servers/{instance_id}/metadata/{MARK}"
-        self._calls.send("unmark_instance", "DELETE", path, None)
+        self._send("unmark_instance", "DELETE", path, None)
         self._before.pop(instance_id, None)
         self._on_set(instance_id, state_before="")
 
     def _reset(self, instance_id: str, state: str) -> None:
         path = f"/servers/{instance_id}/action"
         body = {"os-resetState": {"state": state}}
-        self._calls.send("reset_state", "POST", path, body)
+        self._send("reset_state", "POST", path, body)
         self._on_set(instance_id, state=state)
+
+    def _send(self, call: str, verb: str, path: str, body: Any) -> None:
+        self._await_turn()
+        self._calls.send(call, verb, path, body)
 
 
 def _patiently(work: Any, instance_id: str, wish: _Wish) -> None:
