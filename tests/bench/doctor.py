@@ -17,7 +17,9 @@ import argparse
 import contextlib
 import json
 import pathlib
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -256,6 +258,7 @@ class Session:
         bench = Bench(bed, self.admin, 1)
         with contextlib.closing(bench):
             bench.grow(10)
+            time.sleep(self.options.settle_s)
             runs = [bench.run() for _ in range(self.options.runs + 1)]
             self._keep(runs, way=way, owners=1, instances=10, probed=probed)
 
@@ -268,6 +271,7 @@ class Session:
             for instance_id in hung.instance_ids:
                 hung.create_alarm(instance_id, url, repeats=True)
                 del bench.consumer.owner_of[instance_id]
+            time.sleep(self.options.settle_s)
             runs = [bench.run() for _ in range(self.options.runs + 1)]
             self._keep(runs, way=way, owners=10, instances=10, hung=1)
 
@@ -275,6 +279,7 @@ class Session:
         bench = Bench(bed, self.admin, 1)
         with contextlib.closing(bench):
             bench.grow(10)
+            time.sleep(self.options.settle_s)
 
             def kill() -> None:
                 time.sleep(0.35)
@@ -327,6 +332,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     session = Session(options)
     before = figures.machine()
     try:
