@@ -109,9 +109,10 @@ class Execution:
             batch.write(connection)
             if situation is not None:
                 guard.check(connection, batch, campaign, situation)
-            took_s = time.monotonic() - began
-            rest_s = min(took_s * (1 + REST_SHARE), LONGEST_REST_S)
-            work.rest(connection, campaign_id, batch.now + rest_s)
+            if batch.lines:
+                rest_s = (time.monotonic() - began) * (1 + REST_SHARE)
+                until = batch.now + min(rest_s, LONGEST_REST_S)
+                work.rest(connection, campaign_id, until)
         self.engine.send(batch.messages)
         if batch.freed:
             self.engine.wake()

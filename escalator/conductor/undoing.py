@@ -11,7 +11,7 @@ from escalator.domain import plan, rollback, states
 Row = Mapping[str, Any]
 
 _UNDO_SEQ = 1000
-"""Undo rows of round n are numbered from n times this; files have fewer steps."""
+"""Undo rows of round n are numbered from n times this; no visit has as many steps."""
 
 
 def rows_of(

@@ -22,6 +22,9 @@ SHARED = "shared"
 MOST = 40
 """Procedures of one file that may share visits: each is held against the others."""
 
+MOST_STEPS = 300
+"""Steps of one visit, as of one procedure of a file."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Coalesced:
@@ -106,6 +109,8 @@ class _Coalescing:
         steps = [_parts(each) for each in group]
         if not all(steps):
             return "one of them has no steps"
+        if sum(map(len, steps)) > MOST_STEPS:
+            return f"together they have more than {MOST_STEPS} steps"
         longest = max(len(_step_id(part)) for parts in steps for part in parts)
         if max(longest, len(_joined(group))) > MAX_ID:
             return f"a joined id would be longer than {MAX_ID} characters"

@@ -217,6 +217,16 @@ class ShapeTest(unittest.TestCase):
             ("C402", f"{first}/steps/4/verify"),
         )
 
+    def test_more_steps_than_a_procedure_may_have(self) -> None:
+        document, _ = campaign_file.parse(GOLDEN)
+        (procedure, *_) = document["procedures"]
+        (first, *rest) = procedure["steps"]
+        checks = [{**rest[-2], "id": f"again-{n}"} for n in range(300)]
+        procedure["steps"] = [first, *checks]
+        (found,) = [f for f in _findings(json.dumps(document)) if f["rule"] == "C202"]
+        self.assertEqual("/procedures/0/steps", found["pointer"])
+        self.assertIn("a list of 1 to 300 steps", found["remedy"])
+
     def test_with_needs_an_action(self) -> None:
         self._expect(
             "verify: smoke,",

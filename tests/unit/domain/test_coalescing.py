@@ -332,6 +332,18 @@ class ApartTest(unittest.TestCase):
         rules = sorted(rule for rule, _, _ in _told(self.one, two))
         self.assertEqual(["C503", "C507"], rules)
 
+    def test_one_visit_has_no_more_steps_than_one_procedure(self) -> None:
+        """More would get the numbers of their own undo."""
+        half = [_install(f"i{n}") for n in range(150)]
+        for more, is_shared in (([], True), ([_install("one-more")], False)):
+            told = _told(
+                _procedure("one", *half),
+                _procedure("two", *half, *more, after=["one"]),
+            )
+            details = [detail for rule, _, detail in told if rule == "C507"]
+            self.assertEqual(is_shared, details == [], details)
+            self.assertEqual(is_shared, "more than 300 steps" not in "".join(details))
+
     def test_many_that_say_so_are_held_to_a_limit(self) -> None:
         many = [
             _procedure(f"p{n}", SAVE, _install(f"i{n}"), level=n) for n in range(41)
