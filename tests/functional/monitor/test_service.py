@@ -36,6 +36,8 @@ class Conductor:
     def read(self, kind: str, marker: str | None = None, **query: Any) -> Any:
         if marker is not None:
             return []
+        if kind == "host_digest":
+            return [{"digest": repr((self.targets, sorted(self.windows)))}]
         if kind == "fault":
             return [
                 {name: getattr(fault, name) for name in events.Fault.__slots__}
