@@ -4,10 +4,8 @@ Speaks to the API over HTTP as an operator would; plays the owners itself.
 """
 
 import dataclasses
-import datetime
 import json
 import time
-from typing import Any
 
 from rich import console, live
 
@@ -50,7 +48,7 @@ def run(
     try:
         _begin(story, campaign)
         _follow(story, screen)
-        _await_beats(story)
+        _await_versions(story)
         _await_notices(story)
         told = demo_report.build(story)
     finally:
@@ -159,24 +157,23 @@ def _kill(story: Story, seen: demo_picture.Seen) -> None:
     fleet.fleet().kill(story.dead_host)
 
 
-def _await_beats(story: Story) -> None:
-    """Let every living agent tell once more what is installed on its host."""
-    ended_at = time.time()
-    end = time.monotonic() + 5.0
+def _await_versions(story: Story) -> None:
+    """Give every living agent a moment to tell what its host has in the end.
+
+    A beat of before the end may be written down after it.
+    """
+    wanted = demo_report.wanted_version(story)
+    end = time.monotonic() + 10.0
     while time.monotonic() < end:
         late = [
             host
             for host in story.client.get("/v1/hosts")["hosts"]
-            if host["name"] != story.dead_host and _seconds(host) < ended_at
+            if host["name"] != story.dead_host
+            and demo_picture.version_of(host) != wanted
         ]
         if not late:
             return
         time.sleep(0.1)
-
-
-def _seconds(host: dict[str, Any]) -> float:
-    stamp = host["agent_seen_at"] or "1970-01-01T00:00:00+00:00"
-    return datetime.datetime.fromisoformat(stamp).timestamp()
 
 
 def _await_notices(story: Story) -> None:

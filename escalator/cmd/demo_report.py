@@ -125,6 +125,11 @@ def _violations(
     return [violation.text() for violation in found]
 
 
+def wanted_version(story: Any) -> str:
+    """Return what every living host has to have in the end."""
+    return "1.0" if story.has_fault else "2.0"
+
+
 def _broken(
     told: dict[str, Any],
     story: Any,
@@ -137,7 +142,7 @@ def _broken(
     wanted = "rolled_back" if story.has_fault else "committed"
     if told["final_state"] != wanted:
         broken.append(f"the campaign ended {told['final_state']}, not {wanted}")
-    version = "1.0" if story.has_fault else "2.0"
+    version = wanted_version(story)
     for name, host in told["hosts"].items():
         if name != story.dead_host and host["version_after"] != version:
             broken.append(f"{name} ended at {host['version_after']}, not {version}")
