@@ -68,6 +68,7 @@ class Clockwork:
         self.sender.stop()
 
     def _look(self) -> None:
+        # What it stays at if the look fails.
         self._left_s = self.tick_s
         self._left_s = self.looked.look_in_turn()
 
