@@ -24,6 +24,7 @@ class Deeds:
     :param actions: entry-point name -> class, made as ``cls(resources)``.
     :param checkpoints: the same for checkpoint drivers.
     :param tell: returns the facts of the host as they are now.
+    :param collectors: the same as of actions for what reads figures.
     """
 
     def __init__(
@@ -32,11 +33,12 @@ class Deeds:
         checkpoints: Mapping[str, Any],
         resources: Mapping[str, Any],
         tell: Callable[[], dict[str, Any]] = dict,
+        collectors: Mapping[str, Any] | None = None,
     ) -> None:
         self._actions = actions
         self._checkpoints = checkpoints
         self._resources = resources
-        self._inquiry = inquiry.Inquiry(actions, resources, tell)
+        self._inquiry = inquiry.Inquiry(actions, resources, tell, collectors)
 
     def carry_out(self, order: commands.RunStep) -> dict[str, Any]:
         """Return the result, a JSON object.

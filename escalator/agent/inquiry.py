@@ -1,4 +1,4 @@
-"""A preflight's questions: answered without changing anything (V-3, V-7)."""
+"""A preflight's questions: answered without changing anything (V-3, V-6, V-7)."""
 
 import dataclasses
 import time
@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 
+from escalator import errors
 from escalator.domain import commands
 from escalator.drivers import base
 
@@ -16,6 +17,7 @@ class Inquiry:
 
     :param actions: entry-point name -> class.
     :param tell: returns the facts of the host as they are now.
+    :param collectors: entry-point name -> class of what reads figures.
     """
 
     def __init__(
@@ -23,13 +25,15 @@ class Inquiry:
         actions: Mapping[str, Any],
         resources: Mapping[str, Any],
         tell: Callable[[], dict[str, Any]],
+        collectors: Mapping[str, Any] | None = None,
     ) -> None:
         self._actions = actions
         self._resources = resources
         self._tell = tell
+        self._collectors = collectors or {}
 
     def answer(self, order: commands.RunStep) -> dict[str, Any]:
-        """Return ``facts`` and ``obstacles``.
+        """Return ``facts``, ``obstacles``, and what was ``collected``, if asked for.
 
         An action that is not installed is none: check ``actions`` judges that.
 
@@ -48,7 +52,26 @@ class Inquiry:
                 timeout_s=max(0.0, end - time.monotonic()),
             )
             obstacles += self._ask(kind, asked, number)
-        return {"facts": self._tell(), "obstacles": obstacles}
+        answer = {"facts": self._tell(), "obstacles": obstacles}
+        if wanted := order.params.get("collect"):
+            answer["collected"] = {
+                kind: self._collect(kind, max(0.0, end - time.monotonic()))
+                for kind in wanted
+            }
+        return answer
+
+    def _collect(self, kind: str, timeout_s: float) -> dict[str, Any]:
+        """Return ``figures`` by name, and the ``trouble`` of those not to be had."""
+        figures: dict[str, float] = {}
+        trouble = []
+        for _, collector in sorted(self._collectors.items()):
+            if collector.kind != kind:
+                continue
+            try:
+                figures |= collector(self._resources).collect(timeout_s)
+            except errors.ActionFailed as error:
+                trouble.append(str(error))
+        return {"figures": figures, "trouble": "; ".join(trouble)}
 
     def _ask(self, kind: Any, asked: commands.RunStep, number: int) -> list[str]:
         checker = jsonschema.Draft202012Validator(kind.params_schema)

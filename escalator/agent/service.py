@@ -68,9 +68,11 @@ class AgentService:
                 "jobs": self._state.jobs,
                 "keep": self._state.kept,
                 "progress": board.tell,
+                "log_files": options.log_files,
                 **resources,
             },
             able.tell,
+            loader.load_classes(options.collector_namespace),
         )
 
         def can_resume(order: commands.RunStep) -> bool:

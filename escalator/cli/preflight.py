@@ -11,6 +11,7 @@ from escalator.cli.client import Row
 from escalator.cli.columns import Structure
 from escalator.cli.plugin import client_of
 
+_KINDS = ("alarms", "statistics", "logs")
 _SHOWN = ("verdict", "refusal", "made_at", "plan_rev", "findings", "remedies")
 INTERVAL_S = 1.0
 
@@ -39,6 +40,32 @@ class Show(command.ShowOne):
         """Return the latest report as it stands."""
         found: Row = client_of(self.app).preflight(campaign_id)
         return found
+
+
+class Readings(command.Lister):
+    """List what the latest preflight collected, beside what it was at the start"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("campaign", metavar="<campaign>", help="Its id")
+        parser.add_argument("--host", metavar="<host>", help="Only those of one host")
+        parser.add_argument(
+            "--kind",
+            metavar="<kind>",
+            choices=_KINDS,
+            help=f"Only those of one kind: {', '.join(_KINDS)}",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Any, Any]:
+        report = client_of(self.app).preflight(parsed_args.campaign)
+        names = ("kind", "host", "name", "value", "baseline")
+        return names, [
+            [row[name] for name in names]
+            for row in report.get("readings", [])
+            if parsed_args.host in (None, row["host"])
+            and parsed_args.kind in (None, row["kind"])
+        ]
 
 
 class Preflight(Show):

@@ -53,7 +53,8 @@ def check(conf: Any) -> None:
 
     :raises ConfigError: names the option.
     """
-    loader.load_classes(conf.agent.action_namespace)
+    for namespace in (conf.agent.action_namespace, conf.agent.collector_namespace):
+        loader.load_classes(namespace)
     permits.check(conf.agent)
 
 

@@ -90,18 +90,17 @@ def ask(
     connection: session.Connection,
     batch: batches.Batch,
     campaign: Row,
-    questions: Mapping[str, Sequence[Row]],
+    questions: Mapping[str, Row],
     number: int,
 ) -> None:
     """Write a question for each host.
 
     :param number: the round: 1 after the remedies.
     """
-    params = {host: {"deeds": list(deeds)} for host, deeds in questions.items()}
     blank = plan.Remedy("", "", {}, remedies.ASK_S, plan.Idempotence.NATURAL)
     rows = [
         _row(campaign, host, commands.ASK, number, batch.now, blank)
-        | {"params": params[host]}
+        | {"params": {key: list(each) for key, each in questions[host].items()}}
         for host in sorted(questions)
     ]
     stored.insert_orders(connection, rows)

@@ -4,6 +4,7 @@ Rules: ``domain.preflight``.  A report is rows; the campaign points at its prese
 one, and the hosts that it leaves out are not begun.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +14,22 @@ from escalator.conductor import engine as engines
 from escalator.conductor import inquiring, sighting
 from escalator.db import fetching, preflights, session, work
 from escalator.db import preflight_orders as stored
-from escalator.domain import commands, remedies, states
+from escalator.domain import collection, commands, remedies, states
 from escalator.domain import preflight as rules
 
 Row = Mapping[str, Any]
 
 VALID_S = 900.0
 """A report holds that long between stages if the file does not say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Collected:
+    """What was collected for a report (V-6)."""
+
+    kinds: Sequence[str] = ()
+    readings: Sequence[collection.Reading] = ()
+    is_baseline: bool = False
 
 
 class Preflights:
@@ -63,7 +73,17 @@ class Preflights:
             inquiring.mend(connection, batch, campaign, wanted)
             return self._wait(connection, batch, campaign)
         inquiring.forget(connection, campaign)
-        _store(connection, batch, campaign, verdict, orders)
+        collected = collection.readings(sight.alarms, sight.faults, sight.answers)
+        kinds = [collection.ALARMS, *collection.wanted(situation.plan.preflight)]
+        is_baseline = sight.is_first and not verdict.refusal
+        _store(
+            connection,
+            batch,
+            campaign,
+            verdict,
+            orders,
+            _Collected(kinds, collected, is_baseline),
+        )
         return verdict.refusal
 
     def _wait(
@@ -141,20 +161,27 @@ def _store(
     campaign: Row,
     verdict: rules.Verdict,
     orders: Sequence[Row],
+    collected: _Collected | None = None,
 ) -> None:
     """Store a report, and the campaign's journal line.
 
     :param orders: rows of questions and remedies, for what the report keeps.
     """
+    collected = collected or _Collected()
+    report_id = work.new_id()
     report = {
-        "id": work.new_id(),
+        "id": report_id,
         "campaign_id": campaign["id"],
         "plan_rev": campaign["plan_rev"],
         "refusal": verdict.refusal,
         "remedies": [_told(row) for row in orders if row["intent"] == commands.REMEDY],
+        "collected": list(collected.kinds),
+        "baseline_id": report_id
+        if collected.is_baseline
+        else _baseline(connection, campaign),
         "made_at": batch.now,
     }
-    preflights.store(connection, report, verdict.findings)
+    preflights.store(connection, report, verdict.findings, collected.readings)
     left_out = sorted(rules.excluded(verdict.findings))
     detail = verdict.refusal or f"{len(verdict.findings)} findings"
     if left_out:
@@ -162,11 +189,18 @@ def _store(
     batch.journal(
         campaign["id"],
         "preflight",
-        report["id"],
+        report_id,
         "",
         _outcome(verdict.refusal),
         detail,
     )
+
+
+def _baseline(connection: session.Connection, campaign: Row) -> str | None:
+    """Return the report that let the campaign start, if there is one."""
+    known = campaign["preflight_id"]
+    report = preflights.read_report(connection, known) if known else None
+    return report["baseline_id"] if report else None
 
 
 def _unchanged(
@@ -189,16 +223,14 @@ def abandon(
     _store(connection, batch, campaign, verdict, orders)
 
 
-def _due(
-    sight: rules.Sight, orders: Sequence[Row]
-) -> dict[str, Sequence[Mapping[str, Any]]]:
+def _due(sight: rules.Sight, orders: Sequence[Row]) -> dict[str, rules.Question]:
     """Return the questions to ask now: first all, then those of hosts mended."""
     if not orders:
         return dict(sight.questions)
     if any(row["round"] for row in orders):
         return {}
     mended = {row["host"] for row in orders if row["intent"] == commands.REMEDY}
-    return {host: sight.questions.get(host, ()) for host in mended}
+    return {host: sight.questions.get(host, {}) for host in mended}
 
 
 def _told(row: Row) -> dict[str, Any]:

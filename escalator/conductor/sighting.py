@@ -12,7 +12,15 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import fetching, preflights, session
 from escalator.db import preflight_orders as stored
-from escalator.domain import ability, commands, ordering, plan, remedies, states
+from escalator.domain import (
+    ability,
+    collection,
+    commands,
+    ordering,
+    plan,
+    remedies,
+    states,
+)
 from escalator.domain import preflight as rules
 
 Row = Mapping[str, Any]
@@ -75,7 +83,7 @@ def look(
         services=preflights.lost_services(connection, batch.now - SERVICE_SILENT_S),
         is_first=campaign["state"] in _BEFORE,
         next_ids=frozenset(each.id for each in following),
-        questions=_questions(situation, todo, busy, midway),
+        questions=_questions(situation, todo, {*busy, *midway}),
         answers=answers,
         midway=midway,
         is_mended=any(row["intent"] == commands.REMEDY for row in orders),
@@ -113,22 +121,33 @@ def _midway(situation: admissions.Situation) -> frozenset[str]:
 def _questions(
     situation: admissions.Situation,
     todo: Mapping[str, Sequence[plan.Target]],
-    busy: Mapping[str, str],
-    midway: Collection[str],
-) -> dict[str, list[dict[str, Any]]]:
-    """Return what is asked of whom: not of a host on which a step may be at work."""
-    left = {
-        procedure: [target for target in targets if target.name not in midway]
-        for procedure, targets in todo.items()
+    apart: Collection[str],
+) -> dict[str, rules.Question]:
+    """Return what is asked of whom; those that are done only tell figures (V-6).
+
+    :param apart: hosts on which something may be at work: they are not asked.
+    """
+    made = situation.plan
+    deeds = ability.questions(made, todo)
+    kinds = collection.wanted(made.preflight)
+    selected = {
+        each.id: situation.matching(each) if kinds else todo.get(each.id, ())
+        for each in made.procedures
     }
-    asked = ability.questions(situation.plan, left)
     able = {
         target.name
-        for targets in left.values()
+        for targets in selected.values()
         for target in targets
-        if target.is_up and target.has_agent and target.name not in busy
+        if target.is_up
+        and target.has_agent
+        and not target.is_quarantined
+        and target.name not in apart
     }
-    return {host: deeds for host, deeds in asked.items() if host in able}
+    return {
+        host: {"deeds": deeds.get(host, ()), "collect": kinds}
+        for host in sorted(able)
+        if kinds or host in deeds
+    }
 
 
 def _answers(orders: Sequence[Row]) -> dict[str, ability.Answer]:
@@ -142,6 +161,10 @@ def _answers(orders: Sequence[Row]) -> dict[str, ability.Answer]:
             tuple(result.get("obstacles", ())),
             row["detail"] if row["state"] == remedies.FAILED else "",
             result.get("facts", {}),
+            {
+                kind: ability.Told(told["figures"], told["trouble"])
+                for kind, told in result.get("collected", {}).items()
+            },
         )
     return found
 

@@ -37,6 +37,17 @@ OPTS = [
         help="Entry-point group of the checkpoint drivers.",
     ),
     cfg.StrOpt(
+        "collector_namespace",
+        default="escalator.collector",
+        help="Entry-point group of what reads statistics and logs for a preflight.",
+    ),
+    cfg.ListOpt(
+        "log_files",
+        default=[],
+        help="Log files, with ISO 8601 times, of which a preflight is told how many "
+        "lines of the last 15 minutes are errors; beside systemd's journal.",
+    ),
+    cfg.StrOpt(
         "state_path",
         default="/var/lib/escalator/agent",
         help="Directory of the journal and the jobs; must survive a reboot.",

@@ -20,6 +20,7 @@ from escalator.db.columns import (
 )
 from escalator.db.preflight_models import preflight_finding as preflight_finding
 from escalator.db.preflight_models import preflight_order as preflight_order
+from escalator.db.preflight_models import preflight_reading as preflight_reading
 from escalator.db.preflight_models import preflight_report as preflight_report
 from escalator.db.preflight_models import preflight_wait as preflight_wait
 from escalator.db.preflight_models import vim_agent as vim_agent

@@ -6,13 +6,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import fetching, models
-from escalator.domain import alarm, preflight, remedies
+from escalator.domain import alarm, collection, preflight, remedies
 
 Row = Mapping[str, Any]
 
 
 def store(
-    connection: sa.Connection, report: Row, findings: Sequence[preflight.Finding]
+    connection: sa.Connection,
+    report: Row,
+    findings: Sequence[preflight.Finding],
+    readings: Sequence[collection.Reading],
 ) -> None:
     """Store a report and make it the campaign's present one.
 
@@ -33,6 +36,21 @@ def store(
                     "effect": each.effect,
                 }
                 for ordinal, each in enumerate(findings)
+            ],
+        )
+    if readings:
+        connection.execute(
+            sa.insert(models.preflight_reading),
+            [
+                {
+                    "report_id": report["id"],
+                    "ordinal": ordinal,
+                    "kind": each.kind,
+                    "host": each.host,
+                    "name": each.name,
+                    "value": each.value,
+                }
+                for ordinal, each in enumerate(readings)
             ],
         )
     connection.execute(
@@ -61,6 +79,18 @@ def read_findings(
         query = query.where(table.c.effect == effect)
     return [
         preflight.Finding(row.code, row.host, row.text, row.remedy, row.effect)
+        for row in connection.execute(query.order_by(table.c.ordinal))
+    ]
+
+
+def read_readings(
+    connection: sa.Connection, report_id: str
+) -> list[collection.Reading]:
+    """Return what was collected for a report, in its order."""
+    table = models.preflight_reading
+    query = sa.select(table).where(table.c.report_id == report_id)
+    return [
+        collection.Reading(row.kind, row.host, row.name, row.value)
         for row in connection.execute(query.order_by(table.c.ordinal))
     ]
 
@@ -108,8 +138,30 @@ def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
                 }
                 for each in read_findings(connection, row["id"])
             ],
+            "readings": _beside_baseline(connection, row),
         }
         for row in fetching.fetch(connection, query)
+    ]
+
+
+def _beside_baseline(connection: sa.Connection, report: Row) -> list[dict[str, Any]]:
+    """Return each reading with what it was when the campaign started, if known."""
+    found = read_readings(connection, report["id"])
+    before = {}
+    if report["baseline_id"] not in (None, report["id"]):
+        before = {
+            (each.kind, each.host, each.name): each.value
+            for each in read_readings(connection, report["baseline_id"])
+        }
+    return [
+        {
+            "kind": each.kind,
+            "host": each.host,
+            "name": each.name,
+            "value": each.value,
+            "baseline": before.get((each.kind, each.host, each.name)),
+        }
+        for each in found
     ]
 
 

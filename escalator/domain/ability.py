@@ -14,17 +14,30 @@ _RELEASE = "bring agent and conductor to the same release"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """Figures of one kind that an agent read.
+
+    :ivar trouble: why some, or all, could not be read.
+    """
+
+    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    trouble: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
     """What an agent answered to a preflight's question.
 
     :ivar obstacles: what stands in the way of the plan's actions there.
     :ivar trouble: why there is no answer, or "".
     :ivar facts: what it told anew of its host.
+    :ivar collected: kind -> what was read (``domain.collection``).
     """
 
     obstacles: tuple[str, ...] = ()
     trouble: str = ""
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    collected: Mapping[str, Told] = dataclasses.field(default_factory=dict)
 
 
 def questions(

@@ -1,4 +1,4 @@
-"""C821 and C822: what a preflight may have done to a host before the start (V-7)."""
+"""C821 to C823: what a preflight collects, and may have done to a host (V-6, V-7)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,7 +26,8 @@ def rows(filled: Mapping[str, Any]) -> list[doc.Row]:
 
 
 def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
-    """Find remedies of what no agent can mend, and actions that are none."""
+    """Find remedies that are none, and limits that nothing is held against."""
+    yield from _idle_limits(filled)
     for path, body in rows(filled):
         check = str(path[2])
         if check not in MENDED:
@@ -38,6 +39,18 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
             )
         yield from _action(path, body, catalogue)
         yield from _timeout(path, body)
+
+
+def _idle_limits(filled: Mapping[str, Any]) -> Iterator[Finding]:
+    wanted = doc.table(filled, "preflight")
+    for kind in doc.table(wanted, "limits"):
+        if kind not in doc.table(wanted, "checks"):
+            yield Finding(
+                "C823",
+                point("preflight", "limits", kind),
+                f"{kind} are not collected: the check does not stand under checks",
+                f"name {kind} under preflight: checks, or take its limits out",
+            )
 
 
 def _action(

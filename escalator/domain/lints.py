@@ -62,6 +62,7 @@ C813  a ``restore`` rung without a checkpoint before the first change (R-1)
 C814  a ``restore`` rung whose checkpoint driver cannot put back what is changed
 C821  a remedy that may not be repeated, or takes its host out of service (V-7)
 C822  a remedy of a check that no agent can answer anew
+C823  limits of what is not collected (V-6)
 C901  artifacts need, or by their versions wait for, each other
 C902  versions that do not work together (P-1)
 C903  the order of procedures contradicts the artifacts

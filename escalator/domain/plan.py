@@ -291,6 +291,7 @@ class Preflight:
         older than this; 0: they make it themselves.
     :ivar on_finding: policy of the checks that have none in ``checks``.
     :ivar remedies: one for each check of policy ``remediate``.
+    :ivar limits: ``statistics`` or ``logs`` -> name of a figure -> the most it may be.
     :ivar max_excluded: more hosts left out than this block; None: no limit.
     :ivar max_excluded_percent: the same as a share of the selected hosts.
     """
@@ -302,6 +303,7 @@ class Preflight:
     max_excluded_percent: float | None = None
     min_disk_gib: float = 0.0
     remedies: tuple[Remedy, ...] = ()
+    limits: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

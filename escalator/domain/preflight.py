@@ -25,6 +25,10 @@ Pure: what was read goes in, findings and what follows from them come out.
 ``disk.low``             a host has less free disk space than ``min_disk_gib``
 ``artifacts.missing``    what is to be installed cannot be had on a host
 ``artifacts.unknown``    nobody could say whether it can be had
+``statistics.missing``   a host's statistics could not be collected
+``statistics.high``      one of them is beyond its limit
+``logs.missing``         a host's logs could not be counted
+``logs.high``            they tell of more errors than their limit
 =======================  ==================================================
 """
 
@@ -34,7 +38,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from escalator.domain import ability, duration, placement, plan
+from escalator.domain import ability, collection, duration, placement, plan
 from escalator.domain import document as doc
 from escalator.domain.ability import lacking_actions as lacking_actions
 from escalator.domain.ability import needed_actions as needed_actions
@@ -52,16 +56,20 @@ CHECKS = (
     "actions",
     "disk",
     "artifacts",
+    *collection.TOLD,
 )
 """What a file may give a policy of its own; the first part of a code."""
 
-MENDED = ("actions", "disk", "artifacts")
+MENDED = ("actions", "disk", "artifacts", *collection.TOLD)
 """Checks that an agent can answer anew: what they find may be remedied (V-7)."""
 
 NFVI_ROLES = frozenset({"compute", "storage", "network"})
 VIM_ROLES = frozenset({"controller", "control"})
 
 _NAMED = 5
+
+Question = Mapping[str, Sequence[Any]]
+"""``deeds``: actions, see ``ability.questions``; ``collect``: kinds of figures."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class Sight:
     :ivar services: Escalator's services of which no process is alive.
     :ivar is_first: the campaign has nothing under way: it is to be started.
     :ivar next_ids: procedures that may run now.
-    :ivar questions: host -> what its agent is asked about (check ``artifacts``).
+    :ivar questions: host -> what its agent is asked about.
     :ivar answers: host -> what it answered.
     :ivar remedied: (check, host) -> what was done about it, for people.
     :ivar midway: hosts on which a step may be at work: none is asked or mended.
@@ -96,9 +104,7 @@ class Sight:
     services: Sequence[str] = ()
     is_first: bool = True
     next_ids: Collection[str] = ()
-    questions: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(
-        default_factory=dict
-    )
+    questions: Mapping[str, Question] = dataclasses.field(default_factory=dict)
     answers: Mapping[str, ability.Answer] = dataclasses.field(default_factory=dict)
     remedied: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     midway: Collection[str] = ()
@@ -145,6 +151,7 @@ def read(
         max_excluded=allowed if share is None else None,
         max_excluded_percent=share,
         min_disk_gib=body.get("min_disk_gib", 0),
+        limits={kind: dict(most) for kind, most in doc.table(body, "limits").items()},
         remedies=tuple(
             _remedy(check, remedy, usual or {}) for check, remedy in remedies.items()
         ),
@@ -258,14 +265,18 @@ def _too_many(
 
 
 def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Finding]:
+    wanted = sight.made.preflight
     needed = needed_actions(sight.made, sight.todo)
     for name in sorted(selected):
         target = selected[name]
         yield from _health(sight, target)
         yield from lacking_actions(target, needed[name])
-        yield from _disk(sight.made.preflight, target)
-        if name in sight.questions:
+        yield from _disk(wanted, target)
+        if name in sight.questions and ability.ARTIFACTS in wanted.checks:
             yield from ability.unavailable(name, sight.answers.get(name))
+    for name in sorted(sight.questions):
+        answer = sight.answers.get(name)
+        yield from collection.judge(wanted, name, answer)
 
 
 def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:

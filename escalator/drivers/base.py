@@ -162,6 +162,28 @@ class Checkpoint(abc.ABC):
         )
 
 
+class Collector(abc.ABC):
+    """Reads figures of a host for a preflight; there may be several of a kind (V-6).
+
+    :cvar kind: ``statistics`` or ``logs``.
+    :param resources: what actions get as well; ``log_files``: paths.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.resources = resources
+
+    @abc.abstractmethod
+    def collect(self, timeout_s: float) -> dict[str, float]:
+        """Return figures by name, none of them secret; change nothing.
+
+        Nothing: there is nothing to be read on this host.
+
+        :raises ActionFailed: it cannot be read now.
+        """
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
     """One answer of one target; ``at`` is ``time.monotonic()`` seconds."""

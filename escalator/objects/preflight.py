@@ -18,7 +18,9 @@ class PreflightReport(base.EscalatorObject):
     ``verdict`` is ``passed``, ``refused`` or ``waits``: agents are asked; ``findings``
     is a list of objects with ``code``, ``host``, ``text``, ``remedy`` and ``effect``,
     ``remedies`` of those with ``host``, ``check``, ``action``, ``state``, ``detail``,
-    ``started_at`` and ``ended_at``.
+    ``started_at`` and ``ended_at``.  ``collected`` lists the kinds of ``readings``:
+    objects with ``kind``, ``host``, ``name``, ``value`` and ``baseline``, what it was
+    in the report ``baseline_id``, which let the campaign start.
     """
 
     VERSION = "1.0"
@@ -30,6 +32,9 @@ class PreflightReport(base.EscalatorObject):
         "refusal": ovo.StringField(),
         "findings": fields.JsonField(),
         "remedies": fields.JsonField(),
+        "collected": fields.JsonField(),
+        "readings": fields.JsonField(),
+        "baseline_id": fields.UUIDField(nullable=True),
         "made_at": fields.DateTimeField(),
     }
 

@@ -19,7 +19,7 @@ from escalator.api.schemas.fields import (
     wrapped,
 )
 from escalator.api.schemas.what_if import ASKED, STUCK, WHAT_IF
-from escalator.domain import preflight_finding, states
+from escalator.domain import collection, preflight_finding, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
@@ -244,6 +244,16 @@ _MENDED = closed(
     },
     ("host", "check", "action", "state", "detail", "started_at", "ended_at"),
 )
+_READING = closed(
+    {
+        "kind": {"enum": list(collection.KINDS)},
+        "host": TEXT,
+        "name": TEXT,
+        "value": {"type": "number"},
+        "baseline": {"type": ["number", "null"]},
+    },
+    ("kind", "host", "name", "value", "baseline"),
+)
 PREFLIGHT = wrapped(
     "preflight",
     closed(
@@ -255,6 +265,9 @@ PREFLIGHT = wrapped(
             "refusal": TEXT,
             "findings": {"type": "array", "items": _FOUND},
             "remedies": {"type": "array", "items": _MENDED},
+            "collected": {"type": "array", "items": TEXT},
+            "readings": {"type": "array", "items": _READING},
+            "baseline_id": {"type": ["string", "null"]},
             "made_at": TIME,
         },
         ("id", "campaign_id", "plan_rev", "verdict", "findings", "made_at"),

@@ -158,8 +158,21 @@ preflight_report = sa.Table(
     count("plan_rev"),
     text("refusal", TEXT),
     sa.Column("remedies", sa.JSON, nullable=False),
+    sa.Column("collected", sa.JSON, nullable=False),
+    sa.Column("baseline_id", ID, nullable=True),
     at("made_at", False),
     sa.Index("ix_preflight_report_campaign", "campaign_id"),
+)
+
+preflight_reading = sa.Table(
+    "preflight_reading",
+    metadata,
+    sa.Column("report_id", ID, primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
+    text("kind", sa.String(16)),
+    text("host"),
+    text("name"),
+    sa.Column("value", sa.Float, nullable=False),
 )
 
 preflight_wait = sa.Table(

@@ -96,6 +96,26 @@ class TestOpenstack(unittest.TestCase):
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertEqual("rolled_back", json.loads(done.stdout)["state"])
 
+    def test_what_a_preflight_collected(self) -> None:
+        """V-6: each figure beside what it was when the campaign started."""
+        made = self.house.store.add("campaign", api.campaign_row(state="running"))
+        self.house.store.add("preflight", api.preflight_row(made["id"]))
+        words = ("campaign", "preflight", "readings", made["id"])
+        listed = self.json_of(*words, "--host", "compute-02")
+        self.assertEqual(
+            [
+                {
+                    "kind": "logs",
+                    "host": "compute-02",
+                    "name": "journal_errors",
+                    "value": 3.0,
+                    "baseline": 1.0,
+                }
+            ],
+            listed,
+        )
+        self.assertEqual([], self.json_of(*words, "--kind", "alarms"))
+
     def test_watch_without_a_terminal(self) -> None:
         row = self.house.store.add("campaign", api.campaign_row(state="committed"))
         self.house.store.add("step", api.step_row(row["id"], 1))

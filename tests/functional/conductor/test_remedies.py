@@ -3,6 +3,9 @@
 import collections
 import contextlib
 import dataclasses
+import datetime
+import pathlib
+import tempfile
 
 import sqlalchemy as sa
 
@@ -12,6 +15,7 @@ from escalator.conductor import inquiring, inventory, preflight, steering
 from escalator.db import models, preflight_orders
 from escalator.domain import commands, events, remedies
 from escalator.drivers import fleet as fleets
+from escalator.drivers import loader
 from escalator.drivers.action import package, simulated
 from tests.fixtures import crash, debian, folding
 from tests.fixtures import engine as beds
@@ -22,6 +26,7 @@ DISK = (
     " timeout: 5s}}}, min_disk_gib: 5"
 )
 ARTIFACTS = "checks: {artifacts: %s}"
+FIGURES = "checks: {statistics: report, logs: block}, limits: {logs: {file_errors: 2}}"
 
 
 class Fleet(beds.FakeFleet):
@@ -29,6 +34,8 @@ class Fleet(beds.FakeFleet):
 
     :ivar disk: host -> free GiB.
     :ivar hopeless: hosts on which the remedy does not help.
+    :ivar collectors: what agents have to collect figures with.
+    :ivar log_files: host -> the files that are counted.
     """
 
     def __init__(self):
@@ -36,6 +43,8 @@ class Fleet(beds.FakeFleet):
         self.packages = fleets.Fleet()
         self.disk = {}
         self.hopeless = set()
+        self.collectors = loader.load_classes("escalator.collector")
+        self.log_files = {}
         self.asked = []
 
     def run(self, order):
@@ -52,8 +61,9 @@ class Fleet(beds.FakeFleet):
         action, resources = self.driver(order.host)
         source = inquiry.Inquiry(
             {"package.install": action},
-            resources,
+            {**resources, "log_files": self.log_files.get(order.host, ())},
             lambda: {"disk_free_gib": self.disk.get(order.host, 50)},
+            self.collectors,
         )
         try:
             told = {"result": source.answer(order)}
@@ -419,6 +429,107 @@ class TestArtifacts(Case):
         self.assertEqual("committed", self.state(campaign_id))
         self.assertGreater(self.fleet.asked.count("h003"), 2)
         self.assertEqual(2, self.fleet.asked.count("h000"), "it was done by then")
+
+
+class TestCollection(Case):
+    """V-6 by the real collectors, on files of the test."""
+
+    def setUp(self):
+        super().setUp()
+        del self.fleet.collectors["journal"]
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        for name in ("h000", "h001", "h002", "h003"):
+            path = pathlib.Path(folder.name, name)
+            path.write_text("")
+            self.fleet.log_files[name] = [str(path)]
+
+    def log_errors(self, host, number):
+        line = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} ERROR no route\n"
+        pathlib.Path(*self.fleet.log_files[host]).write_text(line * number)
+
+    def break_first(self, order, times):
+        self.log_errors("h000", 5)
+
+    def figures(self, campaign_id, name):
+        """Return host -> (value, baseline) of one figure of the present report."""
+        return {
+            row["host"]: (row["value"], row["baseline"])
+            for row in self.report(campaign_id)["readings"]
+            if row["name"] == name
+        }
+
+    def test_a_report_has_all_three(self):
+        campaign_id = self.made_with(FIGURES)
+        self.add_fault("h001")
+        self.log_errors("h002", 3)
+        self.act(campaign_id, "preflight")
+        self.bed.step()
+        self.bed.step()
+        report = self.report(campaign_id)
+        self.assertEqual(["alarms", "statistics", "logs"], report["collected"])
+        self.assertEqual(
+            {"alarms", "statistics", "logs"}, {r["kind"] for r in report["readings"]}
+        )
+        fault = events.FaultType.LINK_DOWN.value
+        self.assertEqual({"h001": (1, None)}, self.figures(campaign_id, fault))
+        self.assertEqual(
+            {"h000": (0, None), "h001": (0, None), "h002": (3, None),
+             "h003": (0, None)},
+            self.figures(campaign_id, "file_errors"),
+        )  # fmt: skip
+        self.assertEqual(4, len(self.figures(campaign_id, "load_per_core")))
+        found = {(f["code"], f["host"]) for f in report["findings"]}
+        self.assertEqual({("health.fault", "h001"), ("logs.high", "h002")}, found)
+
+    def test_without_a_collector_it_is_incomplete(self):
+        for kind, entry in (("logs", "files"), ("statistics", "host")):
+            with self.subTest(kind):
+                wanted = "checks: {statistics: block, logs: block}"
+                campaign_id = self.made_with(wanted)
+                kept = self.fleet.collectors.pop(entry)
+                self.act(campaign_id, "start")
+                self.settle(campaign_id, "validated")
+                report = self.report(campaign_id)
+                self.assertEqual("refused", report["verdict"])
+                self.assertEqual(
+                    {(f"{kind}.missing", host) for host in self.fleet.log_files},
+                    {(f["code"], f["host"]) for f in report["findings"]},
+                )
+                self.fleet.collectors[entry] = kept
+                self.act(campaign_id, "start")
+                self.settle(campaign_id, "committed")
+
+    def test_what_was_upgraded_is_held_against_the_start(self):
+        """The baseline is what let it start; a gate asks those that are done, too."""
+        document = test_preflight.DOCUMENT.replace(
+            "procedures:\n",
+            test_preflight.WITH.format(wanted=f"valid: 1s, {FIGURES}"),
+            1,
+        ).replace("parallel: 2\n", "parallel: 2\n    stages: [{id: one, take: 1}]\n")
+        campaign_id = self.create(document)
+        self.log_errors("h000", 1)
+        self.act(campaign_id, "preflight")
+        self.bed.step()
+        self.bed.step()
+        self.act(campaign_id, "start")
+        self.settle(campaign_id, "running")
+        baseline = self.report(campaign_id)
+        self.assertEqual(baseline["id"], baseline["baseline_id"])
+        usual, self.fleet.program = self.fleet.program, self.break_first
+        for _ in range(60):
+            self.change(models.preflight_report, sa.true(), made_at=1.0)
+            self.bed.step()
+        self.fleet.program = usual
+        report = self.report(campaign_id)
+        self.assertEqual(baseline["id"], report["baseline_id"])
+        self.assertEqual((5, 1), self.figures(campaign_id, "file_errors")["h000"])
+        (found,) = report["findings"]
+        self.assertEqual(("logs.high", "h000"), (found["code"], found["host"]))
+        self.assertEqual({"h000"}, {r["host"] for r in self.bed.rows(models.slot)})
+        self.log_errors("h000", 0)
+        self.act(campaign_id, "approve")
+        self.settle(campaign_id, "committed")
 
 
 class TestTurns(Case):

@@ -6,6 +6,7 @@ from typing import Any
 from escalator import errors
 from escalator.agent import deeds
 from escalator.domain import commands
+from escalator.drivers import base
 from escalator.drivers.action import http, package, vim
 from tests.fixtures import debian, orders
 
@@ -63,3 +64,39 @@ class InquiryTest(unittest.TestCase):
     def test_facts_alone(self) -> None:
         answer = self.ask()
         self.assertEqual({"facts": {"disk_free_gib": 7}, "obstacles": []}, answer)
+
+    def test_figures_are_collected_if_they_are_asked_for(self) -> None:
+        """V-6: several collectors of a kind; one that fails does not hide others."""
+        kinds = {
+            "b": collector("statistics", {"load": 1}),
+            "c": collector("statistics", {"heat": 50}),
+            "d": collector("logs", {"errors": 3}),
+            "e": collector("logs", None),
+        }
+        worker = deeds.Deeds({}, {}, {}, dict, kinds)
+        order = orders.make_order(
+            kind=commands.ASK,
+            intent=commands.ASK,
+            action="",
+            params={"collect": ["statistics", "logs", "dreams"]},
+        )
+        self.assertEqual(
+            {
+                "statistics": {"figures": {"load": 1, "heat": 50}, "trouble": ""},
+                "logs": {"figures": {"errors": 3}, "trouble": "read failed: away"},
+                "dreams": {"figures": {}, "trouble": ""},
+            },
+            worker.carry_out(order)["collected"],
+        )
+
+
+def collector(name: str, told: dict[str, float] | None) -> type[base.Collector]:
+    class Collector(base.Collector):
+        kind = name
+
+        def collect(self, timeout_s: float) -> dict[str, float]:
+            if told is None:
+                raise errors.ActionFailed(action="read", reason="away")
+            return told
+
+    return Collector

@@ -513,6 +513,18 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             _put("preflight", _mend("health", "command.run")),
         )
     ],
+    "C823": [
+        (
+            "/preflight/limits/logs",
+            _put(
+                "preflight",
+                {
+                    "checks": {"statistics": "report"},
+                    "limits": {"statistics": {"a": 1}, "logs": {"file_errors": 0}},
+                },
+            ),
+        )
+    ],
     "C803": [("/recovery/node-ladder/2", _put(*LADDER, 1, "try", "quarantine"))],
 }
 

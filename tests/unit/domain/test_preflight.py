@@ -4,7 +4,7 @@ import dataclasses
 import unittest
 from typing import Any
 
-from escalator.domain import ability, placement, plan, preflight, remedies
+from escalator.domain import ability, collection, placement, plan, preflight, remedies
 from escalator.domain.preflight import Sight
 
 STEPS = tuple(
@@ -70,9 +70,20 @@ def asked(answer: Any, **seen: Any) -> Sight:
     """Return a sight of which one host was asked, and answered."""
     return sight(
         made_of=made(checks={"artifacts": "block"}),
-        questions={"a": []},
+        questions={"a": {"deeds": [], "collect": []}},
         answers={} if answer is None else {"a": answer},
         **seen,
+    )
+
+
+def told_figures(kind: str, value: float | None, **wanted: Any) -> Sight:
+    """Return a sight of which one host told one figure, or none."""
+    figures = {} if value is None else {"figure": value}
+    limits = {kind: {"figure": 4}}
+    return sight(
+        made_of=made(**{"checks": {kind: "block"}, "limits": limits, **wanted}),
+        questions={"a": {"deeds": [], "collect": [kind]}},
+        answers={"a": ability.Answer(collected={kind: ability.Told(figures)})},
     )
 
 
@@ -115,6 +126,10 @@ class TestChecks(unittest.TestCase):
         cases |= {
             "artifacts.missing": asked(ability.Answer(("no a 2.0",))),
             "artifacts.unknown": asked(ability.Answer(trouble="no answer")),
+            "statistics.missing": told_figures("statistics", None),
+            "statistics.high": told_figures("statistics", 5),
+            "logs.missing": told_figures("logs", None),
+            "logs.high": told_figures("logs", 5),
             "actions.vim_missing": sight(vim_agents={"v": {}}),
             "actions.vim_version": sight(
                 vim_agents={"v": {"vim.drain": "v", "vim.disable_scheduling": "w"}}
@@ -315,6 +330,79 @@ class TestRemedies(unittest.TestCase):
         found = ability.questions(made(checks={"artifacts": "report"}), todo)
         self.assertEqual({"a", "b", "c"}, set(found))
         self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
+
+
+class TestCollection(unittest.TestCase):
+    """V-6: alarms, statistics, logs."""
+
+    def test_a_figure_at_its_limit_is_sound(self) -> None:
+        self.assertEqual([], codes(told_figures("logs", 4)))
+        self.assertEqual([("logs.high", "a", "block")], codes(told_figures("logs", 5)))
+
+    def test_a_kind_that_nobody_tells_is_incomplete(self) -> None:
+        """Without a limit, too: the report has to have its section."""
+        for kind in collection.TOLD:
+            with self.subTest(kind):
+                self.assertEqual(
+                    [(f"{kind}.missing", "a", "block")],
+                    codes(told_figures(kind, None, limits={})),
+                )
+                self.assertEqual([], codes(told_figures(kind, 9, limits={})))
+
+    def test_a_limit_of_what_is_not_told(self) -> None:
+        seen = told_figures("statistics", 1, limits={"statistics": {"other": 1}})
+        (found,) = preflight.judge(seen).findings
+        self.assertEqual("statistics.missing", found.code)
+        self.assertIn("a: other of its statistics could not", found.text)
+
+    def test_why_it_is_not_told(self) -> None:
+        seen = told_figures("logs", None)
+        for answer in (
+            ability.Answer(trouble="no answer in 120 s"),
+            ability.Answer(
+                collected={"logs": ability.Told({}, "no answer in 120 s")},
+            ),
+        ):
+            answered = dataclasses.replace(seen, answers={"a": answer})
+            (found,) = preflight.judge(answered).findings
+            self.assertIn("collected: no answer in 120 s", found.text)
+        self.assertEqual(
+            [("logs.missing", "a", "block")],
+            codes(dataclasses.replace(seen, answers={})),
+        )
+
+    def test_a_host_that_is_done_is_judged_and_never_left_out(self) -> None:
+        """What was upgraded and now logs errors keeps the next gate shut."""
+        seen = told_figures("logs", 5, checks={"logs": "exclude_and_report"})
+        self.assertEqual([("logs.high", "a", "exclude_and_report")], codes(seen))
+        done = dataclasses.replace(
+            seen, todo={"computes": FLEET[1:]}, begun={"a"}, is_first=False
+        )
+        self.assertEqual([("logs.high", "a", "block")], codes(done))
+
+    def test_every_figure_once(self) -> None:
+        found = collection.readings(
+            [("load", "above 80"), ("load", "above 90"), ("fans", "")],
+            {"a": ["link_down", "link_down"]},
+            {
+                "b": ability.Answer(
+                    collected={
+                        "statistics": ability.Told({"load_per_core": 0.5}),
+                        "logs": ability.Told({"journal_errors": 2}),
+                    }
+                )
+            },
+        )
+        self.assertEqual(
+            [
+                ("alarms", "", "fans", 1),
+                ("alarms", "", "load", 2),
+                ("alarms", "a", "link_down", 2),
+                ("logs", "b", "journal_errors", 2),
+                ("statistics", "b", "load_per_core", 0.5),
+            ],
+            [dataclasses.astuple(each) for each in found],
+        )
 
 
 HAS = {"actions": {"package.install": "1a", "command.run": "1"}}

@@ -33,7 +33,7 @@ FINGERPRINTS = {
     "NoticeSettled": "1.0-b9d65379a22ad39e44484f5ee123af2b",
     "Observation": "1.0-4be0af0ec435096b42a2711ad32346aa",
     "ObservationList": "1.0-6e3e43f375d0bdc685a1e258d00e58e6",
-    "PreflightReport": "1.0-a3cc81037083f2b0103775ff6af3597e",
+    "PreflightReport": "1.0-8c1cd8afdf168d4286aa800cc62ff975",
     "PlanRevision": "1.0-6c57fe7dbf583bb110186372de8d3f2f",
     "PlanRevisionList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
     "Service": "1.0-86b30b6f9ecd7969fb68c4ca13cc66d3",

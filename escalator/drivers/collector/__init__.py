@@ -1,0 +1,1 @@
+"""What agents read for a preflight: figures of a host (V-6)."""
