@@ -52,7 +52,7 @@ def compose(filled: Mapping[str, Any]) -> Composition:
     flat = subplans.flatten(filled, artifacts.values(filled))
     catalogue = artifacts.read(filled)
     findings = [*flat.findings, *arrangement.arrange(catalogue, flat.entries)]
-    findings += methods.incomplete(flat.entries)
+    findings += methods.find(flat.entries)
     shared = coalescing.coalesce(
         flat.entries, doc.table(filled, "selectors"), catalogue
     )

@@ -22,13 +22,17 @@ from escalator.domain.finding import Finding, point
 _PARTS = ("params", "subplans")
 
 
-def find(filled: Mapping[str, Any], made: Composition) -> Iterator[Finding]:
+def find(
+    document: Mapping[str, Any], filled: Mapping[str, Any], made: Composition
+) -> Iterator[Finding]:
     """Find what is wrong with scopes, and with the sub-plans as such.
 
     :param filled: the document, its parameters filled in.
     """
     yield from _expressions(filled)
     yield from _subplans(filled, made)
+    if not any(parameters.uses(name) for _, _, name in subplans.raw_uses(document)):
+        yield from _unused(filled)
     outer = _ids(doc.rows(filled, "budgets"))
     for path, body in made.scopes:
         yield from _scope(path, body, outer, doc.table(filled, "subplans"))
@@ -72,7 +76,11 @@ def _subplans(filled: Mapping[str, Any], made: Composition) -> Iterator[Finding]
     if not is_told and (cycle := ordering.find_cycle(edges)):
         place = next(p for u, p, n in uses if (u, n) == (cycle[-2], cycle[-1]))
         yield subplans.circle(cycle, place)
-    used = {name for _, _, name in uses}
+
+
+def _unused(filled: Mapping[str, Any]) -> Iterator[Finding]:
+    """Where a parameter chooses among sub-plans, one may stay unused."""
+    used = {name for _, _, name in subplans.raw_uses(filled)}
     for name in doc.table(filled, "subplans"):
         if name not in used:
             yield Finding(

@@ -70,6 +70,7 @@ C904  a method that the artifacts forbid
 C905  no method, and none follows from the artifacts
 C906  a parallel universe that lacks a part
 C907  an artifact that no procedure brings
+C908  parts of a parallel universe that is none (warning)
 ====  =======================================================================
 """
 
@@ -151,7 +152,7 @@ def check_document(
     found = (
         *findings,
         *lint_hosts.find(document, params, targets or ()),
-        *lint_scopes.find(filled, made),
+        *lint_scopes.find(document, filled, made),
         *made.told_of_file(inner),
     )
     return tuple(dict.fromkeys(found))

@@ -17,9 +17,20 @@ _PARTS = ("beside", "switch", "retire")
 """What a parallel universe has besides ``select`` and ``steps``."""
 
 
-def incomplete(entries: Iterable[Entry]) -> Iterator[Finding]:
-    """Find parallel universes that lack a part (C906)."""
+def find(entries: Iterable[Entry]) -> Iterator[Finding]:
+    """Find universes that lack a part (C906), and parts without one (C908)."""
     for entry in entries:
+        method = entry.body.get("method")
+        idle = [part for part in _PARTS if part in entry.body]
+        if idle and method in (Method.ROLLING, Method.SINGLE_STEP):
+            yield Finding(
+                "C908",
+                point(*entry.place, idle[0]),
+                f"{', '.join(idle)} are of a parallel universe; the method is {method}:"
+                " nothing of them is done, nor looked at by the other rules",
+                "write method: parallel_universe, or take them out",
+                severity="warning",
+            )
         if missing := _missing(entry):
             yield Finding(
                 "C906",

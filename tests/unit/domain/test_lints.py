@@ -74,10 +74,6 @@ def _stages(*stages: Any) -> Change:
 
 
 def _both(*changes: Change) -> Change:
-    return lambda document: [change(document) for change in changes]
-
-
-def _both(*changes: Change) -> Change:
     """Return the change that makes several ones."""
 
     def change(document: Document) -> None:
@@ -454,6 +450,7 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     ],
     "C906": [("/procedures/0", _put(*WORLD))],
     "C907": [("/artifacts/0", _with_artifacts(AGENT, brings=[]))],
+    "C908": [("/procedures/0/retire", _put(*P, "retire", []))],
     "C704": [("/procedures/0/select", _put(*MATCH, "rack", "R9"))],
     "C801": [("/recovery/node-ladder", _cut(*LADDER, 2))],
     "C802": [("/procedures/0/on_failure", _put(*LADDER, 2, "classes", ["permanent"]))],
@@ -573,6 +570,7 @@ class MutationTest(unittest.TestCase):
                     "C704",
                     "C705",
                     "C722",
+                    "C908",
                     "C803",
                 )
                 self.assertNotEqual(is_warning, is_error, rule)
