@@ -249,9 +249,10 @@ class Session:
         runs, floors = [], []
         url = base.CloudTestCase.transport_url()
         with contextlib.closing(aodh_floor.Floor(url)) as floor:
-            for _ in range(self.options.runs + 1):
+            for number in range(self.options.runs + 1):
                 runs.append(bench.run())
-                floors.append(bench.run_floor(floor))
+                if number % self.options.floor_every == 0:
+                    floors.append(bench.run_floor(floor))
         self._keep(runs, floors[1:] or floors, **cell)
 
     def _single(self, bed: cloud_bed.CloudBed, way: str, probed: int) -> None:
@@ -329,6 +330,13 @@ def main() -> None:
         type=float,
         default=0.0,
         help="before a cell's first run: longer than Aodh's event_alarm_cache_ttl",
+    )
+    parser.add_argument(
+        "--floor-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the floor after every N-th run: it takes as long as a run",
     )
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
