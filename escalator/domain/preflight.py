@@ -22,7 +22,6 @@ Pure: what was read goes in, findings and what follows from them come out.
 ``actions.version``      a host's agent has another version of it
 ``actions.vim_missing``  a VIM agent does not have an action of the plan
 ``actions.vim_version``  a VIM agent has another version of it
-``actions.vim_silent``   the VIM has to do something, and no VIM agent is heard of
 ``disk.low``             a host has less free disk space than ``min_disk_gib``
 ``artifacts.missing``    what is to be installed cannot be had on a host
 ``artifacts.unknown``    nobody could say whether it can be had
@@ -110,7 +109,7 @@ class Sight:
     remedied: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     midway: Collection[str] = ()
     is_mended: bool = False
-    vim_agents: Mapping[str, Mapping[str, Any] | None] = dataclasses.field(
+    vim_agents: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict
     )
 
@@ -276,9 +275,8 @@ def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Fin
         if name in sight.questions and ability.ARTIFACTS in wanted.checks:
             yield from ability.unavailable(name, sight.answers.get(name))
     for name in sorted(sight.questions):
-        # One that was midway when the others were asked is judged the next time.
-        if name in selected or name in sight.answers:
-            yield from collection.judge(wanted, name, sight.answers.get(name))
+        answer = sight.answers.get(name)
+        yield from collection.judge(wanted, name, answer)
 
 
 def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:

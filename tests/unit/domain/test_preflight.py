@@ -58,7 +58,7 @@ def sight(
         fleet,
         {"computes": chosen},
         next_ids={"computes"},
-        **{"vim_agents": {"v": None}, **seen},
+        **seen,
     )
 
 
@@ -131,7 +131,6 @@ class TestChecks(unittest.TestCase):
             "logs.missing": told_figures("logs", None),
             "logs.high": told_figures("logs", 5),
             "actions.vim_missing": sight(vim_agents={"v": {}}),
-            "actions.vim_silent": sight(vim_agents={}),
             "actions.vim_version": sight(
                 vim_agents={"v": {"vim.drain": "v", "vim.disable_scheduling": "w"}}
             ),
@@ -333,19 +332,6 @@ class TestRemedies(unittest.TestCase):
         self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
 
 
-class TestVimAgents(unittest.TestCase):
-    def test_a_plan_that_asks_nothing_of_the_vim_needs_none(self) -> None:
-        node_only = tuple(each for each in STEPS if each.executor == "node")
-        alone = sight(vim_agents={}, made_of=made(steps=node_only))
-        self.assertEqual([], codes(alone))
-
-    def test_an_undo_may_need_one(self) -> None:
-        undo = plan.Undo("vim.enable_scheduling", "vim", {})
-        install = dataclasses.replace(STEPS[2], undo=(undo,))
-        seen = sight(vim_agents={}, made_of=made(steps=(install,)))
-        self.assertEqual([("actions.vim_silent", "", "block")], codes(seen))
-
-
 class TestCollection(unittest.TestCase):
     """V-6: alarms, statistics, logs."""
 
@@ -393,7 +379,6 @@ class TestCollection(unittest.TestCase):
             seen, todo={"computes": FLEET[1:]}, begun={"a"}, is_first=False
         )
         self.assertEqual([("logs.high", "a", "block")], codes(done))
-        self.assertEqual([], codes(dataclasses.replace(done, answers={})))
 
     def test_every_figure_once(self) -> None:
         found = collection.readings(
