@@ -1,5 +1,6 @@
 """Rows of preflight reports, and what else a preflight looks at (V-5, V-6)."""
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,42 +23,28 @@ def store(
     :param report: the columns of ``preflight_report``.
     """
     connection.execute(sa.insert(models.preflight_report).values(**report))
-    if findings:
-        connection.execute(
-            sa.insert(models.preflight_finding),
-            [
-                {
-                    "report_id": report["id"],
-                    "ordinal": ordinal,
-                    "code": each.code,
-                    "host": each.host,
-                    "text": each.text,
-                    "remedy": each.remedy,
-                    "effect": each.effect,
-                }
-                for ordinal, each in enumerate(findings)
-            ],
-        )
-    if readings:
-        connection.execute(
-            sa.insert(models.preflight_reading),
-            [
-                {
-                    "report_id": report["id"],
-                    "ordinal": ordinal,
-                    "kind": each.kind,
-                    "host": each.host,
-                    "name": each.name,
-                    "value": each.value,
-                }
-                for ordinal, each in enumerate(readings)
-            ],
-        )
+    _list(connection, models.preflight_finding, report["id"], findings)
+    _list(connection, models.preflight_reading, report["id"], readings)
     connection.execute(
         sa.update(models.campaign)
         .where(models.campaign.c.id == report["campaign_id"])
         .values(preflight_id=report["id"])
     )
+
+
+def _list(
+    connection: sa.Connection,
+    table: sa.Table,
+    report_id: str,
+    items: Sequence[preflight.Finding | collection.Reading],
+) -> None:
+    """Store what a report lists, in its order."""
+    rows = [
+        {"report_id": report_id, "ordinal": ordinal, **dataclasses.asdict(each)}
+        for ordinal, each in enumerate(items)
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)
 
 
 def read_report(connection: sa.Connection, report_id: str) -> Row | None:
@@ -129,13 +116,7 @@ def read(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
             "made_at": fetching.instant(row["made_at"]),
             "verdict": _verdict(row["refusal"]),
             "findings": [
-                {
-                    "code": each.code,
-                    "host": each.host,
-                    "text": each.text,
-                    "remedy": each.remedy,
-                    "effect": each.effect,
-                }
+                dataclasses.asdict(each)
                 for each in read_findings(connection, row["id"])
             ],
             "readings": _beside_baseline(connection, row),
@@ -155,10 +136,7 @@ def _beside_baseline(connection: sa.Connection, report: Row) -> list[dict[str, A
         }
     return [
         {
-            "kind": each.kind,
-            "host": each.host,
-            "name": each.name,
-            "value": each.value,
+            **dataclasses.asdict(each),
             "baseline": before.get((each.kind, each.host, each.name)),
         }
         for each in found
