@@ -117,13 +117,6 @@ class InstallersTest(test_planning.Case):
         self.settle(campaign_id, *wanted)
         return campaign_id
 
-    def settle(self, campaign_id, *wanted):
-        for _ in range(400):
-            if self.state(campaign_id) in wanted:
-                return
-            self.bed.step()
-        self.fail(f"{self.state(campaign_id)}: {self.bed.journal()[-9:]}")
-
     def story(self, campaign_id):
         """Return (host, state) of every turn of a slot, in the journal's order."""
         return [

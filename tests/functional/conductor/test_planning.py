@@ -79,6 +79,14 @@ class Case(unittest.TestCase):
         rows = {row["id"]: row for row in self.bed.rows(models.campaign)}
         return rows[campaign_id]["state"]
 
+    def settle(self, campaign_id, *wanted):
+        """Let the engine and the agents work until the campaign is so."""
+        for _ in range(400):
+            if self.state(campaign_id) in wanted:
+                return
+            self.bed.step()
+        self.fail(f"{self.state(campaign_id)}: {self.bed.journal()[-9:]}")
+
 
 class TestRefusals(Case):
     def test_bad_files_store_nothing_and_tell_place_rule_and_remedy(self):

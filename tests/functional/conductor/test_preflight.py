@@ -18,6 +18,7 @@ WITH = """
 preflight: {{{wanted}}}
 procedures:
 """
+STAGES = "parallel: 2\n    stages: [{id: one, take: 1}]\n"
 DOCUMENT = test_planning.DOCUMENT
 
 
@@ -26,8 +27,11 @@ class Case(test_planning.Case):
         super().setUp()
         beds.add_hosts(self.database, 4)
 
-    def made_with(self, wanted):
+    def made_with(self, wanted, is_staged=False):
+        """Create the campaign with a preflight; staged, it rests after one host."""
         document = DOCUMENT.replace("procedures:\n", WITH.format(wanted=wanted), 1)
+        if is_staged:
+            document = document.replace("parallel: 2\n", STAGES, 1)
         return self.create(document)
 
     def change(self, table, where, **values):

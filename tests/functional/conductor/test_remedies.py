@@ -108,14 +108,6 @@ class Case(test_preflight.Case):
                 found[host] = found.get(host, 0) + times
         return found
 
-    def settle(self, campaign_id, *wanted):
-        """Let the engine and the agents work until the campaign is so."""
-        for _ in range(200):
-            if self.state(campaign_id) in wanted:
-                return
-            self.bed.step()
-        self.fail(f"{self.state(campaign_id)}: {self.bed.journal()[-9:]}")
-
     def waits(self, campaign_id):
         return [(w["host"], w["code"]) for w in self.explains.explain(campaign_id)]
 
@@ -411,12 +403,9 @@ class TestArtifacts(Case):
 
     def test_a_gate_asks_and_opens_by_itself(self):
         """The stage's gate waits for the agents, and for nobody else."""
-        document = test_preflight.DOCUMENT.replace(
-            "procedures:\n",
-            test_preflight.WITH.format(wanted=f"valid: 1s, {ARTIFACTS % 'block'}"),
-            1,
-        ).replace("parallel: 2\n", "parallel: 2\n    stages: [{id: one, take: 1}]\n")
-        campaign_id = self.create(document)
+        campaign_id = self.made_with(
+            f"valid: 1s, {ARTIFACTS % 'block'}", is_staged=True
+        )
         self.act(campaign_id, "preflight")
         self.bed.step()
         self.bed.step()
@@ -502,12 +491,7 @@ class TestCollection(Case):
 
     def test_what_was_upgraded_is_held_against_the_start(self):
         """The baseline is what let it start; a gate asks those that are done, too."""
-        document = test_preflight.DOCUMENT.replace(
-            "procedures:\n",
-            test_preflight.WITH.format(wanted=f"valid: 1s, {FIGURES}"),
-            1,
-        ).replace("parallel: 2\n", "parallel: 2\n    stages: [{id: one, take: 1}]\n")
-        campaign_id = self.create(document)
+        campaign_id = self.made_with(f"valid: 1s, {FIGURES}", is_staged=True)
         self.log_errors("h000", 1)
         self.act(campaign_id, "preflight")
         self.bed.step()
@@ -593,10 +577,7 @@ class TestTurns(Case):
 
     def staged(self, wanted):
         """Return a started campaign that stops after its first host."""
-        document = test_preflight.DOCUMENT.replace(
-            "procedures:\n", test_preflight.WITH.format(wanted=wanted), 1
-        ).replace("parallel: 2\n", "parallel: 2\n    stages: [{id: one, take: 1}]\n")
-        campaign_id = self.create(document)
+        campaign_id = self.made_with(wanted, is_staged=True)
         self.act(campaign_id, "start")
         self.assertEqual("running", self.state(campaign_id))
         return campaign_id
