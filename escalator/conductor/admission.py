@@ -17,8 +17,9 @@ from escalator.conductor.situation import choose as choose
 from escalator.conductor.situation import explain as explain
 from escalator.conductor.situation import is_waiting as is_waiting
 from escalator.db import gates as stored
-from escalator.db import preflights, session, signals, tokens, work
+from escalator.db import preflight_orders, preflights, session, signals, tokens, work
 from escalator.domain import (
+    ability,
     budget,
     draining,
     ordering,
@@ -55,10 +56,16 @@ class Admission:
         ledger = budget.Ledger(made.budgets, counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
         gates: dict[str, dict[str, stages.Gate]] = {}
+        needs_vim = any(ability.needs_vim(each) for each in made.procedures)
+        is_vim_silent = needs_vim and preflight_orders.are_vim_agents_silent(
+            connection, silent_before
+        )
         has_stages = any(each.stages for each in made.procedures)
         for row in stored.read(connection, campaign["id"]) if has_stages else ():
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
-        return Situation(made, targets, slots, ledger, excluded, gates, counted)
+        return Situation(
+            made, targets, slots, ledger, excluded, gates, counted, is_vim_silent
+        )
 
     def _holds(
         self, connection: session.Connection, campaign: Row, made: plans.Plan

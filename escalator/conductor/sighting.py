@@ -67,6 +67,7 @@ def look(
         ]
         for procedure, targets in _todo(situation).items()
     }
+    silent_before = batch.now - engine.settings.agent_silent_s
     busy = preflights.busy_hosts(connection, campaign["id"])
     midway = _midway(situation)
     names = {target.name for row in todo.values() for target in row}
@@ -92,9 +93,8 @@ def look(
             for row in orders
             if row["intent"] == commands.REMEDY
         },
-        vim_agents=stored.read_vim_agents(
-            connection, batch.now - engine.settings.agent_silent_s
-        ),
+        vim_agents=stored.read_vim_agents(connection, silent_before),
+        is_vim_silent=stored.are_vim_agents_silent(connection, silent_before),
     )
 
 

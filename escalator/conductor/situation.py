@@ -11,6 +11,7 @@ from typing import Any
 from escalator.conductor import engine as engines
 from escalator.conductor import rehearsing
 from escalator.domain import (
+    ability,
     budget,
     last,
     ordering,
@@ -58,6 +59,7 @@ class Situation:
     :ivar excluded: hosts that the preflight left out, and why.
     :ivar gates: procedure -> stage -> its gate, of stages that began.
     :ivar counted: targets that budgets count.
+    :ivar is_vim_silent: every VIM agent is silent.
     """
 
     plan: plans.Plan
@@ -67,6 +69,7 @@ class Situation:
     excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
     gates: dict[str, dict[str, stages.Gate]] = dataclasses.field(default_factory=dict)
     counted: Sequence[plans.Target] = ()
+    is_vim_silent: bool = False
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -159,7 +162,7 @@ def choose(
     under_way = situation.under_way(procedure)
     if procedure.method == plans.Method.SINGLE_STEP:
         waiting = [
-            (target, _closed(campaign, target, procedure.id))
+            (target, _closed(campaign, target, procedure, situation))
             for target in selected
             if is_waiting(target, slots)
         ]
@@ -179,7 +182,7 @@ def choose(
     for target in selected:
         if not is_waiting(target, slots):
             continue
-        reason = _closed(campaign, target, procedure.id) or shut_out
+        reason = _closed(campaign, target, procedure, situation) or shut_out
         if not reason:
             reason = queue.reason(target) or ("" if left > 0 else stage.reason)
         if not reason and room <= 0:
@@ -235,9 +238,14 @@ def is_waiting(target: plans.Target, slots: Mapping[str, Row]) -> bool:
     return row is None or row["state"] == states.SlotState.REVERTED
 
 
-def _closed(campaign: Row, target: plans.Target, procedure: str) -> str:
+def _closed(
+    campaign: Row,
+    target: plans.Target,
+    procedure: plans.Procedure,
+    situation: Situation,
+) -> str:
     """Return why a target cannot be begun at all, or ""."""
-    if not engines.is_open_to(campaign, target.name, target.rack, procedure):
+    if not engines.is_open_to(campaign, target.name, target.rack, procedure.id):
         return CLOSED
     if target.is_quarantined:
         return "waits: the host is quarantined"
@@ -245,4 +253,6 @@ def _closed(campaign: Row, target: plans.Target, procedure: str) -> str:
         return "waits: the host is down or another campaign works on it"
     if not target.has_agent:
         return "waits: its agent is silent"
+    if situation.is_vim_silent and ability.needs_vim(procedure):
+        return "waits: every VIM agent is silent"
     return ""

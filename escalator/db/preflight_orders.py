@@ -100,8 +100,6 @@ def note_vim_agents(
     known = {row.name: row.actions for row in connection.execute(query)}
     for name in sorted(told):
         actions = told[name].get("actions", known.get(name))
-        if actions is None:
-            continue
         if name not in known:
             row = {"name": name, "actions": actions, "seen_at": now}
             connection.execute(sa.insert(table).values(**row))
@@ -113,11 +111,20 @@ def note_vim_agents(
     )
 
 
-def read_vim_agents(connection: sa.Connection, seen_after: float) -> dict[str, Row]:
-    """Return those heard of lately -> their actions and versions."""
+def read_vim_agents(
+    connection: sa.Connection, seen_after: float
+) -> dict[str, Row | None]:
+    """Return those heard of lately -> their actions and versions, None: not told."""
     table = models.vim_agent
     query = sa.select(table.c.name, table.c.actions).where(table.c.seen_at > seen_after)
     return {row.name: row.actions for row in connection.execute(query)}
+
+
+def are_vim_agents_silent(connection: sa.Connection, seen_before: float) -> bool:
+    """Say whether there were VIM agents once, and none was heard of lately."""
+    query = sa.select(sa.func.max(models.vim_agent.c.seen_at))
+    latest = connection.execute(query).scalar_one_or_none()
+    return latest is not None and latest < seen_before
 
 
 def mending(connection: sa.Connection, campaign_id: str) -> Collection[str]:

@@ -127,19 +127,31 @@ def lacking_actions(
 
 
 def lacking_vim_actions(
-    agents: Mapping[str, Mapping[str, Any]],
+    agents: Mapping[str, Mapping[str, Any] | None],
     made: plan.Plan,
     todo: Mapping[str, Sequence[plan.Target]],
+    is_silent: bool,
 ) -> Iterator[Finding]:
     """Judge every VIM agent: any of them may get the order.
 
-    :param agents: those heard of lately -> their actions, with versions.
+    :param agents: those heard of lately -> their actions, with versions; one that
+        told nothing passes.
+    :param is_silent: there were some, and none was heard of lately.
     """
     needed: dict[str, str] = {}
     for procedure in made.procedures:
         if todo.get(procedure.id):
             needed.update(_of_executor(procedure, "vim"))
+    if needed and is_silent:
+        yield Finding(
+            "actions.vim_silent",
+            "",
+            f"no VIM agent was heard of lately; needed for {', '.join(sorted(needed))}",
+            "start an escalator-agent with [agent] capabilities = vim",
+        )
     for name, has in sorted(agents.items()):
+        if not isinstance(has, Mapping):
+            continue
         if missing := sorted(set(needed) - set(has)):
             text = f"VIM agent {name} does not have {', '.join(missing)}"
             yield Finding("actions.vim_missing", "", text, _RELEASE)
@@ -151,6 +163,11 @@ def lacking_vim_actions(
         if other:
             text = f"VIM agent {name} has another version of {', '.join(other)}"
             yield Finding("actions.vim_version", "", text, _RELEASE)
+
+
+def needs_vim(procedure: plan.Procedure) -> bool:
+    """Say whether a VIM agent has to carry out something of it, or its undo."""
+    return bool(_of_executor(procedure, "vim"))
 
 
 def _of_executor(procedure: plan.Procedure, executor: str) -> dict[str, str]:

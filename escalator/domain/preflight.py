@@ -22,6 +22,7 @@ Pure: what was read goes in, findings and what follows from them come out.
 ``actions.version``      a host's agent has another version of it
 ``actions.vim_missing``  a VIM agent does not have an action of the plan
 ``actions.vim_version``  a VIM agent has another version of it
+``actions.vim_silent``   the VIM has to do something, and no VIM agent is heard of
 ``disk.low``             a host has less free disk space than ``min_disk_gib``
 ``artifacts.missing``    what is to be installed cannot be had on a host
 ``artifacts.unknown``    nobody could say whether it can be had
@@ -90,7 +91,9 @@ class Sight:
     :ivar remedied: (check, host) -> what was done about it, for people.
     :ivar midway: hosts on which a step may be at work: none is asked or mended.
     :ivar is_mended: remedies were tried once; what is left blocks.
-    :ivar vim_agents: VIM agents heard of lately -> their actions and versions.
+    :ivar vim_agents: VIM agents heard of lately -> their actions and versions, or
+        None: not told.
+    :ivar is_vim_silent: there were VIM agents, and none was heard of lately.
     """
 
     made: plan.Plan
@@ -109,9 +112,10 @@ class Sight:
     remedied: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     midway: Collection[str] = ()
     is_mended: bool = False
-    vim_agents: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+    vim_agents: Mapping[str, Mapping[str, Any] | None] = dataclasses.field(
         default_factory=dict
     )
+    is_vim_silent: bool = False
 
     def selected(self) -> dict[str, plan.Target]:
         """Return every target that is not done, by name."""
@@ -186,7 +190,9 @@ def judge(sight: Sight) -> Verdict:
     found += [
         _weighed(each, sight)
         for each in itertools.chain(
-            ability.lacking_vim_actions(sight.vim_agents, sight.made, sight.todo),
+            ability.lacking_vim_actions(
+                sight.vim_agents, sight.made, sight.todo, sight.is_vim_silent
+            ),
             _alarms(sight),
             _layers(sight, selected),
             _room(sight, gone),
@@ -275,8 +281,9 @@ def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Fin
         if name in sight.questions and ability.ARTIFACTS in wanted.checks:
             yield from ability.unavailable(name, sight.answers.get(name))
     for name in sorted(sight.questions):
-        answer = sight.answers.get(name)
-        yield from collection.judge(wanted, name, answer)
+        # One that was midway when the others were asked is judged the next time.
+        if name in selected or name in sight.answers:
+            yield from collection.judge(wanted, name, sight.answers.get(name))
 
 
 def _health(sight: Sight, target: plan.Target) -> Iterator[Finding]:

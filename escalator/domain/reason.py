@@ -100,6 +100,7 @@ WAITS = (
         "W133", "waits: lost", "see on the host whether the step acted; start its agent"
     ),
     Reason("W134", "waits: lost hosts", "repair them, or go on without them"),
+    Reason("W135", "waits: every VIM agent is silent", "start one of them"),
     Reason("W141", "waits: preflight: its agent is asked", NOTHING),
     Reason("W142", "waits: preflight: mended by", NOTHING),
     Reason("W143", "waits: preflight: as many hosts as may be are", NOTHING),

@@ -87,8 +87,8 @@ MUTANTS = (
     ),
     Mutant(
         "conductor/situation.py",
-        "is_open_to(campaign, target.name, target.rack, procedure)",
-        "is_open_to(campaign, target.name, procedure=procedure)",
+        "is_open_to(campaign, target.name, target.rack, procedure.id)",
+        "is_open_to(campaign, target.name, procedure=procedure.id)",
         "a closed rack is not begun",
     ),
     Mutant(

@@ -609,31 +609,64 @@ class TestTurns(Case):
 
 
 class TestVimAgents(Case):
+    closing = test_preflight.DOCUMENT.replace(
+        "      - {id: cp,",
+        "      - {id: close, action: vim.disable_scheduling, expected: 1s,"
+        " timeout: 5s, undo: vim.enable_scheduling, idempotent: natural}\n"
+        "      - {id: cp,",
+    )
+
     def beat(self, **actions):
+        self.hear({"actions": actions})
+
+    def beat_without_actions(self):
+        """What most beats are: only some tell what the agent can do."""
+        self.hear({})
+
+    def hear(self, told):
         stock = inventory.Inventory(self.bed.engine, None)
-        stock.hear(
-            events.AgentBeat("x1", "x1:0", ("vim",), {"actions": actions}, 1.0, 1.0)
-        )
+        stock.hear(events.AgentBeat("x1", "x1:0", ("vim",), told, 1.0, 1.0))
         stock.flush()
 
     def test_their_actions_are_held_against_the_plan(self):
         """V-3: any of them may get the order, so each needs every one."""
-        document = test_preflight.DOCUMENT.replace(
-            "      - {id: cp,",
-            "      - {id: close, action: vim.disable_scheduling, expected: 1s,"
-            " timeout: 5s, undo: vim.enable_scheduling, idempotent: natural}\n"
-            "      - {id: cp,",
-        )
-        campaign_id = self.create(document)
+        campaign_id = self.create(self.closing)
         self.beat(**{"vim.disable_scheduling": "other"})
         self.act(campaign_id, "start")
         self.assertEqual("validated", self.state(campaign_id))
         texts = {f["code"]: f["text"] for f in self.report(campaign_id)["findings"]}
         self.assertIn("x1:0 does not have vim.enable", texts["actions.vim_missing"])
         self.assertIn("vim.disable", texts["actions.vim_version"])
-        self.change(models.vim_agent, sa.true(), seen_at=1.0)
+        self.change(models.vim_agent, sa.true(), actions=None)
         self.act(campaign_id, "start")
         self.assertEqual("running", self.state(campaign_id))
+
+    def test_one_that_was_never_heard_of_is_waited_for(self):
+        """A start just after that of the services is none too early."""
+        campaign_id = self.create(self.closing)
+        self.act(campaign_id, "start")
+        self.assertEqual([], self.report(campaign_id)["findings"])
+        self.settle(campaign_id, "committed")
+
+    def test_while_all_are_silent_nothing_is_begun(self):
+        """O-0f: before the start by the preflight, later by admission; both say it."""
+        campaign_id = self.create(self.closing)
+        self.beat_without_actions()
+        self.change(models.vim_agent, sa.true(), seen_at=1.0)
+        self.act(campaign_id, "start")
+        (found,) = self.report(campaign_id)["findings"]
+        self.assertEqual("actions.vim_silent", found["code"])
+        self.assertIn("vim.disable_scheduling, vim.enable_sched", found["text"])
+        self.beat_without_actions()
+        self.act(campaign_id, "start")
+        self.assertEqual("running", self.state(campaign_id))
+        self.change(models.vim_agent, sa.true(), seen_at=1.0)
+        for _ in range(20):
+            self.bed.step()
+        self.assertEqual([], self.bed.rows(models.slot))
+        self.assertEqual({"W135"}, {code for _, code in self.waits(campaign_id)})
+        self.beat_without_actions()
+        self.settle(campaign_id, "committed")
 
 
 STRIDE = 3

@@ -131,6 +131,7 @@ class TestChecks(unittest.TestCase):
             "logs.missing": told_figures("logs", None),
             "logs.high": told_figures("logs", 5),
             "actions.vim_missing": sight(vim_agents={"v": {}}),
+            "actions.vim_silent": sight(is_vim_silent=True),
             "actions.vim_version": sight(
                 vim_agents={"v": {"vim.drain": "v", "vim.disable_scheduling": "w"}}
             ),
@@ -332,6 +333,19 @@ class TestRemedies(unittest.TestCase):
         self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
 
 
+class TestVimAgents(unittest.TestCase):
+    def test_a_plan_that_asks_nothing_of_the_vim_needs_none(self) -> None:
+        node_only = tuple(each for each in STEPS if each.executor == "node")
+        alone = sight(is_vim_silent=True, made_of=made(steps=node_only))
+        self.assertEqual([], codes(alone))
+
+    def test_an_undo_may_need_one(self) -> None:
+        undo = plan.Undo("vim.enable_scheduling", "vim", {})
+        install = dataclasses.replace(STEPS[2], undo=(undo,))
+        seen = sight(is_vim_silent=True, made_of=made(steps=(install,)))
+        self.assertEqual([("actions.vim_silent", "", "block")], codes(seen))
+
+
 class TestCollection(unittest.TestCase):
     """V-6: alarms, statistics, logs."""
 
@@ -379,6 +393,7 @@ class TestCollection(unittest.TestCase):
             seen, todo={"computes": FLEET[1:]}, begun={"a"}, is_first=False
         )
         self.assertEqual([("logs.high", "a", "block")], codes(done))
+        self.assertEqual([], codes(dataclasses.replace(done, answers={})))
 
     def test_every_figure_once(self) -> None:
         found = collection.readings(
