@@ -28,7 +28,8 @@ MOST_AT_ONCE = 10
 """Events in one message: more would wait for each other in one of Aodh's threads."""
 
 LEAST_MESSAGES = 8
-"""So many at least, if there are so many events: each is evaluated in a thread."""
+"""So many at least for a fact, if it has so many events: each is evaluated in a thread
+of Aodh's.  A project's are never in one message with another's."""
 
 INSTANCE_UPDATE = "compute.instance.update"
 CANARY = "escalator.canary"
@@ -46,8 +47,8 @@ def notices(
     :param with_instances: False leaves the instances' events to Nova.
     """
     if isinstance(event, events.CampaignChanged):
-        return tuple(_messages(event, event.project_id, (), [_campaign(event)]))
-    made: list[notice.Notice] = []
+        return tuple(_messages(event, event.project_id, (), [_campaign(event)], 1))
+    found: list[tuple[str, tuple[str, ...], list[dict[str, Any]]]] = []
     related = x733.correlate(x733.occurrences(i.fault for i in event.impacts))
     for project_id, faults in _by_project(event.impacts).items():
         ids = tuple(impact.fault.id for impact, _ in faults)
@@ -55,8 +56,13 @@ def notices(
         if with_instances:
             for impact, mine in faults:
                 told += _instance_events(event, project_id, impact, mine)
-        made += _messages(event, project_id, ids, told)
-    return tuple(made)
+        found.append((project_id, ids, told))
+    size = _size(sum(len(told) for _, _, told in found))
+    return tuple(
+        message
+        for project_id, ids, told in found
+        for message in _messages(event, project_id, ids, told, size)
+    )
 
 
 def canary(now: float) -> dict[str, Any]:
@@ -104,8 +110,9 @@ def _messages(
     project_id: str,
     fault_ids: tuple[str, ...],
     told: Sequence[dict[str, Any]],
+    size: int,
 ) -> Iterator[notice.Notice]:
-    for at, part in enumerate(_parts(told)):
+    for at, part in enumerate(_parts(told, size)):
         yield notice.Notice(
             id=_id(event, CHANNEL, project_id, str(at)),
             cause_id=event.event_id,
@@ -118,9 +125,13 @@ def _messages(
         )
 
 
-def _parts(told: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _size(count: int) -> int:
+    """Return how many of a fact's events go into one message."""
+    return min(MOST_AT_ONCE, math.ceil(count / LEAST_MESSAGES))
+
+
+def _parts(told: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     rest = iter(told)
-    size = min(MOST_AT_ONCE, math.ceil(len(told) / LEAST_MESSAGES))
     while part := list(itertools.islice(rest, size)):
         yield part
 

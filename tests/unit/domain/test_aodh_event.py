@@ -192,3 +192,12 @@ class BadInputTest(unittest.TestCase):
             )
         found = aodh_event.notices(down(impact("h", *["red"] * 200)))
         self.assertEqual(10, max(len(each.body["events"]) for each in found))
+
+    def test_the_more_owners_the_fewer_messages_of_each(self) -> None:
+        """Aodh works on those of different owners at once as well."""
+        many = [f"owner{at % 10}" for at in range(50)]
+        found = aodh_event.notices(down(impact("h", *many)))
+        self.assertEqual([6] * 10, [len(each.body["events"]) for each in found])
+        self.assertEqual(10, len({each.project_id for each in found}))
+        found = aodh_event.notices(down(impact("h", "red", "blue")))
+        self.assertEqual([1] * 4, [len(each.body["events"]) for each in found])
