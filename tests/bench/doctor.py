@@ -5,7 +5,8 @@
 
 One host dies again and again; every instance on it has an alarm written as
 Doctor writes it.  Each cell tells detected -> first, p50, p95, p99 and last
-webhook of every run, what was lost and repeated, and the hops.  ``direct`` is
+webhook of every run, what was lost, repeated, and fired again by another event, and
+the hops.  ``direct`` is
 our own event at ``alarm.all``, in turn with its floor, the same messages without
 us (``tests.bench.aodh_floor``); ``nova`` is the way through os-resetState, Nova's
 notification and Ceilometer.  Further cells: ``--probed`` more hosts watched
@@ -156,6 +157,7 @@ def tell(runs: list[dict[str, Any]], **names: Any) -> dict[str, Any]:
         "hops_ms_slowest": max(warm, key=_length)["hops_ms"],
         "lost": sum(len(run["lost"]) for run in runs),
         "repeated": sum(run["repeated"] for run in runs),
+        "fired_again": sum(run["fired_again"] for run in runs),
         "ng": [run["wrong"] for run in runs if run["wrong"]],
     }
 
@@ -296,7 +298,7 @@ class Session:
                 time.sleep(2.0)
                 bed.rabbit.restart()
 
-            runs = [bench.run(kill) for _ in range(3)]
+            runs = [bench.run(kill) for _ in range(self.options.runs + 1)]
             self._keep(runs, way=way, owners=1, instances=10, broker_kill=1)
 
     def _keep(

@@ -28,11 +28,13 @@ class Heard:
     :ivar instance_id: whose alarm it was.
     :ivar host_status: what the owner read inside the handler; empty if this
         notice did not ask.
+    :ivar event_id: the event that fired the alarm, as Aodh names it.
     """
 
     at: float
     instance_id: str
     host_status: str
+    event_id: str
 
 
 class Consumer:
@@ -90,7 +92,8 @@ class Consumer:
         """Note one notice; the handler answers when this returns."""
         instance_id = path.strip("/")
         owner = self.owner_of.get(instance_id)
-        if owner is None or not _is_alarm(body):
+        event_id = _event_id(body)
+        if owner is None or event_id is None:
             LOG.warning("Something else than an alarm of the test came to %s", path)
             return
         LOG.info("doctor consumer notified at %.6f: %s", at, instance_id)
@@ -99,7 +102,7 @@ class Consumer:
             self._asked.add(owner)
         status = self._ask(instance_id) if is_first else ""
         with self._changed:
-            self._heard.append(Heard(at, instance_id, status))
+            self._heard.append(Heard(at, instance_id, status, event_id))
             self._changed.notify_all()
 
     def _ask(self, instance_id: str) -> str:
@@ -115,12 +118,15 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
 
-def _is_alarm(body: bytes) -> bool:
+def _event_id(body: bytes) -> str | None:
+    """Return the id of the event that fired the alarm; none if this is no alarm."""
     try:
         told: Any = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(told, dict) and told.get("current") == "alarm"
+        is_alarm = told["current"] == "alarm"
+        event_id = str(told["reason_data"]["event"]["message_id"])
+    except (ValueError, TypeError, LookupError):
+        return None
+    return event_id if is_alarm else None
 
 
 def _handler_of(consumer: Consumer) -> type[http.server.BaseHTTPRequestHandler]:

@@ -24,11 +24,14 @@ def judge(
 
     :param detected_at: epoch seconds, the monitor's.
     :param instances: ids of all that had an alarm.
+    :return: also ``repeated``, notices of an event that its alarm had told of, and
+        ``fired_again``, those of another event: Nova's own, by way of Ceilometer.
     """
     firsts: dict[str, float] = {}
     for each in heard:
         firsts.setdefault(each.instance_id, each.at)
     taken = sorted(at - detected_at for at in firsts.values())
+    told = {(each.instance_id, each.event_id) for each in heard}
     statuses = sorted({each.host_status for each in heard if each.host_status})
     lost = sorted(set(instances) - set(firsts))
     wrong = _wrong(taken, statuses, lost, budget_s)
@@ -41,7 +44,8 @@ def judge(
         "detected_to_handler_s": taken,
         "host_statuses": statuses,
         "lost": lost,
-        "repeated": len(heard) - len(firsts),
+        "repeated": len(heard) - len(told),
+        "fired_again": len(told) - len(firsts),
         "hops_ms": hops(fault, detected_at, taken),
     }
 
@@ -102,6 +106,7 @@ def summarize(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "ok": sum(bool(run["is_ok"]) for run in runs),
         "lost": sum(len(run["lost"]) for run in runs),
         "repeated": sum(int(run["repeated"]) for run in runs),
+        "fired_again": sum(int(run["fired_again"]) for run in runs),
         "last_s": _spread(last),
         "every_s": _spread(every),
     }

@@ -21,7 +21,9 @@ class Alarms:
     def set_alarms(self, url):
         self.made += 1
         if self.made <= self.early:
-            body = json.dumps({"current": "alarm"}).encode()
+            event = {"message_id": "e1"}
+            told = {"current": "alarm", "reason_data": {"event": event}}
+            body = json.dumps(told).encode()
             request = urllib.request.Request(f"{url}/i1", body, method="POST")
             urllib.request.urlopen(request).close()
 

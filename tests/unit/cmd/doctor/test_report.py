@@ -13,8 +13,8 @@ FAULT = {
 }
 
 
-def heard(at, instance, status=""):
-    return consumer.Heard(at, instance, status)
+def heard(at, instance, status="", event_id="e1"):
+    return consumer.Heard(at, instance, status, event_id)
 
 
 def judge(*notices, instances=("i1",), budget_s=1.0):
@@ -50,7 +50,12 @@ class JudgeTest(unittest.TestCase):
 
     def test_a_repeat_is_counted_and_harmless(self):
         run = judge(heard(100.2, "i1", "DOWN"), heard(105.0, "i1"))
-        self.assertEqual(1, run["repeated"])
+        self.assertEqual((1, 0), (run["repeated"], run["fired_again"]))
+        self.assertTrue(run["is_ok"], run["wrong"])
+
+    def test_another_event_for_the_same_alarm_is_no_repeat(self):
+        run = judge(heard(100.2, "i1", "DOWN"), heard(101.5, "i1", event_id="e2"))
+        self.assertEqual((0, 1), (run["repeated"], run["fired_again"]))
         self.assertTrue(run["is_ok"], run["wrong"])
 
     def test_the_host_must_show_as_down_to_its_owner(self):
