@@ -106,16 +106,16 @@ class Admission:
                 if reason:
                     waits.append(Wait(target.name, procedure.id, reason))
                     continue
-                groups = {"server_groups": list(target.server_groups)}
+                hosted = what_is_on(target)
                 if target.name in slots:
                     row = {**slots[target.name], "state": "active", "ended_at": None}
                     row["rehearsal"] = rehearsing.of_slot(row, is_rehearsed)
                     row["stage"] = stage
-                    batch.slots.setdefault(row["id"], {}).update(groups)
+                    batch.slots.setdefault(row["id"], {}).update(hosted)
                     again.append(row)
                 else:
                     row = slot_row(campaign["id"], procedure.id, target.name, ordinal)
-                    row.update(opened_at=batch.now, stage=stage, **groups)
+                    row.update(opened_at=batch.now, stage=stage, **hosted)
                     row["rehearsal"] = rehearsing.of_slot(None, is_rehearsed)
                     opened.append(row)
                     ordinal += 1
@@ -223,6 +223,14 @@ def _is_sound(target: plans.Target) -> bool:
     return target.is_up and not target.is_quarantined
 
 
+def what_is_on(target: plans.Target) -> dict[str, Any]:
+    """Return what a slot keeps of its target: a drain takes it elsewhere."""
+    return {
+        "server_groups": list(target.server_groups),
+        "declared": [list(each) for each in target.declared],
+    }
+
+
 def slot_row(
     campaign_id: str, procedure: str, host: str, ordinal: int
 ) -> dict[str, Any]:
@@ -234,6 +242,7 @@ def slot_row(
         "host": host,
         "stage": "",
         "server_groups": [],
+        "declared": [],
         "ordinal": ordinal,
         "state": states.SlotState.ACTIVE.value,
         "reason": "",

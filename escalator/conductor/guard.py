@@ -11,9 +11,10 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import guarding, session, work
+from escalator.db import guarding, session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, invariants, states
+from escalator.domain import draining, events, invariants, states
+from escalator.domain import plan as plans
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -61,8 +62,15 @@ def check(
     if not lines:
         return
     rows = guarding.read_slots_in(connection, campaign["id"], invariants.OUT)
+    busy = _draining(connection, campaign["id"], situation.plan)
     out = [
-        invariants.Out(row["host"], row["procedure"], tuple(row["server_groups"]))
+        invariants.Out(
+            row["host"],
+            row["procedure"],
+            tuple(row["server_groups"]),
+            tuple((owner, most) for owner, most in row["declared"]),
+            row["id"] in busy,
+        )
         for row in rows
     ]
     fresh = [row for row in rows if row["id"] in lines]
@@ -83,6 +91,14 @@ def check(
         found += invariants.check_levels(undone, counts, situation.plan)
     if found:
         raise Breach("; ".join(found))
+
+
+def _draining(
+    connection: session.Connection, campaign_id: str, made: plans.Plan
+) -> set[str]:
+    if not draining.budgets(made.budgets):
+        return set()
+    return tokens.draining_slots(connection, campaign_id, draining.ACTIONS)
 
 
 def _undoes_everything(campaign: Row) -> bool:

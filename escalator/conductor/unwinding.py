@@ -135,8 +135,8 @@ class Unwinding:
             connection,
             admissions.token_rows(situation.plan, procedure, target, row),
         )
-        groups = {"server_groups": list(target.server_groups)}
-        batch.slots.setdefault(row["id"], {}).update(groups)
+        hosted = admissions.what_is_on(target)
+        batch.slots.setdefault(row["id"], {}).update(hosted)
         carrier = engines.Carrier(connection, batch, situation.plan, steps)
         _supersede(batch, view, steps)
         self._revert(batch, campaign, carrier, view)

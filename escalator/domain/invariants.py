@@ -89,11 +89,15 @@ class Out:
     """A slot that keeps its host out.
 
     :ivar server_groups: what had a member on the host when it went out.
+    :ivar declared: who had instances there and declared a limit, with the limit.
+    :ivar is_draining: whether a drain of it is not over yet.
     """
 
     host: str
     procedure: str
     server_groups: tuple[str, ...] = ()
+    declared: tuple[tuple[str, int], ...] = ()
+    is_draining: bool = False
 
 
 def check_out(
@@ -105,21 +109,26 @@ def check_out(
     """Return the limits that hosts break by going out now.
 
     :param fresh: those hosts; ``out`` has their slots as well as the others.
-    :param targets: the inventory that budgets count.  Owners' own limits and those
-        of migrations are left to the journal.
+    :param targets: the inventory that budgets count.
     """
     known = {target.name: target for target in targets}
     lost = {t.name for t in known.values() if not t.is_up or t.is_quarantined}
     found: list[str] = []
     for budget in made.budgets:
-        if budget.scope == "owner" or budget.kind == plan.Kind.MIGRATIONS:
-            continue
-        mine = [each for each in out if budget.id in _budgets(made, each.procedure)]
+        is_moved = budget.kind == plan.Kind.MIGRATIONS
+        mine = [
+            each
+            for each in out
+            if budget.id in _budgets(made, each.procedure)
+            and (each.is_draining or not is_moved)
+        ]
         seen = dict(known)
         for each in mine:
             if each.host in known:
                 seen[each.host] = dataclasses.replace(
-                    known[each.host], server_groups=each.server_groups
+                    known[each.host],
+                    server_groups=each.server_groups,
+                    declared=each.declared,
                 )
         new = [seen[e.host] for e in mine if e.host in fresh and e.host in seen]
         wanted = {
@@ -128,15 +137,26 @@ def check_out(
             if target.name not in lost
             for key in budgeting.keys(budget, target)
         }
-        gone = {each.host for each in mine} | lost
+        gone = {each.host for each in mine} | (set() if is_moved else lost)
         for key, group in _groups(budget, wanted, seen.values()).items():
-            if detail := _excess(budget, group, gone):
+            limit = _of_owner(budget, key, known.values())
+            if detail := _excess(limit, group, gone):
                 found.append(f"guard.budget: budget {budget.id} {key}: {detail}")
     return found
 
 
 def _budgets(made: plan.Plan, procedure: str) -> tuple[str, ...]:
     return made.procedure(procedure).budgets
+
+
+def _of_owner(
+    budget: plan.Budget, owner: str, targets: Iterable[plan.Target]
+) -> plan.Budget:
+    """Return the budget with the limit that this owner declares now, if it is one."""
+    if budget.scope != "owner":
+        return budget
+    limits = [m for each in targets for name, m in each.declared if name == owner]
+    return dataclasses.replace(budget, max_down=min(limits, default=1))
 
 
 def _groups(

@@ -269,9 +269,12 @@ class Bench:
             elif self._is_due or database.now() >= tick > 0.0:
                 self._is_due, tick = False, 0.0
                 self.bed.execution.look_at_all()
-                state = self._state(campaign_id)
+                before, state = state, self._state(campaign_id)
                 if state in OVER:
                     return state, database.now() - began
+                if state != before:
+                    # What has begun with nothing left to report goes on unasked for.
+                    tick = self._tick_after(database.now(), began)
             else:
                 database.leap(database.seconds)
                 deadline = self._next_tick(began)

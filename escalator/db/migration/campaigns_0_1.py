@@ -80,6 +80,7 @@ slot = sa.Table(
     at("opened_at", False),
     at("ended_at"),
     sa.Column("server_groups", sa.JSON, nullable=False, default=list),
+    sa.Column("declared", sa.JSON, nullable=False, default=list),
     sa.UniqueConstraint("campaign_id", "procedure", "host", name="uq_slot_target"),
     sa.Index("ix_slot_host", "host"),
 )

@@ -1,5 +1,6 @@
 """Bugs planted in the engine; the guard stops each before anything is sent (V-2)."""
 
+import dataclasses
 import os
 import tempfile
 import unittest
@@ -11,6 +12,11 @@ from escalator.conductor import admission, situation, unwinding
 from escalator.db import models
 from escalator.domain import budget, events, plan
 from tests.fixtures import engine as beds
+
+DRAINED = tuple(
+    dataclasses.replace(each, action="vim.drain") if each.id == "drain" else each
+    for each in beds.ROLLING
+)
 
 
 class Case(unittest.TestCase):
@@ -48,15 +54,22 @@ class Case(unittest.TestCase):
 
 class TestBudgets(Case):
     def start(self, **limits):
-        values = {"rack": 6, "group": 6, **limits}
-        made = beds.rolling_plan(
-            parallel=4,
-            budgets=(
-                plan.Budget("rack", "fact", "rack", max_down=values["rack"]),
-                plan.Budget("group", "server_group", max_down=values["group"]),
+        values = {"rack": 6, "group": 6, "moves": 6, **limits}
+        budgets = (
+            plan.Budget("rack", "fact", "rack", max_down=values["rack"]),
+            plan.Budget("group", "server_group", max_down=values["group"]),
+            plan.Budget("owners", "owner"),
+            plan.Budget(
+                "moves", "all", max_down=values["moves"], kind=plan.Kind.MIGRATIONS
             ),
         )
-        return beds.start_campaign(self.bed, made)
+        made = beds.rolling_plan(parallel=4, budgets=budgets, steps=DRAINED)
+        one = dataclasses.replace(
+            made.procedures[0], budgets=tuple(each.id for each in budgets)
+        )
+        return beds.start_campaign(
+            self.bed, dataclasses.replace(made, procedures=(one,))
+        )
 
     def test_admission_that_skips_a_budget(self):
         """Nothing is begun, sent or taken; the owner is told at once."""
@@ -64,8 +77,11 @@ class TestBudgets(Case):
         for limits, told in (
             ({"rack": 1}, "guard.budget: budget rack r0: 2 of 1 out"),
             ({"group": 1}, "guard.budget: budget group g0: 2 of 1 out"),
+            ({"moves": 3}, "guard.budget: budget moves all: 4 of 3 out"),
+            ({"shop": 3}, "guard.budget: budget owners shop: 4 of 3 out"),
         ):
             with self.subTest(told):
+                self.declare("shop", limits.get("shop", 6))
                 campaign_id = self.start(**limits)
                 self.bed.step()
                 row = self.campaign(campaign_id)
@@ -94,10 +110,15 @@ class TestBudgets(Case):
         self.assertEqual(before, {row["host"] for row in self.bed.rows(models.slot)})
 
     def test_a_sound_engine_is_not_disturbed(self):
-        self.start(rack=2, group=1)
+        self.declare("shop", 3)
+        self.start(rack=2, group=1, moves=1)
         self.host("h005", state="down")
         self.assertEqual("committed", self.run_with_repair())
         self.assertEqual([], self.critical())
+
+    def declare(self, owner, most):
+        with self.database.begin() as connection:
+            connection.execute(sa.update(models.host).values(declared=[[owner, most]]))
 
     def run_with_repair(self):
         for _ in range(40):

@@ -164,6 +164,38 @@ class TestGuard(unittest.TestCase):
         one = plan.Budget("b", "fact", "rack", max_down=1)
         self.assertEqual([], self.broken(one, procedure="high"))
 
+    def test_each_owner_has_a_limit_of_its_own(self):
+        """Who was there when the host went out; the limit is what it is now."""
+        limits = plan.Budget("owners", "owner")
+        targets = [plan.Target("a"), plan.Target("b", declared=(("shop", 2),))]
+        targets += [plan.Target("c", declared=(("shop", 2), ("bank", 1)))]
+
+        def judge(*names):
+            out = [
+                invariants.Out(name, "low", declared=(("shop", 1),)) for name in names
+            ]
+            return invariants.check_out(names[-1], out, self.made(limits), targets)
+
+        self.assertEqual([], judge("a", "b"))
+        (found,) = judge("a", "b", "c")
+        self.assertIn("guard.budget: budget owners shop: 3 of 2 out", found)
+
+    def test_only_drains_that_are_not_over_count_as_migrations(self):
+        moves = plan.Budget("moves", "all", max_down=1, kind=plan.Kind.MIGRATIONS)
+        targets = [plan.Target("a"), plan.Target("b"), plan.Target("c", is_up=False)]
+
+        def judge(*are_draining):
+            pairs = zip("ab", are_draining, strict=True)
+            out = [
+                invariants.Out(name, "low", is_draining=is_so) for name, is_so in pairs
+            ]
+            return invariants.check_out("b", out, self.made(moves), targets)
+
+        self.assertEqual([], judge(False, True), "and a dead host drains nothing")
+        self.assertEqual([], judge(True, False))
+        (found,) = judge(True, True)
+        self.assertIn("guard.budget: budget moves all: 2 of 1 out", found)
+
     def test_levels(self):
         made = self.made()
         for state, is_left in (("done", True), ("failed", True), ("reverted", False)):
