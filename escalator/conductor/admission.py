@@ -10,6 +10,7 @@ from typing import Any
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.conductor import rehearsing
+from escalator.conductor import sharing as sharings
 from escalator.conductor.situation import CLOSED as CLOSED
 from escalator.conductor.situation import Situation as Situation
 from escalator.conductor.situation import Wait as Wait
@@ -23,6 +24,7 @@ from escalator.domain import (
     budget,
     draining,
     ordering,
+    sharing,
     stages,
     states,
 )
@@ -48,12 +50,14 @@ class Admission:
         slots: dict[str, dict[str, Row]] = {}
         for row in work.read_slots(connection, campaign["id"]):
             slots.setdefault(row["procedure"], {})[row["host"]] = row
-        holds = self._holds(connection, campaign, made)
+        others = sharings.read(self.engine, connection, campaign["id"], made)
         counted = targets
         if campaign["state"] == states.CampaignState.ROLLING_BACK:
             gone = self._written_off(connection, campaign)
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
-        ledger = budget.Ledger(made.budgets, counted, holds)
+        holds = self._holds(connection, campaign, made)
+        holds += self._shared_holds(connection, campaign, made, others, targets)
+        ledger = budget.Ledger((*made.budgets, *others.budgets), counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
         gates: dict[str, dict[str, stages.Gate]] = {}
         needs_vim = any(ability.needs_vim(each) for each in made.procedures)
@@ -64,7 +68,15 @@ class Admission:
         for row in stored.read(connection, campaign["id"]) if has_stages else ():
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
         return Situation(
-            made, targets, slots, ledger, excluded, gates, counted, is_vim_silent
+            made,
+            targets,
+            slots,
+            ledger,
+            excluded,
+            gates,
+            counted,
+            is_vim_silent,
+            others,
         )
 
     def _holds(
@@ -73,11 +85,30 @@ class Admission:
         """Return tokens out there; those of migrations only until the drain is over."""
         rows = tokens.read_holds(connection, campaign["id"])
         if limited := draining.budgets(made.budgets):
-            busy = tokens.draining_slots(connection, campaign["id"], draining.ACTIONS)
+            busy = tokens.draining_slots(connection, [campaign["id"]], draining.ACTIONS)
             rows = [
                 r for r in rows if r["budget"] not in limited or r["slot_id"] in busy
             ]
         return [budget.Hold(row["target"], row["budget"], row["key"]) for row in rows]
+
+    def _shared_holds(
+        self,
+        connection: session.Connection,
+        campaign: Row,
+        made: plans.Plan,
+        others: sharing.Others,
+        targets: Sequence[plans.Target],
+    ) -> list[budget.Hold]:
+        """Return what we use up of the others' budgets, and they of all."""
+        if not others.budgets and not others.out:
+            return []
+        known = {target.name: target for target in targets}
+        own = sharings.read_own(connection, campaign["id"], others.budgets)
+        every = (*made.budgets, *others.budgets)
+        return [
+            *sharing.holds(others.budgets, own.values(), known),
+            *sharing.holds(every, others.out, known),
+        ]
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
         """Return the lost hosts that an operator wants a rollback not to count."""

@@ -11,10 +11,10 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.db import guarding, session, tokens, work
+from escalator.conductor import sharing
+from escalator.db import guarding, session, work
 from escalator.domain import campaign as rules
-from escalator.domain import draining, events, invariants, states
-from escalator.domain import plan as plans
+from escalator.domain import events, invariants, states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -61,21 +61,12 @@ def check(
     lines = {line["slot_id"]: line for line in batch.lines if _goes_out(line)}
     if not lines:
         return
-    rows = guarding.read_slots_in(connection, campaign["id"], invariants.OUT)
-    busy = _draining(connection, campaign["id"], situation.plan)
-    out = [
-        invariants.Out(
-            row["host"],
-            row["procedure"],
-            tuple(row["server_groups"]),
-            tuple((owner, most) for owner, most in row["declared"]),
-            row["id"] in busy,
-        )
-        for row in rows
-    ]
-    fresh = [row for row in rows if row["id"] in lines]
-    hosts = {row["host"] for row in fresh}
-    found = invariants.check_out(hosts, out, situation.plan, situation.counted)
+    made = situation.others.join(situation.plan)
+    own = sharing.read_own(connection, campaign["id"], made.budgets)
+    fresh = {slot_id: each for slot_id, each in own.items() if slot_id in lines}
+    hosts = {each.host for each in fresh.values()}
+    out = [*own.values(), *situation.others.out]
+    found = invariants.check_out(hosts, out, made, situation.counted)
     others = guarding.read_others(connection, campaign["id"], hosts, invariants.OUT)
     found += [
         f"guard.campaigns: campaign {other} works on {host} too"
@@ -84,21 +75,13 @@ def check(
     if _undoes_everything(campaign):
         counts = work.count_slots(connection, campaign["id"])
         undone = {
-            row["procedure"]
-            for row in fresh
-            if lines[row["id"]]["to_state"] == states.SlotState.REVERTING
+            each.procedure
+            for slot_id, each in fresh.items()
+            if lines[slot_id]["to_state"] == states.SlotState.REVERTING
         }
         found += invariants.check_levels(undone, counts, situation.plan)
     if found:
         raise Breach("; ".join(found))
-
-
-def _draining(
-    connection: session.Connection, campaign_id: str, made: plans.Plan
-) -> set[str]:
-    if not draining.budgets(made.budgets):
-        return set()
-    return tokens.draining_slots(connection, campaign_id, draining.ACTIONS)
 
 
 def _undoes_everything(campaign: Row) -> bool:

@@ -15,6 +15,7 @@ from escalator.domain import (
     budget,
     last,
     ordering,
+    sharing,
     single_step,
     stages,
     states,
@@ -60,6 +61,7 @@ class Situation:
     :ivar gates: procedure -> stage -> its gate, of stages that began.
     :ivar counted: targets that budgets count.
     :ivar is_vim_silent: every VIM agent is silent.
+    :ivar others: the other campaigns under way; the ledger counts them in.
     """
 
     plan: plans.Plan
@@ -70,6 +72,7 @@ class Situation:
     gates: dict[str, dict[str, stages.Gate]] = dataclasses.field(default_factory=dict)
     counted: Sequence[plans.Target] = ()
     is_vim_silent: bool = False
+    others: sharing.Others = dataclasses.field(default_factory=sharing.Others)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -160,6 +163,7 @@ def choose(
     slots = situation.slots.get(procedure.id, {})
     selected = situation.selected(procedure)
     under_way = situation.under_way(procedure)
+    procedure = situation.others.limit(procedure)
     if procedure.method == plans.Method.SINGLE_STEP:
         waiting = [
             (target, _closed(campaign, target, procedure, situation))
@@ -249,6 +253,8 @@ def _closed(
         return CLOSED
     if target.is_quarantined:
         return "waits: the host is quarantined"
+    if target.is_kept:
+        return "waits: another campaign keeps the host until it is committed"
     if not target.is_up:
         return "waits: the host is down or another campaign works on it"
     if not target.has_agent:

@@ -129,7 +129,8 @@ class Unwinding:
         if target is None or reason:
             return reason
         procedure = situation.plan.procedure(row["procedure"])
-        situation.ledger.take(target, procedure.budgets)
+        needed = situation.others.limit(procedure).budgets
+        situation.ledger.take(target, needed)
         tokens.give_back_tokens(connection, [row["id"]])
         tokens.take_tokens(
             connection,
@@ -206,7 +207,8 @@ def judge(
     parallel = ordering.parallel_limit(procedure, len(situation.slots[procedure.id]))
     if under_way >= parallel:
         return target, f"waits: {parallel} targets are worked on already"
-    refusals = situation.ledger.refusals(target, procedure.budgets)
+    needed = situation.others.limit(procedure).budgets
+    refusals = situation.ledger.refusals(target, needed)
     if refusals:
         return target, "; ".join(refusal.text() for refusal in refusals)
     if any(step.state in states.IN_FLIGHT for step in view.steps):

@@ -20,13 +20,13 @@ def read_hosts(connection: sa.Connection, names: Collection[str]) -> dict[str, R
 
 
 def read_slots_in(
-    connection: sa.Connection, campaign_id: str, states: Collection[str]
+    connection: sa.Connection, campaign_ids: Collection[str], states: Collection[str]
 ) -> list[Row]:
     """Return id, procedure, host, server groups and owners' limits of slots."""
     slot = models.slot.c
     columns = (slot.id, slot.procedure, slot.host, slot.server_groups, slot.declared)
     query = sa.select(*columns).where(
-        slot.campaign_id == campaign_id, slot.state.in_(states)
+        slot.campaign_id.in_(campaign_ids), slot.state.in_(states)
     )
     return fetching.fetch(connection, query)
 

@@ -32,18 +32,21 @@ def give_back_tokens(connection: sa.Connection, slot_ids: Sequence[str]) -> None
     )
 
 
+_BACK = ("done", "reverted", "skipped")
+"""Slots whose host is in service again."""
+
 _DRAINED = ("done", "superseded", "skipped", "reverted", "quarantined")
 
 
 def draining_slots(
-    connection: sa.Connection, campaign_id: str, actions: Collection[str]
+    connection: sa.Connection, campaign_ids: Collection[str], actions: Collection[str]
 ) -> set[str]:
-    """Return the ids of slots of which a drain is not over yet.
+    """Return the ids of slots of these campaigns of which a drain is not over yet.
 
     :param actions: the actions that drain.
     """
     query = sa.select(models.step.c.slot_id).where(
-        models.step.c.campaign_id == campaign_id,
+        models.step.c.campaign_id.in_(campaign_ids),
         models.step.c.action.in_(sorted(actions)),
         models.step.c.state.not_in(_DRAINED),
     )
@@ -163,11 +166,16 @@ def read_targets(
 ) -> list[plan.Target]:
     """Return the inventory as selection and budgets see it.
 
-    A host that another campaign works on is unavailable to this one.
+    A host that another campaign works on is down to this one; one that it only
+    keeps, for it may be rolled back, is up.
 
     :param silent_before: agents last heard of earlier count as silent.
     """
     query = sa.select(*_TARGET_COLUMNS).where(models.host.c.is_listed)
+    rows = connection.execute(query).all()
+    mine = (None, campaign_id)
+    taken = {row.name for row in rows if row.campaign_id not in mine}
+    out = _read_out(connection, taken) if taken else taken
     return [
         plan.Target(
             name=row.name,
@@ -179,10 +187,26 @@ def read_targets(
             server_groups=tuple(row.server_groups),
             declared=tuple((owner, most) for owner, most in row.declared),
             instances=row.instances,
-            is_up=row.state == "up" and row.campaign_id in (None, campaign_id),
+            is_up=row.state == "up" and row.name not in out,
             is_quarantined=row.is_quarantined,
+            is_kept=row.name in taken - out,
             has_agent=(row.agent_seen_at or 0.0) >= silent_before,
             facts=fetching.merged(row.facts, row.listed_facts),
         )
-        for row in connection.execute(query)
+        for row in rows
     ]
+
+
+def _read_out(connection: sa.Connection, hosts: Collection[str]) -> set[str]:
+    """Return those of the hosts that the campaign they belong to is not done with."""
+    slot, host = models.slot.c, models.host.c
+    query = (
+        sa.select(host.name, slot.state)
+        .join(
+            models.slot,
+            (slot.host == host.name) & (slot.campaign_id == host.campaign_id),
+            isouter=True,
+        )
+        .where(host.name.in_(hosts))
+    )
+    return {name for name, state in connection.execute(query) if state not in _BACK}

@@ -16,6 +16,9 @@ from escalator.domain import states
 
 Row = Mapping[str, Any]
 
+_AT_REST = (states.CampaignState.SOAKING, states.CampaignState.COMPLETED)
+_UNDER_WAY = [each.value for each in fetching.ACTIVE if each not in _AT_REST]
+
 
 _IN_FLIGHT = tuple(state.value for state in states.IN_FLIGHT)
 
@@ -68,6 +71,17 @@ def list_active(connection: sa.Connection) -> dict[str, float]:
         table.c.state.in_([state.value for state in fetching.ACTIVE])
     )
     return {row.id: row.look_after or 0.0 for row in connection.execute(query)}
+
+
+def list_under_way(connection: sa.Connection, but: str) -> list[Row]:
+    """Return id and plan revision of other campaigns that may have hosts out."""
+    table = models.campaign
+    query = (
+        sa.select(table.c.id, table.c.plan_rev)
+        .where(table.c.id != but, table.c.state.in_(_UNDER_WAY))
+        .order_by(table.c.id)
+    )
+    return fetching.fetch(connection, query)
 
 
 def rest(connection: sa.Connection, campaign_id: str, until: float) -> None:

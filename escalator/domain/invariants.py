@@ -19,6 +19,8 @@ OUT = _OUT | {"undo_failed"}
 _LEFT_TO_UNDO = _OUT | {"done"}
 _MOVING = frozenset(state.value for state in states.IN_FLIGHT)
 _WITH_INSTANCES = ("server_group", "owner")
+_OF_THE_LIVING = (plan.Kind.MIGRATIONS, plan.Kind.PARALLEL)
+"""What is dead is neither being drained nor worked on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,8 +67,7 @@ def check_journal(
     moving: set[str] = set()
     found: list[Violation] = []
     judged = [each for each in budgets if each.scope not in _WITH_INSTANCES]
-    other = (plan.Kind.MIGRATIONS, plan.Kind.PARALLEL)
-    limits = [each for each in judged if each.kind not in other]
+    limits = [each for each in judged if each.kind not in _OF_THE_LIVING]
     migrations = [each for each in judged if each.kind == plan.Kind.MIGRATIONS]
     for entry in sorted(entries, key=lambda each: each.seq):
         if entry.object_type == "fault":
@@ -88,6 +89,7 @@ def check_journal(
 class Out:
     """A slot that keeps its host out.
 
+    :ivar procedure: empty if it is another campaign's.
     :ivar server_groups: what had a member on the host when it went out.
     :ivar declared: who had instances there and declared a limit, with the limit.
     :ivar is_draining: whether a drain of it is not over yet.
@@ -98,6 +100,12 @@ class Out:
     server_groups: tuple[str, ...] = ()
     declared: tuple[tuple[str, int], ...] = ()
     is_draining: bool = False
+
+    def as_it_was(self, target: plan.Target) -> plan.Target:
+        """Return its target as it was when it went out."""
+        return dataclasses.replace(
+            target, server_groups=self.server_groups, declared=self.declared
+        )
 
 
 def check_out(
@@ -115,21 +123,11 @@ def check_out(
     lost = {t.name for t in known.values() if not t.is_up or t.is_quarantined}
     found: list[str] = []
     for budget in made.budgets:
-        is_moved = budget.kind == plan.Kind.MIGRATIONS
-        mine = [
-            each
-            for each in out
-            if budget.id in _budgets(made, each.procedure)
-            and (each.is_draining or not is_moved)
-        ]
+        mine = [each for each in out if _counts(made, budget, each)]
         seen = dict(known)
         for each in mine:
             if each.host in known:
-                seen[each.host] = dataclasses.replace(
-                    known[each.host],
-                    server_groups=each.server_groups,
-                    declared=each.declared,
-                )
+                seen[each.host] = each.as_it_was(known[each.host])
         new = [seen[e.host] for e in mine if e.host in fresh and e.host in seen]
         wanted = {
             key
@@ -137,7 +135,9 @@ def check_out(
             if target.name not in lost
             for key in budgeting.keys(budget, target)
         }
-        gone = {each.host for each in mine} | (set() if is_moved else lost)
+        gone = {each.host for each in mine}
+        if budget.kind not in _OF_THE_LIVING:
+            gone |= lost
         for key, group in _groups(budget, wanted, seen.values()).items():
             limit = _of_owner(budget, key, known.values())
             if detail := _excess(limit, group, gone):
@@ -145,8 +145,12 @@ def check_out(
     return found
 
 
-def _budgets(made: plan.Plan, procedure: str) -> tuple[str, ...]:
-    return made.procedure(procedure).budgets
+def _counts(made: plan.Plan, budget: plan.Budget, each: Out) -> bool:
+    if budget.kind == plan.Kind.MIGRATIONS and not each.is_draining:
+        return False
+    if not each.procedure:
+        return budget.kind != plan.Kind.PARALLEL
+    return budget.id in made.procedure(each.procedure).budgets
 
 
 def _of_owner(

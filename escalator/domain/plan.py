@@ -377,7 +377,8 @@ class Target:
     :ivar server_groups: anti-affinity groups with an instance on it.
     :ivar declared: owners of instances on it, each with the number of such
         targets that may be down at once, as the owner says.
-    :ivar is_up: no confirmed fault.
+    :ivar is_up: no confirmed fault, and no other campaign has it out.
+    :ivar is_kept: another campaign is done with it and may still undo that.
     :ivar has_agent: its agent was heard of lately.
     """
 
@@ -392,5 +393,6 @@ class Target:
     instances: int = 0
     is_up: bool = True
     is_quarantined: bool = False
+    is_kept: bool = False
     has_agent: bool = True
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)

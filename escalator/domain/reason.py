@@ -101,6 +101,11 @@ WAITS = (
     ),
     Reason("W134", "waits: lost hosts", "repair them, or go on without them"),
     Reason("W135", "waits: every VIM agent is silent", "start one of them"),
+    Reason(
+        "W136",
+        "waits: another campaign keeps the host until it is committed",
+        "commit that campaign, or roll it back",
+    ),
     Reason("W141", "waits: preflight: its agent is asked", NOTHING),
     Reason("W142", "waits: preflight: mended by", NOTHING),
     Reason("W143", "waits: preflight: as many hosts as may be are", NOTHING),
