@@ -22,9 +22,7 @@ from escalator.db import preflight_orders, preflights, session, signals, tokens,
 from escalator.domain import (
     ability,
     budget,
-    draining,
     ordering,
-    sharing,
     stages,
     states,
 )
@@ -55,8 +53,7 @@ class Admission:
         if campaign["state"] == states.CampaignState.ROLLING_BACK:
             gone = self._written_off(connection, campaign)
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
-        holds = self._holds(connection, campaign, made)
-        holds += self._shared_holds(connection, campaign, made, others, targets)
+        holds = sharings.read_holds(connection, campaign["id"], made, others, targets)
         ledger = budget.Ledger((*made.budgets, *others.budgets), counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
         gates: dict[str, dict[str, stages.Gate]] = {}
@@ -78,37 +75,6 @@ class Admission:
             is_vim_silent,
             others,
         )
-
-    def _holds(
-        self, connection: session.Connection, campaign: Row, made: plans.Plan
-    ) -> list[budget.Hold]:
-        """Return tokens out there; those of migrations only until the drain is over."""
-        rows = tokens.read_holds(connection, campaign["id"])
-        if limited := draining.budgets(made.budgets):
-            busy = tokens.draining_slots(connection, [campaign["id"]], draining.ACTIONS)
-            rows = [
-                r for r in rows if r["budget"] not in limited or r["slot_id"] in busy
-            ]
-        return [budget.Hold(row["target"], row["budget"], row["key"]) for row in rows]
-
-    def _shared_holds(
-        self,
-        connection: session.Connection,
-        campaign: Row,
-        made: plans.Plan,
-        others: sharing.Others,
-        targets: Sequence[plans.Target],
-    ) -> list[budget.Hold]:
-        """Return what we use up of the others' budgets, and they of all."""
-        if not others.budgets and not others.out:
-            return []
-        known = {target.name: target for target in targets}
-        own = sharings.read_own(connection, campaign["id"], others.budgets)
-        every = (*made.budgets, *others.budgets)
-        return [
-            *sharing.holds(others.budgets, own.values(), known),
-            *sharing.holds(every, others.out, known),
-        ]
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
         """Return the lost hosts that an operator wants a rollback not to count."""

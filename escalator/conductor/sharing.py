@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from escalator.conductor import engine as engines
 from escalator.db import guarding, session, tokens, work
-from escalator.domain import draining, invariants, sharing
+from escalator.domain import budget, draining, invariants, sharing
 from escalator.domain import plan as plans
 
 
@@ -57,3 +57,27 @@ def _read_out(
         )
         for row in rows
     }
+
+
+def read_holds(
+    connection: session.Connection,
+    campaign_id: str,
+    made: plans.Plan,
+    others: sharing.Others,
+    targets: Iterable[plans.Target],
+) -> list[budget.Hold]:
+    """Return the tokens that count for a campaign: its own, and what others have out.
+
+    Those of migrations count only until the drain is over.
+    """
+    rows = tokens.read_holds(connection, campaign_id)
+    if limited := draining.budgets(made.budgets):
+        busy = tokens.draining_slots(connection, [campaign_id], draining.ACTIONS)
+        rows = [r for r in rows if r["budget"] not in limited or r["slot_id"] in busy]
+    found = [budget.Hold(row["target"], row["budget"], row["key"]) for row in rows]
+    if others.budgets or others.out:
+        known = {target.name: target for target in targets}
+        own = read_own(connection, campaign_id, others.budgets)
+        found += sharing.holds(others.budgets, own.values(), known)
+        found += sharing.holds((*made.budgets, *others.budgets), others.out, known)
+    return found

@@ -147,6 +147,10 @@ class Situation:
         population = len(self.selected(procedure))
         return stages.standing(procedure, gates, members, population)
 
+    def needed(self, procedure: plans.Procedure) -> tuple[str, ...]:
+        """Return the budgets of which a target needs tokens, of all campaigns."""
+        return self.others.limit(procedure).budgets
+
     def is_over(self) -> bool:
         """Say whether every procedure is complete."""
         return len(self.done()) == len(self.plan.procedures)

@@ -129,8 +129,7 @@ class Unwinding:
         if target is None or reason:
             return reason
         procedure = situation.plan.procedure(row["procedure"])
-        needed = situation.others.limit(procedure).budgets
-        situation.ledger.take(target, needed)
+        situation.ledger.take(target, situation.needed(procedure))
         tokens.give_back_tokens(connection, [row["id"]])
         tokens.take_tokens(
             connection,
@@ -207,8 +206,7 @@ def judge(
     parallel = ordering.parallel_limit(procedure, len(situation.slots[procedure.id]))
     if under_way >= parallel:
         return target, f"waits: {parallel} targets are worked on already"
-    needed = situation.others.limit(procedure).budgets
-    refusals = situation.ledger.refusals(target, needed)
+    refusals = situation.ledger.refusals(target, situation.needed(procedure))
     if refusals:
         return target, "; ".join(refusal.text() for refusal in refusals)
     if any(step.state in states.IN_FLIGHT for step in view.steps):
