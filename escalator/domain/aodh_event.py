@@ -49,7 +49,7 @@ def notices(
     if isinstance(event, events.CampaignChanged):
         return tuple(_messages(event, event.project_id, (), [_campaign(event)], 1))
     found: list[tuple[str, tuple[str, ...], list[dict[str, Any]]]] = []
-    related = x733.correlate(x733.occurrences(i.fault for i in event.impacts))
+    related = x733.correlate_told(event)
     for project_id, faults in _by_project(event.impacts).items():
         ids = tuple(impact.fault.id for impact, _ in faults)
         told = [_host_event(event, project_id, related, *found) for found in faults]

@@ -128,15 +128,21 @@ class FaultCleared:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostMarkedDown:
+    """:ivar others: faults of the same hosts that are open and were told before."""
+
     event_id: str
     impacts: tuple[Impact, ...]
+    others: tuple[Fault, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostMarkedUp:
+    """:ivar others: faults of the same hosts that are open still."""
+
     event_id: str
     impacts: tuple[Impact, ...]
     cleared_at: float
+    others: tuple[Fault, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -59,11 +59,16 @@ def down(
     where: Map,
     marked_down: Collection[str],
     times: Mapping[str, float],
+    others: tuple[events.Fault, ...] = (),
 ) -> events.HostMarkedDown:
-    """Return what is told of ``fact``; the same id for every repeat of it."""
+    """Return what is told of ``fact``; the same id for every repeat of it.
+
+    :param others: further open faults of its hosts.
+    """
     return events.HostMarkedDown(
         event_id=effect_id(fact.event_id, "impact"),
         impacts=assess(fact.faults, where, marked_down, times),
+        others=others,
     )
 
 
@@ -72,15 +77,18 @@ def up(
     where: Map,
     still_down: Collection[str],
     times: Mapping[str, float],
+    others: tuple[events.Fault, ...] = (),
 ) -> events.HostMarkedUp:
     """Return what is told of ``fact``; the same id for every repeat of it.
 
     :param still_down: hosts that the VIM may still show as down.
+    :param others: further open faults of its hosts.
     """
     return events.HostMarkedUp(
         event_id=effect_id(fact.event_id, "impact"),
         impacts=assess(fact.faults, where, still_down, times),
         cleared_at=fact.cleared_at,
+        others=others,
     )
 
 

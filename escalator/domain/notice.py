@@ -148,8 +148,9 @@ def _host_notices(
     if isinstance(event, events.HostMarkedUp):
         head = {"event": "host.up", "sent_at": now, "cleared_at": event.cleared_at}
         state = "cleared"
+    related = x733.correlate_told(event)
     for owner, found in _sort_out(event.impacts, directory):
-        faults = [_fault_body(i, mine, state, owner) for i, mine in found]
+        faults = [_fault_body(i, mine, state, owner, related) for i, mine in found]
         ids = tuple(impact.fault.id for impact, _ in found)
         yield _notice(event.event_id, owner, ids, {**head, "faults": faults})
 
@@ -185,6 +186,7 @@ def _fault_body(
     instances: Iterable[events.AffectedInstance],
     state: str,
     owner: Subscriber,
+    related: Mapping[str, x733.Correlation],
 ) -> dict[str, Any]:
     fault = impact.fault
     return {
@@ -195,6 +197,8 @@ def _fault_body(
         "event_type": x733.event_type(fault.fault_type),
         "probable_cause": x733.probable_cause(fault.fault_type),
         "state": state,
+        "is_root_cause": related[fault.id].is_root_cause,
+        "correlated_fault_ids": list(related[fault.id].ids),
         "is_marked_down": impact.is_marked_down,
         "instances": [_instance_body(item, owner) for item in instances],
         "times": impact.times,

@@ -65,6 +65,14 @@ def probable_cause(fault_type: str) -> str:
     return CAUSES.get(fault_type, OTHER)[1]
 
 
+def correlate_told(
+    event: events.HostMarkedDown | events.HostMarkedUp,
+) -> dict[str, Correlation]:
+    """Return the correlation of an event's faults, those told before included."""
+    faults = (*(impact.fault for impact in event.impacts), *event.others)
+    return correlate(occurrences(faults))
+
+
 def occurrences(faults: Iterable[events.Fault]) -> list[Occurrence]:
     """Return faults that are raised, for :func:`correlate`."""
     return [

@@ -105,8 +105,9 @@ class InspectorService:
             times["T3"] = times["T4"]
         for delivery in deliveries:
             fact = delivery.event
+            others = self._standing.others(fact.faults)
             times["T5"] = time.time()
-            self.publisher.publish(impact.down(fact, where, marked, times))
+            self.publisher.publish(impact.down(fact, where, marked, times, others))
             self._tell_over(fact)
             self._held.hold(delivery, impact.hosts_to_mark(fact.faults))
 
@@ -133,8 +134,9 @@ class InspectorService:
             self._held.hold(delivery, impact.hosts_to_mark(delivery.event.faults))
 
     def _tell_up(self, fact: events.FaultCleared, still_down: frozenset[str]) -> None:
+        where, others = self.mapping.where, self._standing.others(fact.faults)
         times = {"T5": time.time()}
-        self.publisher.publish(impact.up(fact, self.mapping.where, still_down, times))
+        self.publisher.publish(impact.up(fact, where, still_down, times, others))
 
 
 def _faults(deliveries: Iterable[Any]) -> list[events.Fault]:

@@ -49,6 +49,17 @@ class Standing:
             self._put_off -= {fault.host for fault in free}
             return free
 
+    def others(self, faults: Iterable[events.Fault]) -> tuple[events.Fault, ...]:
+        """Return the open faults of the same hosts, without these."""
+        known = {fault.id: fault.host for fault in faults}
+        with self._lock:
+            return tuple(
+                fault
+                for host in sorted(set(known.values()))
+                for fault in self._open.get(host, {}).values()
+                if fault.id not in known
+            )
+
     def take_put_off(self, hosts: Iterable[str]) -> list[str]:
         """Return those that were put off, once."""
         with self._lock:

@@ -90,6 +90,7 @@ class HostMarkedDown(EventObject):
     fields = {
         "event_id": fields.UUIDField(),
         "impacts": fields.RecordsField(events.Impact),
+        "others": fields.RecordsField(events.Fault),
     }
 
 
@@ -101,6 +102,7 @@ class HostMarkedUp(EventObject):
         "event_id": fields.UUIDField(),
         "impacts": fields.RecordsField(events.Impact),
         "cleared_at": ovo.FloatField(),
+        "others": fields.RecordsField(events.Fault),
     }
 
 

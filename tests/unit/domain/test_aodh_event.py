@@ -1,5 +1,6 @@
 """What Aodh is told."""
 
+import dataclasses
 import json
 import unittest
 import uuid
@@ -66,6 +67,21 @@ class HostTest(unittest.TestCase):
             "cleared_at": "",
         }
         self.assertEqual(expected, traits(first))
+
+    def test_a_fault_that_was_told_before_is_related(self) -> None:
+        """DR-6: the dead host explains the link that was told of first."""
+        link = impact("node", "red", fault_type="link.down").fault
+        found = impact("node", "red")
+        event = dataclasses.replace(down(found), others=(link,))
+        first = traits(aodh_event.notices(event)[0].body["events"][0])
+        self.assertEqual(link.id, first["correlated_fault_ids"])
+        self.assertEqual("true", first["is_root_cause"])
+        later = dataclasses.replace(
+            down(impact("node", "red", fault_type="link.down")), others=(found.fault,)
+        )
+        second = traits(aodh_event.notices(later)[0].body["events"][0])
+        self.assertEqual(found.fault.id, second["correlated_fault_ids"])
+        self.assertEqual("false", second["is_root_cause"])
 
     def test_instances_are_told_as_nova_and_ceilometer_would(self) -> None:
         """DR-6: the query of Doctor's alarm matches."""

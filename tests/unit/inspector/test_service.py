@@ -205,6 +205,14 @@ class TestCleared(Case):
         self.assertEqual(end.event.cleared_at, again.cleared_at)
         self.assertNotEqual(first.event_id, again.event_id)
 
+    def test_each_notice_knows_the_other_open_faults_of_its_host(self) -> None:
+        link = fakes.fault("a", "link.down", at=150.0)
+        dead = fakes.fault("a", at=160.0)
+        self.listener.hand_over(fakes.confirmed(link))
+        self.listener.hand_over(fakes.confirmed(dead))
+        self.listener.hand_over(fakes.cleared(dead, at=170.0))
+        self.assertEqual([(), (link,), (link,)], [each.others for each in self.told()])
+
     def test_one_of_two_faults_that_ends_leaves_the_host_down(self) -> None:
         """DR-10: nobody hears "up" of a host that another fault takes down."""
         host, link = fakes.fault("a"), fakes.fault("a", "link.down")

@@ -46,6 +46,16 @@ class TestStanding(unittest.TestCase):
         end = fakes.cleared(self.first, at=200.0).event
         self.assertEqual([self.first], self.standing.note_cleared(end))
 
+    def test_others_of_the_same_host_are_known_until_they_end(self) -> None:
+        link = fakes.fault("a", "link.down", at=150.0)
+        elsewhere = fakes.fault("b", at=150.0)
+        self.standing.note_raised([link, elsewhere])
+        self.standing.note_raised([self.first])
+        self.assertEqual((link,), self.standing.others([self.first]))
+        self.assertEqual((), self.standing.others([self.first, link]))
+        self.standing.note_cleared(fakes.cleared(link, at=200.0).event)
+        self.assertEqual((), self.standing.others([self.first]))
+
     def test_the_last_of_two_faults_frees_the_host(self) -> None:
         """DR-10: whichever of the two ends first."""
         link = fakes.fault("a", "link.down", at=150.0)
