@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from escalator import errors
+from escalator.conductor import explaining, hosts
 from escalator.db import models
 from escalator.domain import plan
 from tests.fixtures import engine as beds
@@ -76,15 +77,15 @@ def campaigns(draw: Any, name: str) -> plan.Plan:
 @st.composite
 def pairs(draw: Any) -> tuple[Any, ...]:
     """Draw a fleet, two campaigns, what fails, and a seed."""
-    hosts = [dict(row) for row in draw(trial_strategies.fleets())]
-    for row in hosts:
+    rows = [dict(row) for row in draw(trial_strategies.fleets())]
+    for row in rows:
         declares = draw(st.sampled_from(([], [["shop", 1]], [["shop", 2]])))
         row["declared"] = declares
     made = (draw(campaigns("a")), draw(campaigns("b")))
     effects = [f"{name}/{at}" for name in "ab" for at in range(3)]
     troubles = st.builds(
         simfleet.Trouble,
-        host=st.sampled_from([row["name"] for row in hosts]),
+        host=st.sampled_from([row["name"] for row in rows]),
         step=st.sampled_from(effects),
         intent=st.just("run"),
         kind=st.sampled_from(("transient", "permanent", "slow", "lost")),
@@ -98,7 +99,7 @@ def pairs(draw: Any) -> tuple[Any, ...]:
         max_size=4,
     )
     found = draw(st.lists(troubles, max_size=4))
-    return hosts, made, found, draw(wishes), draw(st.integers(0, 2**16))
+    return rows, made, found, draw(wishes), draw(st.integers(0, 2**16))
 
 
 class Pair:
@@ -122,7 +123,7 @@ class Pair:
         database.watch = self.look
 
     def play(self) -> None:
-        """Play until both are over; an operator undoes what is held."""
+        """Play until both are over; an operator mends hosts, undoes what is held."""
         for turn in range(MOST_TURNS):
             for at, which, action in self.wishes:
                 if at == turn:
@@ -133,9 +134,21 @@ class Pair:
             left = [each for each in self.plan_of if states[each] not in oracle.ENDED]
             if not left:
                 return
+            self._mend()
             for each in left:
-                self.ask(each, "resume" if states[each] == "paused" else "rollback")
-        raise AssertionError(f"no end: {self.states()}")
+                if states[each] == "paused":
+                    self.ask(each, "resume")
+                if states[each] != "paused" or self.states()[each] == "paused":
+                    self.ask(each, "rollback")
+        told = explaining.Explaining(self.bed.engine, self.bed.execution.admission)
+        waits = [told.explain(each) for each in self.plan_of]
+        raise AssertionError(f"no end: {self.states()} {waits}")
+
+    def _mend(self) -> None:
+        keeper = hosts.Hosts(self.bed.engine)
+        for row in self.read(models.host):
+            if row["is_quarantined"]:
+                keeper.act(row["name"], "release", {}, "op")
 
     def ask(self, campaign_id: str, action: str) -> None:
         """Ask for something that the state may not allow."""
@@ -176,11 +189,12 @@ class Pair:
             out[row["campaign_id"]].add(row["host"])
         self.both = max(self.both, sum(bool(each) for each in out.values()))
         moving = self._moving(slots)
-        for campaign_id, hosts in out.items():
-            for host in hosts - self.before.get(campaign_id, set()):
+        for campaign_id, names in out.items():
+            for host in names - self.before.get(campaign_id, set()):
                 self._judge(host, campaign_id, out, moving)
-        if len(hosts := [row["host"] for row in slots]) != len(set(hosts)):
-            self.broken.append(f"two on a host: {sorted(hosts)}")
+        worked_on = [row["host"] for row in slots]
+        if len(worked_on) != len(set(worked_on)):
+            self.broken.append(f"two on a host: {sorted(worked_on)}")
         self.before = out
 
     def read(self, table: sa.Table) -> list[dict[str, Any]]:
@@ -254,10 +268,10 @@ class TestPairs(test_random_runs.Case):
 
     def test_the_judge_sees_a_breach(self) -> None:
         """Negative control: two that know nothing of each other."""
-        hosts = [dict(row, declared=[]) for row in test_random_runs.HOSTS]
+        rows = [dict(row, declared=[]) for row in test_random_runs.HOSTS]
         rack = plan.Budget("rack", "fact", "rack", max_down=2)
         made = [test_random_runs.two_steps() for _ in "ab"]
-        pair = Pair(self.database, (hosts, made, (), (), 0))
+        pair = Pair(self.database, (rows, made, (), (), 0))
         self.assertEqual(rack.max_down, made[0].budgets[0].max_down)
         pair.bed.step()
         self.assertEqual([], pair.broken)
