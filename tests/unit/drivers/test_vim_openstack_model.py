@@ -132,6 +132,22 @@ class SnapshotTest(Case):
         self.snapshot(time.time() + 0.001, server("c1"))
         self.assertEqual(("c1", "active"), self.place())
 
+    def test_one_long_on_its_way_does_not_lie_on_top(self):
+        """It was heard while the snapshot was read, and is older than that."""
+        began_at = time.time()
+        self.hear(server("c2"), began_at - model.SKEW_S - 0.1)
+        self.snapshot(began_at, server("c1"))
+        self.assertEqual(("c1", "active"), self.place())
+
+    def test_a_deleted_one_is_not_brought_back_by_what_was_overtaken(self):
+        """The snapshot lies between the two: the order is remembered."""
+        now = time.time()
+        self.hear(server(), now - 0.3)
+        self.hear(None, now - 0.1)
+        self.snapshot(time.time() + 0.001)
+        self.assertEqual(0, self.hear(server(), now - 0.2))
+        self.assertIsNone(self.place())
+
     def test_what_the_snapshot_has_seen_is_forgotten_in_the_end(self):
         for number in range(100):
             self.hear(None, instance_id=f"i{number}")

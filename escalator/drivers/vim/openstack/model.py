@@ -76,10 +76,12 @@ class Model:
         fresh_hosts = {each.name: each for each in hosts}
         fresh = {each.id: each for each in servers}
         with self._lock:
-            later = {i: h for i, h in self._heard.items() if h[0] >= began_at}
-            for _, news in later.values():
-                _apply(fresh, news)
-            self._heard = later
+            # Some that the snapshot has seen are kept: older ones may still come.
+            recent_at = began_at - SKEW_S
+            self._heard = {i: h for i, h in self._heard.items() if h[0] >= recent_at}
+            for heard_at, news in self._heard.values():
+                if heard_at >= began_at and news.sent_at >= recent_at:
+                    _apply(fresh, news)
             _replay(fresh_hosts, self._host_news, began_at)
             _replay(fresh, self._server_news, began_at)
             self._snapshot_at = began_at
