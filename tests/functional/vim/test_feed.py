@@ -1,0 +1,208 @@
+"""Nova's versioned notifications over a real RabbitMQ (DR-5)."""
+
+import json
+import time
+import unittest
+import uuid
+
+import kombu
+
+from escalator.bus import transport
+from escalator.drivers import base
+from escalator.drivers.vim.openstack import driver, feed, following, model, settings
+from tests.fixtures import bus as helpers
+from tests.fixtures import notifications, ports, rabbit
+from tests.fixtures import nova as novas
+
+TOPIC = "versioned_notifications"
+KEY = f"{TOPIC}.info"
+NOT_HEARD = "Nova's notifications are not heard"
+LISTENING = "Listening to Nova's notifications"
+
+
+def host(name):
+    return base.VimHost(name, "", "compute", "", "", True, False)
+
+
+class Case(unittest.TestCase):
+    """A broker, and what Nova does there; each test has an exchange of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = cls.start_broker()
+        cls.url = transport.kombu_urls(helpers.make_conf(cls.broker.url))[0]
+
+    @classmethod
+    def start_broker(cls):
+        return rabbit.shared()
+
+    def setUp(self):
+        name = f"nova-{uuid.uuid4().hex[:8]}"
+        self.exchange = kombu.Exchange(name, type="topic", durable=False)
+        self.send()
+        self.model = model.Model()
+        self.model.take_snapshot([host("c1"), host("c2")], [], {}, time.time())
+        self.connects = []
+
+    def send(self, *bodies, **properties):
+        """Publish as Nova does, which makes its exchange where there is none."""
+        with kombu.Connection(self.url) as connection:
+            producer = connection.Producer()
+            self.exchange(producer.channel).declare()
+            for body in bodies:
+                producer.publish(
+                    body, exchange=self.exchange, routing_key=KEY, **properties
+                )
+
+    def notify(self, kind, data):
+        """Publish a notification in oslo.messaging's envelope."""
+        told = json.dumps(notifications.make(kind, data))
+        self.send({"oslo.version": "2.0", "oslo.message": told})
+
+    def tell(self, kind, **data):
+        """Publish what becomes of the instance ``i1``."""
+        self.notify(kind, {**notifications.INSTANCE, **data})
+
+    def begin(self, *urls):
+        """Start a feed into the model."""
+        made = feed.Feed(
+            urls or (self.url,),
+            False,
+            self.exchange.name,
+            TOPIC,
+            self.model.hear,
+            self.model.change_host,
+            lambda: self.connects.append(time.monotonic()),
+        )
+        made.start()
+        self.addCleanup(made._thread.join, 10.0)
+        self.addCleanup(made.stop)
+
+    def listen(self, *urls):
+        """Start a feed and wait until it has connected."""
+        self.begin(*urls)
+        self.await_connect(1)
+
+    def await_connect(self, count):
+        self.eventually(lambda: len(self.connects) >= count)
+
+    def await_place(self, *place):
+        """Wait until the map has ``i1`` there in that state; nothing: nowhere."""
+
+        def is_so():
+            known = self.model.find("i1")
+            return place == ((known.host, known.state) if known else ())
+
+        self.eventually(is_so, place)
+
+    def await_line(self, log, pattern, count=1):
+        self.eventually(
+            lambda: sum(pattern in line for line in list(log.output)) >= count, pattern
+        )
+
+    def eventually(self, check, what=None):
+        self.assertTrue(helpers.eventually(check, 20.0), what)
+
+
+class MapTest(Case):
+    def test_an_instance_from_its_creation_to_its_end(self):
+        self.listen()
+        self.tell("instance.create.end")
+        self.await_place("c1", "active")
+        self.tell("instance.update", state="stopped")
+        self.await_place("c1", "stopped")
+        self.tell("instance.live_migration_post_dest.end", host="c2")
+        self.await_place("c2", "active")
+        self.tell("instance.delete.end", host="c2", state="deleted")
+        self.await_place()
+        self.assertEqual(1, len(self.connects))
+
+    def test_a_host_that_somebody_else_forces_down(self):
+        self.listen()
+        self.notify("service.update", {**notifications.SERVICE, "forced_down": True})
+        self.eventually(lambda: self.model.hosts()[0].is_forced_down)
+
+    def test_without_an_envelope(self):
+        """The driver ``messaging`` sends it bare."""
+        self.listen()
+        self.send(notifications.make("instance.update", notifications.INSTANCE))
+        self.await_place("c1", "active")
+
+    def test_it_takes_nothing_from_another_listener(self):
+        with kombu.Connection(self.url) as connection:
+            queue = kombu.Queue("", self.exchange, routing_key=KEY, exclusive=True)
+            ceilometer = queue(connection.channel())
+            ceilometer.declare()
+            self.listen()
+            self.tell("instance.create.end")
+            self.await_place("c1", "active")
+            self.eventually(lambda: ceilometer.get(no_ack=True))
+
+
+class ConnectionTest(Case):
+    def test_the_first_broker_of_two_is_away(self):
+        self.listen(f"pyamqp://127.0.0.1:{ports.free_port()}//", self.url)
+        self.tell("instance.create.end")
+        self.await_place("c1", "active")
+
+    def test_nova_has_never_sent_anything(self):
+        """There is no exchange yet, and nobody but Nova makes it."""
+        with kombu.Connection(self.url) as connection:
+            self.exchange(connection.default_channel).delete()
+        with self.assertLogs(feed.LOG, "WARNING") as log:
+            self.begin()
+            self.await_line(log, NOT_HEARD)
+        self.send()
+        self.await_connect(1)
+        self.tell("instance.create.end")
+        self.await_place("c1", "active")
+
+
+class KillTest(Case):
+    """What was missed while the broker was away, a snapshot shows."""
+
+    @classmethod
+    def start_broker(cls):
+        broker = rabbit.Rabbit()
+        cls.addClassCleanup(broker.stop)
+        return broker.start()
+
+    def await_quiet(self, nova):
+        """Wait until the snapshots are over that a start and a connect ask for."""
+        calls = -1
+        while calls != len(nova.calls):
+            calls = len(nova.calls)
+            time.sleep(1.0)
+
+    def test_a_connection_that_the_broker_closes(self):
+        self.listen()
+        with self.assertLogs(feed.LOG, "WARNING") as log:
+            self.broker.ctl("close_all_connections", "on purpose")
+            self.await_connect(2)
+        self.assertIn(NOT_HEARD, log.output[0])
+        self.tell("instance.create.end")
+        self.await_place("c1", "active")
+
+    def test_the_driver_goes_on_after_a_kill(self):
+        nova = novas.Nova()
+        self.addCleanup(nova.stop)
+        nova.add_host("c1")
+        source = following.Source((self.url,), False, self.exchange.name, TOPIC, 3600.0)
+        vim = driver.Openstack(nova.compute(), 2.0, settings.Options(source=source))
+        self.addCleanup(vim.stop)
+        with self.assertLogs(feed.LOG, "INFO") as log:
+            self.assertEqual([], vim.list_instances())
+            self.await_line(log, LISTENING)
+            self.await_quiet(nova)
+            self.broker.kill9()
+            self.await_line(log, NOT_HEARD)
+            missed = nova.add_server("c1")
+            self.assertEqual([], vim.list_instances(), "answered from memory")
+            self.broker.restart()
+            self.send()
+            self.await_line(log, LISTENING, 2)
+        self.eventually(lambda: vim.list_instances())
+        self.assertEqual([missed], [each.id for each in vim.list_instances()])
+        self.await_quiet(nova)
+        self.tell("instance.create.end")
+        self.eventually(lambda: len(vim.list_instances()) == 2)
