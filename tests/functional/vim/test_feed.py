@@ -139,6 +139,35 @@ class MapTest(Case):
             self.eventually(lambda: ceilometer.get(no_ack=True))
 
 
+class MalformedTest(Case):
+    def test_it_is_logged_and_dropped_and_the_feed_goes_on(self):
+        self.listen()
+        bodies = [
+            [],
+            {},
+            {"oslo.version": "2.0", "oslo.message": "{"},
+            notifications.make("instance.update", None),
+            notifications.make("instance.update", {"uuid": "i1"}),
+            notifications.make("service.update", ["nova-compute"]),
+        ]
+        undecodable = [
+            (b"{", "application/json"),
+            (b"\xff\xfe", "application/json"),
+            (b"cos\nsystem\n.", "application/x-python-serialize"),
+        ]
+        with self.assertLogs(feed.LOG, "WARNING") as log:
+            for body in bodies:
+                self.send(body)
+            for content, kind in undecodable:
+                self.send(content, content_type=kind, content_encoding="utf-8")
+            self.tell("instance.create.end")
+            self.await_place("c1", "active")
+        self.assertEqual(1, len(self.connects), log.output)
+        self.assertEqual(len(bodies) + len(undecodable), len(log.output), log.output)
+        for line in log.output:
+            self.assertIn("A notification of Nova's was not understood", line)
+
+
 class ConnectionTest(Case):
     def test_the_first_broker_of_two_is_away(self):
         self.listen(f"pyamqp://127.0.0.1:{ports.free_port()}//", self.url)

@@ -104,9 +104,11 @@ class EnvelopeTest(unittest.TestCase):
             {"event_type": "instance.update", "payload": None},
             message("instance.update", None),
             message("instance.update", {}),
+            message("instance.update", {"uuid": "i1", "tenant_id": "p1"}),
             message("instance.update", notifications.INSTANCE, timestamp="yesterday"),
             message("instance.update", notifications.INSTANCE, timestamp=5),
             message("service.update", {"binary": "nova-compute"}),
+            message("service.update", ["nova-compute"]),
         ]
         for body in strange:
             with self.subTest(body):

@@ -112,7 +112,13 @@ class Feed:
                 auto_delete=True,
                 durable=False,
             )
-            with kombu.Consumer(channel, [queue], callbacks=[self._take], no_ack=True):
+            with kombu.Consumer(
+                channel,
+                [queue],
+                callbacks=[self._take],
+                on_decode_error=_drop,
+                no_ack=True,
+            ):
                 LOG.info("Listening to Nova's notifications")
                 self._on_connected()
                 while not self._stopping.is_set():
@@ -125,13 +131,22 @@ class Feed:
         try:
             found = read(body)
         except (KeyError, TypeError, ValueError) as error:
-            LOG.warning("A notification of Nova's was not understood: %r", error)
+            _drop(message, error)
             return
         if isinstance(found, model.News):
             self._on_server(found)
         elif found is not None:
             host, values = found
             self._on_service(host, **values)
+
+
+def _drop(message: Any, error: Exception) -> None:
+    """Log it without its body, which may be long."""
+    LOG.warning(
+        "A notification of Nova's was not understood: %s: %s",
+        type(error).__name__,
+        error,
+    )
 
 
 def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
@@ -150,7 +165,7 @@ def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
         return _service(data)
     instance_id = str(data["uuid"])
     sent_at = _epoch(message["timestamp"])
-    if kind in GONE or not data.get("host") or data.get("state") == "deleted":
+    if kind in GONE or not data["host"] or data.get("state") == "deleted":
         return model.News(instance_id, None, sent_at)
     server = model.Server(
         id=instance_id,
@@ -163,7 +178,7 @@ def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
 
 
 def _service(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    if data.get("binary") != "nova-compute":
+    if data["binary"] != "nova-compute":
         return None
     values = {
         "is_enabled": not data["disabled"],
