@@ -186,6 +186,17 @@ class ConnectionTest(Case):
         self.tell("instance.create.end")
         self.await_place("c1", "active")
 
+    def test_a_stream_of_notifications_leaves_time_for_heartbeats(self):
+        """A broker drops the connection of one who is silent for two of them."""
+        self.addCleanup(setattr, feed, "HEARTBEAT_S", feed.HEARTBEAT_S)
+        feed.HEARTBEAT_S = 2
+        self.listen()
+        for number in range(100):
+            self.tell("instance.update", display_name=f"vm-{number}")
+            time.sleep(0.1)
+        self.eventually(lambda: self.model.find("i1").name == "vm-99")
+        self.assertEqual(1, len(self.connects))
+
 
 class KillTest(Case):
     """What was missed while the broker was away, a snapshot shows."""

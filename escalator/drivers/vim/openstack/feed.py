@@ -5,6 +5,7 @@ nothing from it, and goes when we go: what is missed meanwhile the next snapshot
 shows.
 """
 
+import contextlib
 import datetime
 import json
 import logging
@@ -122,10 +123,10 @@ class Feed:
                 LOG.info("Listening to Nova's notifications")
                 self._on_connected()
                 while not self._stopping.is_set():
-                    try:
+                    with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=POLL_S)
-                    except TimeoutError:
-                        connection.heartbeat_check()
+                    # After news as well: a broker that we never write to hangs up.
+                    connection.heartbeat_check()
 
     def _take(self, body: Any, message: Any) -> None:
         try:
