@@ -35,6 +35,19 @@ PRESENT = frozenset(
         "instance.resize_revert.end",
         "instance.rebuild.end",
         "instance.unshelve.end",
+        # Nova sends an update for these only if [notifications]
+        # notify_on_state_change is set.
+        "instance.pause.end",
+        "instance.power_off.end",
+        "instance.power_on.end",
+        "instance.reboot.end",
+        "instance.rescue.end",
+        "instance.restore.end",
+        "instance.resume.end",
+        "instance.shelve.end",
+        "instance.suspend.end",
+        "instance.unpause.end",
+        "instance.unrescue.end",
     }
 )
 GONE = frozenset(
