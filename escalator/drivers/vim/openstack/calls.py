@@ -163,6 +163,7 @@ class Calls:
             stop=tenacity.stop_after_attempt(ATTEMPTS)
             | tenacity.stop_after_delay(self.timeout_s),
             wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
+            before_sleep=_tell_repetition,
             reraise=True,
         )
 
@@ -219,6 +220,20 @@ class Calls:
         finally:
             self.figures.add(name, time.monotonic() - began, is_failure)
         return found
+
+
+def _tell_repetition(state: tenacity.RetryCallState) -> None:
+    """Log why a call is repeated: if that heals it, nothing else tells of it."""
+    _, verb, path = state.args[:3]
+    LOG.warning(
+        "%s %s is repeated in %.2f s, attempt %d of %d: %s",
+        verb,
+        path,
+        state.upcoming_sleep,
+        state.attempt_number + 1,
+        ATTEMPTS,
+        state.outcome and state.outcome.exception(),
+    )
 
 
 def _was_never_seen(error: BaseException) -> bool:

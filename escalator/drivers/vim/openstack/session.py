@@ -1,5 +1,6 @@
 """The way to Nova: a connection of openstacksdk, made when it is needed."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,8 @@ import openstack
 from openstack import exceptions as sdk_errors
 
 from escalator import errors
+
+LOG = logging.getLogger(__name__)
 
 Connect = Callable[[], openstack.connection.Connection]
 
@@ -24,10 +27,15 @@ class Compute:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._adapter: Any = None
+        self._token: Any = None
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any:
         """Send one request; raises what keystoneauth raises."""
-        return self._get().request(url, method, **kwargs)
+        adapter = self._get()
+        try:
+            return adapter.request(url, method, **kwargs)
+        finally:
+            self._tell_renewal(adapter.session.auth)
 
     def get_endpoint_data(self) -> Any:
         """Return what Nova says of its versions."""
@@ -40,6 +48,17 @@ class Compute:
                 connection.session.timeout = self._timeout_s
                 self._adapter = connection.compute
             return self._adapter
+
+    def _tell_renewal(self, auth: Any) -> None:
+        """Log once that keystoneauth has fetched a new token in place of another."""
+        with self._lock:
+            # None while there is none; plugins without tokens have no such thing.
+            token = getattr(auth, "auth_ref", None)
+            if token is None or token is self._token:
+                return
+            is_first, self._token = self._token is None, token
+        if not is_first:
+            LOG.info("A new token was fetched: the last one expired or was refused")
 
 
 def by_cloud(name: str) -> Connect:

@@ -28,6 +28,8 @@ _SETTABLE = frozenset({"active"})
 
 _ERROR = "error"
 
+_ATTEMPTS = 6
+
 LONGEST_HUSH_S = 10.0
 """Hosts that die one after the other keep a call waiting no longer than this."""
 
@@ -188,7 +190,19 @@ def _patiently(work: Any, instance_id: str, wish: _Wish) -> None:
         retry=tenacity.retry_if_exception_type(
             (errors.VimUnavailable, errors.ActionFailed)
         ),
-        stop=tenacity.stop_after_attempt(6),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
         wait=tenacity.wait_exponential(multiplier=0.2, max=5.0),
+        before_sleep=_tell_repetition,
         reraise=True,
     )(work, instance_id, wish)
+
+
+def _tell_repetition(state: tenacity.RetryCallState) -> None:
+    LOG.warning(
+        "The state of %s is set again in %.1f s, attempt %d of %d: %s",
+        state.args[0],
+        state.upcoming_sleep,
+        state.attempt_number + 1,
+        _ATTEMPTS,
+        state.outcome and state.outcome.exception(),
+    )
