@@ -59,7 +59,7 @@ def understand(
         raise _refusal(found, loaded.lines)
     understood = reading.read(document, params, catalogue)
     if targets is not None:
-        found += made.told_of_file(lints.check_fleet(understood, targets))
+        found += made.told_of_file(lints.check_submission(understood, targets))
     if lints.has_errors(found):
         raise _refusal(found, loaded.lines)
     return understood, _tell(found, loaded.lines)

@@ -53,6 +53,7 @@ C711  a budget without a limit, or with several
 C712  a quorum or headroom that can never admit
 C721  a stage that takes nobody
 C722  a gate behind which nobody is left (warning)
+C731  nobody stands in for what is interrupted (E-3; warning if best effort)
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
@@ -85,6 +86,7 @@ from escalator.domain import (
     lint_order,
     lint_preflight,
     lint_recovery,
+    lint_redundancy,
     lint_references,
     lint_restore,
     lint_scopes,
@@ -98,7 +100,14 @@ from escalator.domain import document as doc
 from escalator.domain.finding import Finding
 from escalator.domain.reading import Catalogue
 
-__all__ = ["Finding", "check", "check_document", "check_fleet", "has_errors"]
+__all__ = [
+    "Finding",
+    "check",
+    "check_document",
+    "check_fleet",
+    "check_submission",
+    "has_errors",
+]
 
 
 def check(
@@ -115,7 +124,8 @@ def check(
     if targets is None or has_errors(findings):
         return findings
     understood = reading.read(document, params, catalogue)
-    found = _compose(document, params).told_of_file(check_fleet(understood, targets))
+    told = check_submission(understood, targets)
+    found = _compose(document, params).told_of_file(told)
     return (*findings, *dict.fromkeys(found))
 
 
@@ -166,6 +176,17 @@ def check_fleet(
     Told of the plan's procedures: see ``composition.Composition.told_of_file``.
     """
     return tuple(lint_fleet.find(understood, targets))
+
+
+def check_submission(
+    understood: plan.Plan, targets: Sequence[plan.Target]
+) -> tuple[Finding, ...]:
+    """Return :func:`check_fleet`, and what is judged before the start only (pure).
+
+    A change under way can bring no redundancy back, and may be what saves the rest.
+    """
+    found = lint_redundancy.find(understood, targets)
+    return (*check_fleet(understood, targets), *found)
 
 
 def has_errors(findings: Sequence[Finding]) -> bool:

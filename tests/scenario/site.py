@@ -113,13 +113,14 @@ class Site(Stage):
             if host["name"] in self.cluster_of
         }
 
-    def begin_site(self, site: str, address: str) -> str:
+    def begin_site(self, site: str, address: str, smoothness: str = "smooth") -> str:
         """Create and start the campaign of the file for a site; return its id."""
         params = {
             "version": "2.0",
             "repository": self.repository.url("s2"),
             "site": site,
             "address": address,
+            "smoothness": smoothness,
         }
         return self.begin_file(CAMPAIGN, params)
 
@@ -157,6 +158,7 @@ class Site(Stage):
                 "rack": self.rack_of(node.name),
                 "availability_zone": "az1",
                 "tags": self._tags_of(node.name),
+                "facts": self._facts_of(node.name),
             }
             for node in self.bed.nodes
         ]
@@ -176,6 +178,11 @@ class Site(Stage):
         """Return the sites of a node; the database is one by itself as well."""
         own = self.cluster_of.get(name, self.clusters[0]).name
         return [own, DATABASE_SITE] if name == DATABASE else [own]
+
+    def _facts_of(self, name: str) -> dict[str, str]:
+        """Controllers stand in for those of their own cluster only."""
+        cluster = self.cluster_of.get(name)
+        return {"cluster": cluster.name} if cluster else {}
 
     def _role_of(self, name: str) -> str:
         if name in self.compute_names:

@@ -320,6 +320,17 @@ class UnderstandTest(unittest.TestCase):
             [(w["rule"], w["line"]) for w in warnings],
         )
 
+    def test_a_host_without_a_stand_in_is_refused_where_it_is_selected(self) -> None:
+        """E-3"""
+        with self.assertRaisesRegex(errors.InvalidInput, "stands in") as caught:
+            campaign_file.understand(
+                GOLDEN, {}, campaigns.CATALOGUE, campaigns.fleet(1)
+            )
+        (found,) = [f for f in caught.exception.findings if f["severity"] == "error"]
+        self.assertEqual(
+            ("C731", _line("select: computes")), (found["rule"], found["line"])
+        )
+
     def test_host_names_are_refused(self) -> None:
         """P-4a"""
         text = GOLDEN.replace("role: compute}", "role: compute, tag: compute-03}")

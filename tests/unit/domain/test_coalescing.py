@@ -183,6 +183,7 @@ class FieldsTest(unittest.TestCase):
             _procedure("one", SAVE, _install("a"), **whole),
             _procedure("two", SAVE, _install("b"), **whole),
             {**_procedure("other", SAVE, _install("c")), "visit": "own"},
+            metadata={**GOLDEN["metadata"], "smoothness": "disruptive"},
         )
         made = _read(document)
         self.assertEqual(["one+two", "other"], [e.id for e in made.procedures])

@@ -411,7 +411,21 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         )
     ],
     "C703": [("/procedures/0", _put(*P, "budgets", []))],
-    "C705": [("/procedures/0/budgets", _put(*P, "method", "single_step"))],
+    "C705": [
+        (
+            "/procedures/0/budgets",
+            _both(
+                _put(*P, "method", "single_step"),
+                _put("metadata", "smoothness", "disruptive"),
+            ),
+        )
+    ],
+    "C731": [
+        (
+            "/procedures/0/select",
+            _both(_put(*P, "method", "single_step"), _put(*P, "budgets", [])),
+        )
+    ],
     "C901": [
         (
             "/artifacts/0/needs",
@@ -645,7 +659,7 @@ class DetailTest(unittest.TestCase):
 class HostNameTest(unittest.TestCase):
     def test_a_value_that_a_fact_has_is_no_host_name(self) -> None:
         """A host named like its role does not make the role forbidden."""
-        fleet = [Target("compute", role="compute"), Target("R7", rack="R1")]
+        fleet = [Target("compute", role="compute"), Target("R7", "compute", "R1")]
         self.assertEqual((), _check(_golden(), fleet))
 
     def test_submitted_values_are_looked_at_too(self) -> None:

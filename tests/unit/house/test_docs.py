@@ -11,7 +11,7 @@ import unittest
 from escalator.api import routes
 from escalator.cmd import draw_states
 from escalator.conductor import campaign_shape
-from escalator.domain import lints, webhook
+from escalator.domain import lint_redundancy, lints, webhook
 from escalator.drivers import loader
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -71,6 +71,12 @@ class TestUserGuide(unittest.TestCase):
         told = set(re.findall(r"(C\d{3})\n     - \*warning:\*", text))
         known = set(re.findall(r"(C\d{3})  [^\n]*\(warning\)", lints.__doc__))
         self.assertEqual(known, told)
+
+    def test_what_interrupts_is_told(self):
+        text = page("user/campaign-file.rst").partition("Smoothness\n")[2]
+        told = text.partition("Only what interrupts")[2].partition("playbook.run")
+        listed = set(re.findall(r"``(\w+\.\w+)``", told[0] + "``playbook.run``"))
+        self.assertEqual(lint_redundancy.INTERRUPTING, listed)
 
     def test_every_action_is_explained(self):
         text = page("user/actions.rst")
