@@ -60,6 +60,12 @@ class Set(command.ShowOne):
                 metavar=metavar,
                 help=f"{text} (repeat for more)",
             )
+        parser.add_argument(
+            "--max-quarantined",
+            type=int,
+            metavar="<n>",
+            help="Hosts that may be given up before the campaign stops",
+        )
         for option, metavar, text in (
             ("exclude", "<tag>", "Begin no more hosts with this tag"),
             ("skip", "<host>", "Leave out a host not begun, give up a failed one"),
@@ -83,8 +89,9 @@ class Set(command.ShowOne):
             "retry": parsed_args.retry,
         }
         wanted: Row = {name: value for name, value in given.items() if value}
-        if parsed_args.reason is not None:
-            wanted["reason"] = parsed_args.reason
+        for name in ("max_quarantined", "reason"):
+            if (value := getattr(parsed_args, name)) is not None:
+                wanted[name] = value
         row: Row = client_of(self.app).act(
             parsed_args.campaign, "change", wanted, str(uuid.uuid4())
         )

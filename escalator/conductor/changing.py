@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 State = states.CampaignState
 
 _CLOSED = states.ENDED | {State.DRAFT, State.PREFLIGHT, State.SOAKING}
-_KEYS = ("parallel", "budgets", "exclude", "skip", "retry")
+_KEYS = ("parallel", "budgets", "max_quarantined", "exclude", "skip", "retry")
 
 
 class Changing:
@@ -41,7 +41,7 @@ class Changing:
             raise errors.Conflict(
                 f"A campaign that is {state} cannot be changed; submit a new one."
             )
-        if not any(wish.arguments.get(key) for key in _KEYS):
+        if all(wish.arguments.get(key) in (None, [], {}) for key in _KEYS):
             raise errors.InvalidInput(
                 kind="order", summary=f"nothing to change; give {', '.join(_KEYS)}"
             )
@@ -54,6 +54,7 @@ class Changing:
             wish.arguments.get("parallel", {}),
             wish.arguments.get("budgets", {}),
             wish.arguments.get("exclude", ()),
+            wish.arguments.get("max_quarantined"),
         )
         made = self._judged(situation, asked)
         told = revision.differences(situation.plan, asked)

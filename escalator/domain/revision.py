@@ -25,15 +25,24 @@ class Change:
     :ivar parallel: procedure -> new limit.
     :ivar budgets: budget -> new limit.
     :ivar exclude: tags whose hosts are begun no more.
+    :ivar max_quarantined: new limit of the failure budget; None: as it is.
     """
 
     parallel: Mapping[str, Amount]
     budgets: Mapping[str, Amount]
     exclude: Sequence[str] = ()
+    max_quarantined: int | None = None
 
 
 def find(made: plan.Plan, change: Change) -> Iterator[Finding]:
-    """Judge a change by the rules of campaign files (C402, C502, C701)."""
+    """Judge a change by the rules of campaign files (C202, C402, C502, C701)."""
+    if change.max_quarantined is not None and change.max_quarantined < 0:
+        yield Finding(
+            "C202",
+            point(*_PLACE, "max_quarantined"),
+            f"{change.max_quarantined} hosts cannot be given up",
+            "write 0, with which the first one stops the campaign, or more",
+        )
     known = {
         "parallel": [each.id for each in made.procedures],
         "budgets": [each.id for each in made.budgets],
@@ -66,8 +75,10 @@ def find(made: plan.Plan, change: Change) -> Iterator[Finding]:
 def apply(made: plan.Plan, change: Change) -> plan.Plan:
     """Return the plan with the change; :func:`find` found nothing."""
     shut = tuple(plan.Condition("tag", (tag,)) for tag in change.exclude)
+    limit = change.max_quarantined
     return dataclasses.replace(
         made,
+        max_quarantined=made.max_quarantined if limit is None else limit,
         selectors=tuple(
             dataclasses.replace(
                 each,
@@ -113,6 +124,9 @@ def differences(made: plan.Plan, change: Change) -> list[str]:
         for each in made.budgets
         if each.id in change.budgets
     ]
+    if change.max_quarantined is not None:
+        before = "no limit" if made.max_quarantined is None else made.max_quarantined
+        found.append(f"max_quarantined: {before} -> {change.max_quarantined}")
     return found + [f"exclude tag {tag}" for tag in change.exclude]
 
 

@@ -78,6 +78,12 @@ ACTION = wrapped(
                         **_LIMITS,
                         "description": "Change: budget -> hosts out at once.",
                     },
+                    "max_quarantined": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "maximum": 1_000_000,
+                        "description": "Change: hosts that may be given up.",
+                    },
                     "exclude": {
                         **_NAMES,
                         "description": "Change: tags whose hosts are begun no more.",

@@ -181,6 +181,34 @@ class TestLimits(Case):
         self.assertEqual(1, self.campaign()["plan_rev"])
         self.assertEqual({}, self.slots())
 
+    def test_a_smaller_failure_budget_stops_at_the_next_loss(self):
+        """E-2: and a larger one lets the campaign go on."""
+        lost = ("h001", "h003", "h005")
+
+        def program(order, times):
+            is_bad = order.host in lost and order.action != "uncordon"
+            return ("failed", "permanent", "planted") if is_bad else None
+
+        bed = self.begin(
+            program,
+            ladder=(plan.Rung("quarantine"),),
+            on_fault=plan.FaultPolicy("hold"),
+        )
+        self.act("change", max_quarantined=0)
+        self.assertEqual("holding", bed.run_until(["holding", "committed"]))
+        reason = self.campaign()["state_reason"]
+        self.assertIn("failure_budget allows 0: h001", reason)
+        self.act("change", max_quarantined=3)
+        self.act("resume")
+        self.assertEqual("committed", bed.run_until(["holding", "committed"]))
+        changes = [row["diff"]["changed"] for row in self.revisions()[1:]]
+        self.assertEqual(
+            [["max_quarantined: no limit -> 0"], ["max_quarantined: 0 -> 3"]], changes
+        )
+        lines = [r for r in bed.rows(models.journal) if r["object_type"] == "plan"]
+        self.assertEqual(["op", "op"], [line["actor"] for line in lines])
+        self.assertIn("max_quarantined: 0 -> 3", lines[1]["detail"])
+
     def test_a_tag_is_excluded(self):
         """Hosts midway go on; the others leave the campaign."""
         bed = self.begin()

@@ -248,6 +248,7 @@ class TestAct(CampaignCase):
         change = {
             "parallel": {"computes": "25%"},
             "budgets": {"rack": 1},
+            "max_quarantined": 0,
             "exclude": ["old"],
             "skip": ["compute-01"],
             "retry": ["compute-02"],
@@ -258,11 +259,15 @@ class TestAct(CampaignCase):
             {"parallel": {"computes": "many"}},
             {"budgets": {"rack": 1.5}},
             {"exclude": "old"},
+            {"max_quarantined": -1},
+            {"max_quarantined": "10%"},
             {"colour": "red"},
         ):
             answer = self.act(name="change", arguments=wrong)
             self.assertEqual(400, answer.status_code, wrong)
         self.assertEqual(400, self.act(name="start", arguments=change).status_code)
+        given = {"max_quarantined": 1}
+        self.assertEqual(400, self.act(name="pause", arguments=given).status_code)
 
     def test_an_approval_names_what_is_approved(self) -> None:
         given = {"kind": "revision", "revision": 3}

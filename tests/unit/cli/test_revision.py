@@ -32,7 +32,7 @@ class TestCommands(test_client.ClientCase):
     def test_set_says_all_that_changes(self) -> None:
         words = (
             "--parallel computes=25% --parallel stores=2 --budget rack=1 --exclude old"
-            " --skip h1 --skip h2 --retry h3 --reason because"
+            " --skip h1 --skip h2 --retry h3 --reason because --max-quarantined 4"
         )
         self.run_command(revision.Set, *words.split())
         self.assertEqual(
@@ -44,6 +44,7 @@ class TestCommands(test_client.ClientCase):
                     "exclude": ["old"],
                     "skip": ["h1", "h2"],
                     "retry": ["h3"],
+                    "max_quarantined": 4,
                     "reason": "because",
                 },
             ),
@@ -51,6 +52,8 @@ class TestCommands(test_client.ClientCase):
         )
         self.run_command(revision.Set, "--budget", "rack=2")
         self.assertEqual(("change", {"budgets": {"rack": 2}}), self.ordered())
+        self.run_command(revision.Set, "--max-quarantined", "0")
+        self.assertEqual(("change", {"max_quarantined": 0}), self.ordered())
 
     def test_a_limit_without_a_name_or_number_is_refused(self) -> None:
         for text in ("rack", "=1", "rack=", "rack=many"):

@@ -71,6 +71,7 @@ class TestChange(unittest.TestCase):
             ({"budgets": {"row": 1}}, "C402", f"{root}/budgets/row"),
             ({"parallel": {"computes": -1}}, "C502", f"{root}/parallel/computes"),
             ({"parallel": {"stores": 1}}, "C402", f"{root}/parallel/stores"),
+            ({"max_quarantined": -1}, "C202", f"{root}/max_quarantined"),
         ):
             with self.subTest(values=values):
                 self.assertEqual([(rule, place)], self.rules(**values))
@@ -91,6 +92,20 @@ class TestChange(unittest.TestCase):
             ["parallel computes: 4 -> 50%", "budget rack: 2 -> 3", "exclude tag old"],
             revision.differences(self.made, change),
         )
+        self.assertIsNone(made.max_quarantined)
         back = revision.apply(made, revision.Change({"computes": 4}, {"rack": "10%"}))
         self.assertEqual(0.0, back.procedure("computes").parallel_percent)
         self.assertEqual(10.0, back.budgets[0].max_percent)
+
+    def test_the_failure_budget_changes_by_itself(self) -> None:
+        """E-2: from no limit to none allowed, and back up."""
+        none = revision.Change({}, {}, max_quarantined=0)
+        made = revision.apply(self.made, none)
+        self.assertEqual(0, made.max_quarantined)
+        self.assertEqual(
+            ["max_quarantined: no limit -> 0"], revision.differences(self.made, none)
+        )
+        more = revision.Change({}, {}, max_quarantined=3)
+        self.assertEqual(3, revision.apply(made, more).max_quarantined)
+        self.assertEqual(["max_quarantined: 0 -> 3"], revision.differences(made, more))
+        self.assertEqual(made, revision.apply(made, revision.Change({}, {})))
