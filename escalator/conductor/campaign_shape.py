@@ -84,8 +84,16 @@ def _is_unfilled(value: Any) -> bool:
 
 def _unknown_keys(violation: Any, path: doc.Path) -> Iterator[Finding]:
     known = list(violation.schema.get("properties", {}))
+    reserved: Mapping[str, str] = violation.schema.get("x-reserved", {})
     for key in violation.instance:
-        if key not in known:
+        if key in reserved:
+            yield Finding(
+                "C204",
+                point(*path, key),
+                f"the key {key} is reserved for a later version: {reserved[key]}",
+                "take it out; this version would not act on it",
+            )
+        elif key not in known:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]}? " if close else ""
             yield Finding(

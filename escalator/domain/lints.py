@@ -11,6 +11,7 @@ C104  too large, too deep, or too many aliases
 C201  unknown key
 C202  wrong shape
 C203  missing key
+C204  a key that is reserved for a later version
 C301  a parameter is given that the file does not declare
 C302  a parameter has no value
 C303  a parameter is mistyped or out of range

@@ -177,6 +177,35 @@ class ShapeTest(unittest.TestCase):
         place = "/procedures/0/steps/3/retries"
         self._expect(INSTALL, INSTALL + ", retries: 3", ("C201", place))
 
+    def test_reserved_keys_have_a_message_of_their_own(self) -> None:
+        for old, new, place in (
+            ("finish:", "coordination: {}\nfinish:", "/coordination"),
+            ("finish:", "telemetry: {}\nfinish:", "/telemetry"),
+            ("finish:", "admin: {}\nfinish:", "/admin"),
+            ("finish: {", "finish: {verify: full, ", "/finish/verify"),
+            ("    level:", "    verify: full\n    level:", "/procedures/0/verify"),
+            ("driver:", "keep: 7d, driver:", "/checkpoints/0/keep"),
+            (
+                INSTALL,
+                f"{INSTALL}, coordinate: ask",
+                "/procedures/0/steps/3/coordinate",
+            ),
+            ("smoke: {", "smoke: {run: [a], ", "/verify/smoke/run"),
+            (
+                "    level:",
+                "    stages: [{id: one, take: 1, canary: {}}]\n    level:",
+                "/procedures/0/stages/0/canary",
+            ),
+        ):
+            with self.subTest(place):
+                self._expect(old, new, ("C204", place))
+        (found,) = _findings(GOLDEN.replace("finish:", "admin: {}\nfinish:"))
+        self.assertIn("later version: who may approve", found["detail"])
+        self.assertTrue(found["remedy"].startswith("take it out"))
+
+    def test_a_key_is_reserved_only_where_it_will_stand(self) -> None:
+        self._expect("finish: {", "finish: {canary: x, ", ("C201", "/finish/canary"))
+
     def test_the_likeliest_key_is_told(self) -> None:
         text = GOLDEN.replace("    parallel: 4", "    paralel: 4")
         (found,) = _findings(text)

@@ -567,7 +567,9 @@ class MutationTest(unittest.TestCase):
 
     def test_every_documented_rule_has_a_mutation(self) -> None:
         documented = set(re.findall(r"^(C\d\d\d)  ", lints.__doc__ or "", re.M))
-        elsewhere = {"C101", "C102", "C103", "C104", "C201", "C202", "C203", "C611"}
+        of_the_text = {"C101", "C102", "C103", "C104"}
+        of_the_schema = {"C201", "C202", "C203", "C204", "C611"}
+        elsewhere = of_the_text | of_the_schema
         fleet_only = {"C702", "C706"}
         self.assertEqual(documented - elsewhere - fleet_only, set(MUTATIONS))
 

@@ -22,6 +22,16 @@ def page(name):
     return (SOURCE / name).read_text(encoding="utf-8")
 
 
+def reserved_of(schema):
+    """Return every key that a JSON schema keeps for later, at any depth."""
+    if isinstance(schema, list):
+        return set().union(*map(reserved_of, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = set(schema.get("x-reserved", {}))
+    return own.union(*(reserved_of(each) for each in schema.values()))
+
+
 def example(folder, name):
     """Import an example that a page shows."""
     place = str(SOURCE / folder)
@@ -59,6 +69,14 @@ class TestUserGuide(unittest.TestCase):
         samples += re.findall(r"code-block:: yaml\n((?:\n|[ ]+.*\n)+)", text)
         shown = set(re.findall(r"([\w.]+):(?=\s)", "\n".join(samples)))
         self.assertEqual(set(), keys_of(campaign_shape.SCHEMA) - shown)
+
+    def test_every_reserved_key_has_its_place(self):
+        text = page("user/campaign-file.rst").partition("have its place here\n")[2]
+        rows = re.findall(
+            r"^   \* - (``.*)$", text.partition("Every key once")[0], re.M
+        )
+        told = set(re.findall(r"``(\w+)``", " ".join(rows)))
+        self.assertEqual(reserved_of(campaign_shape.SCHEMA), told)
 
     def test_every_rule_is_listed_and_none_is_made_up(self):
         listed = re.findall(r"\* - (C\d{3})$", page("user/campaign-file.rst"), re.M)
