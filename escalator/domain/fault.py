@@ -9,7 +9,7 @@ Source: DR-3, DR-4, DR-10.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 LATE_SHARE = 0.1
@@ -95,6 +95,60 @@ class Judgement:
 CALM = Judgement()
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """What a round has shown.
+
+    :ivar heard_in: the last round in which each host answered.
+    :ivar owed: the hosts that are failed already.
+    """
+
+    round: int
+    heard_in: Sequence[int]
+    owed: Collection[int]
+
+
+class StormGuard:
+    """Holds the failure of most hosts at once for a moment."""
+
+    def __init__(self, law: Law) -> None:
+        self._law = law
+        self._since: float | None = None
+
+    def calm(self) -> None:
+        """Note a round in which nobody fails."""
+        self._since = None
+
+    def believe(
+        self, failing: list[int], view: View, now: float
+    ) -> tuple[list[int], bool]:
+        """Return whom to believe failed now, and whether after a storm."""
+        if not failing:
+            self._since = None
+            return [], False
+        if self._since is None:
+            if not self._is_storm(view):
+                return failing, False
+            self._since = now
+        # Half an interval of tolerance: rounds do not fall due to the microsecond.
+        waited = now - self._since + self._law.interval_s / 2
+        if waited < self._law.storm_hold_s:
+            return [], False
+        self._since = None
+        return failing, True
+
+    def _is_storm(self, view: View) -> bool:
+        """Count those one miss short as well: a storm takes a moment to show."""
+        limit = view.round - max(1, self._law.misses - 1)
+        missing = sum(
+            heard_in <= limit and at not in view.owed
+            for at, heard_in in enumerate(view.heard_in)
+        )
+        live = len(view.heard_in) - len(view.owed)
+        law = self._law
+        return missing > law.storm_min and missing > law.storm_share * live
+
+
 class Detector:
     """Judges rounds of probes of many hosts.
 
@@ -118,7 +172,7 @@ class Detector:
         self._since_round: list[int] = []
         self._owed: dict[int, int] = {}
         self._faults: dict[str, list[float]] = {}
-        self._storm_since: float | None = None
+        self._guard = StormGuard(law)
 
     def watch(
         self, hosts: Iterable[str], now: float, down: Collection[str] = ()
@@ -187,10 +241,11 @@ class Detector:
             return None
         failing = self._find_failing()
         if not failing and not self._owed:
-            self._storm_since = None
+            self._guard.calm()
             return CALM
         returned = self._count_answers()
-        believed, is_storm = self._calm_storm(failing, read_at)
+        view = View(self._round, self._heard_in, self._owed)
+        believed, is_storm = self._guard.believe(failing, view, read_at)
         failed = tuple(self._fail(at, read_at, is_storm) for at in believed)
         return Judgement(failed, returned, len(failing) - len(failed))
 
@@ -213,30 +268,6 @@ class Detector:
         for at in returned:
             del self._owed[at]
         return tuple(self._hosts[at] for at in returned)
-
-    def _calm_storm(self, failing: list[int], read_at: float) -> tuple[list[int], bool]:
-        """Return whom to believe failed now, and whether after a storm."""
-        if not failing:
-            self._storm_since = None
-            return [], False
-        if self._storm_since is None:
-            if not self._is_storm():
-                return failing, False
-            self._storm_since = read_at
-        # Half an interval of tolerance: rounds do not fall due to the microsecond.
-        waited = read_at - self._storm_since + self.law.interval_s / 2
-        if waited < self.law.storm_hold_s:
-            return [], False
-        self._storm_since = None
-        return failing, True
-
-    def _is_storm(self) -> bool:
-        """Count those one miss short as well: a storm takes a moment to show."""
-        limit = self._round - max(1, self.law.misses - 1)
-        missing = sum(1 for heard_in in self._heard_in if heard_in <= limit)
-        missing -= sum(1 for at in self._owed if self._heard_in[at] <= limit)
-        live = len(self._hosts) - len(self._owed)
-        return missing > self.law.storm_min and missing > self.law.storm_share * live
 
     def _fail(self, at: int, read_at: float, is_storm: bool) -> Verdict:
         host, heard_in = self._hosts[at], self._heard_in[at]

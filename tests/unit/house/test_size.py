@@ -17,7 +17,6 @@ BASES = {"drivers/base.py", "objects/base.py"}
 
 LARGER = {
     "conductor/batch.py Batch": (190, 12),
-    "domain/fault.py Detector": (170, 12),
     "drivers/vim/simulated.py Simulated": (170, 12),
     "monitor/process.py ProbeProcess": (160, 12),
 }
