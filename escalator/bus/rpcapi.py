@@ -265,7 +265,7 @@ class MonitorAPI:
         )
 
     def look(self, ctxt: Context, monitor: str, hosts: list[str]) -> dict[str, bool]:
-        """Return whether ``monitor`` finds each of the hosts it watches dead."""
+        """Return whether each host that ``monitor`` watches failed, or a link of it."""
         answer: dict[str, bool] = self._client.call(
             ctxt, "1.0", "look", to_server=monitor, hosts=hosts
         )

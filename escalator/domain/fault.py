@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from escalator.domain import target
+
 LATE_SHARE = 0.1
 """Waking later than this share of an interval is a stall."""
 
@@ -49,6 +51,7 @@ class Law:
     :ivar storm_share: with more than this share of the live hosts, and more
         than ``storm_min`` of them, failing at once the monitor suspects
         itself for ``storm_hold_s``.
+        Hosts are counted, not their interfaces.
     :ivar flap_window_s: every further fault of a host within this time
         doubles the answers it owes before it is believed to be back.
     :ivar flap_limit: most that ``answers`` is multiplied by.
@@ -97,13 +100,15 @@ CALM = Judgement()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
-    """What a round has shown.
+    """What a round has shown of all targets, in one order.
 
-    :ivar heard_in: the last round in which each host answered.
-    :ivar owed: the hosts that are failed already.
+    :ivar host_of: the host of each target.
+    :ivar heard_in: the last round in which each target answered.
+    :ivar owed: the targets that are failed already, by their places.
     """
 
     round: int
+    host_of: Sequence[str]
     heard_in: Sequence[int]
     owed: Collection[int]
 
@@ -138,15 +143,23 @@ class StormGuard:
         return failing, True
 
     def _is_storm(self, view: View) -> bool:
-        """Count those one miss short as well: a storm takes a moment to show."""
-        limit = view.round - max(1, self._law.misses - 1)
-        missing = sum(
-            heard_in <= limit and at not in view.owed
-            for at, heard_in in enumerate(view.heard_in)
-        )
-        live = len(view.heard_in) - len(view.owed)
-        law = self._law
-        return missing > law.storm_min and missing > law.storm_share * live
+        """Count hosts, those one miss short as well: a storm takes a moment to show.
+
+        One lost interface is enough: the monitor's own wire may lead to the same
+        interface of all hosts.
+        """
+        limit, owed = view.round - max(1, self._law.misses - 1), view.owed
+        missing = {
+            host
+            for at, (host, heard_in) in enumerate(
+                zip(view.host_of, view.heard_in, strict=True)
+            )
+            if heard_in <= limit and at not in owed
+        }
+        if len(missing) <= self._law.storm_min:
+            return False
+        live = {host for at, host in enumerate(view.host_of) if at not in owed}
+        return len(missing) > self._law.storm_share * len(live)
 
 
 class Detector:
@@ -165,6 +178,7 @@ class Detector:
         self.stalls = 0
         self._awake_at = 0.0
         self._hosts: list[str] = []
+        self._host_of: list[str] = []
         self._index: dict[str, int] = {}
         self._round = 0
         self._heard_in: list[int] = []
@@ -194,6 +208,7 @@ class Detector:
         self._heard_at = _carry(kept, self._heard_at, now)
         self._since_round = _carry(kept, self._since_round, self._round)
         self._hosts = [host for host, _ in kept]
+        self._host_of = [target.host_of(name) for name in self._hosts]
         self._index = {host: at for at, host in enumerate(self._hosts)}
         self._faults = {h: t for h, t in self._faults.items() if h in self._index}
 
@@ -244,7 +259,7 @@ class Detector:
             self._guard.calm()
             return CALM
         returned = self._count_answers()
-        view = View(self._round, self._heard_in, self._owed)
+        view = View(self._round, self._host_of, self._heard_in, self._owed)
         believed, is_storm = self._guard.believe(failing, view, read_at)
         failed = tuple(self._fail(at, read_at, is_storm) for at in believed)
         return Judgement(failed, returned, len(failing) - len(failed))

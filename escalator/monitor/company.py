@@ -30,7 +30,7 @@ class Endpoint:
         self._see = see
 
     def look(self, ctxt: Any, hosts: list[str]) -> dict[str, bool]:
-        """Return whether each host that is watched here is found dead here."""
+        """Return whether each host watched here is found dead, or lost a link."""
         return doubt.look(self._see, hosts)
 
 

@@ -29,8 +29,8 @@ STEP_S = 0.02
 _ISOLATED = events.FaultType.MONITOR_ISOLATED
 
 Ask = Callable[[str, Sequence[str]], Mapping[str, bool]]
-"""Asks a monitor which hosts it finds dead; says nothing of those it does not
-watch; raises EscalatorError if it does not answer in time."""
+"""Asks a monitor which hosts it finds dead, or without a link; says nothing of
+those it does not watch; raises EscalatorError if it does not answer in time."""
 
 
 class Doubt:

@@ -100,10 +100,10 @@ class Weighing:
             return self._detection.hosts_down() | self._expected
 
     def look(self, hosts: Iterable[str]) -> dict[str, bool]:
-        """Return whether each host that is watched here is lost here."""
+        """Return whether each host watched here is lost here, or a link of it."""
         with self._lock:
             return {
-                host: self._panel.judge(host).kind == _DOWN
+                host: self._panel.judge(host).kind is not None
                 for host in hosts
                 if self._panel.is_watched(host)
             }

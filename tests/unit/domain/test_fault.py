@@ -194,6 +194,28 @@ class StormTest(unittest.TestCase):
         self.assertEqual(50, len(self.storm(50, rounds=3).failed))
         self.assertEqual(20, len(self.storm(20, rounds=3, total=20).failed))
 
+    def lose(
+        self, targets: Iterable[str], lost: Callable[[str], bool], rounds: int = 5
+    ) -> World:
+        world = World(targets)
+        world.play(2, always)
+        world.play(rounds, lambda target, number: not lost(target))
+        return world
+
+    def test_one_host_of_many_interfaces_is_no_storm(self) -> None:
+        many = [f"a%eth{n}" for n in range(30)]
+        world = self.lose([*many, "b", "c"], lambda target: target in many, 3)
+        self.assertEqual(set(many), set(world.failed))
+
+    def test_the_same_interface_of_most_hosts_is_a_storm(self) -> None:
+        """It is the monitor's own wire to that network, perhaps."""
+        nics = [f"{host}%eth{n}" for host in names(30) for n in (1, 2, 3)]
+        world = self.lose(nics, lambda target: target.endswith("%eth2"))
+        self.assertEqual({}, world.failed)
+        world = self.lose(nics, lambda target: target.endswith("%eth2"), 6)
+        self.assertEqual(30, len(world.failed))
+        self.assertTrue(world.failed["h7%eth2"].is_storm)
+
     def test_a_storm_that_passes_was_none(self) -> None:
         world = self.storm(100, rounds=5)
         world.play(5, always)
