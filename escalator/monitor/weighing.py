@@ -135,7 +135,7 @@ class Weighing:
             named = [failure.host for failure in judged.failed] + [*judged.returned]
             hosts = list(dict.fromkeys(targets.host_of(name) for name in named))
             is_storm = any(failure.is_storm for failure in judged.failed)
-            if is_storm or any(map(self._is_mine, self._doubted)):
+            if is_storm or any(map(self._is_mine, self._doubted - self._expected)):
                 self._doubted |= {targets.host_of(f.host) for f in judged.failed}
             self._settle(hosts, judged.at)
 
@@ -171,10 +171,13 @@ class Weighing:
             self._doubt.calm()
 
     def _weigh(self, hosts: Sequence[str]) -> None:
+        ends, now = self._windows.find_ends(hosts), time.time()
         with self._lock:
-            doubted = [host for host in hosts if host in self._doubted]
+            # Nobody is asked about a host that is expected down.
+            self._expected -= {h for h in hosts if ends.get(h, 0.0) <= now}
+            self._expected |= {h for h in hosts if ends.get(h, 0.0) > now}
+            doubted = [h for h in hosts if h in self._doubted - self._expected]
         believed = self._doubt.believe(doubted) if doubted else frozenset()
-        ends = self._windows.find_ends(hosts)
         with self._lock:
             findings, over, wall = [], [], time.time()
             for host in hosts:
@@ -182,11 +185,10 @@ class Weighing:
                 left_s = ends.get(host, 0.0) - wall
                 if verdict.kind is None or self._detection.is_known(verdict.kind, host):
                     self._forget(host)
+                elif left_s > 0:
+                    self._waiting.put(host, min(left_s, self._again_s))
                 elif host in self._doubted and host not in believed:
                     self._waiting.put(host, self._again_s)
-                elif left_s > 0:
-                    self._expected.add(host)
-                    self._waiting.put(host, min(left_s, self._again_s))
                 else:
                     self._forget(host)
                     findings.append(_finding(host, verdict, wall))

@@ -6,7 +6,7 @@ import unittest
 from collections.abc import Sequence
 
 from escalator.domain import events, panel
-from escalator.monitor import detection, lateness, report, weighing
+from escalator.monitor import detection, lateness, report, weighing, windows
 
 SETTLE_S = 0.1
 AGAIN_S = 0.3
@@ -40,12 +40,14 @@ class WeighingTest(unittest.TestCase):
         self.detection = detection.Detection(self, lateness.Lateness(0.05))
         self.peers = Peers()
         self.others: set[str] = set()
+        self.ends: dict[str, float] = {}
         jury = panel.Panel(["icmp"])
         self.weighing = weighing.Weighing(
             jury,
             self.detection,
             SETTLE_S,
             self.peers,
+            windows.Windows(lambda host: host in self.ends, self.ends.__getitem__),
             is_mine=lambda host: host not in self.others,
             again_s=AGAIN_S,
         )
@@ -128,6 +130,23 @@ class WeighingTest(unittest.TestCase):
         wanted = {("Confirmed", "host.down", host) for host in "ab"}
         self.told(1)
         self.assertEqual(wanted, set(self.told(2, 0.5)))
+
+    def test_hosts_that_a_campaign_reboots_together_are_in_no_doubt(self) -> None:
+        """Before their time is over nobody is asked, and others are not doubted."""
+        end = time.time() + 3 * AGAIN_S
+        self.ends |= {"b": end, "c": end}
+        self.tell([failure("b", True), failure("c", True)])
+        time.sleep(AGAIN_S)
+        self.tell([failure(A1), failure(A2)])
+        self.assertEqual([("Confirmed", "host.down", "a")], self.told(1, 0.0))
+        self.assertEqual([], self.peers.asked)
+        self.assertLessEqual({"b", "c"}, self.weighing.covered())
+        time.sleep(4 * AGAIN_S)
+        self.assertEqual(["b", "c"], self.peers.asked[0])
+        self.assertTrue({"b", "c"}.isdisjoint(self.weighing.covered()))
+        self.peers.believed = {"b", "c"}
+        wanted = [("Confirmed", "host.down", host) for host in "abc"]
+        self.assertEqual(wanted, self.told(2))
 
     def test_anothers_hosts_are_known_but_not_told_until_taken_over(self) -> None:
         self.others = {"b", "c"}
