@@ -67,15 +67,15 @@ OPTS = [
         default=0.5,
         min=0.0,
         max=1.0,
-        help="If more than this share of the hosts (and more than storm_min) fails at "
-        "once, the monitor suspects itself and waits storm_hold_s.",
+        help="If more than this share of the hosts, and more than storm_min of them, "
+        "fail at once, the monitor suspects itself and waits storm_hold_s.",
     ),
     cfg.IntOpt(
         "storm_min",
         mutable=True,
-        default=20,
+        default=3,
         min=1,
-        help="Fewer failing hosts than this are never a storm.",
+        help="So many failing hosts, or fewer, are never a storm.",
     ),
     cfg.FloatOpt(
         "storm_hold_s",

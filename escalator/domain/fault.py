@@ -61,7 +61,7 @@ class Law:
     misses: int = 3
     answers: int = 3
     storm_share: float = 0.5
-    storm_min: int = 20
+    storm_min: int = 3
     storm_hold_s: float = 0.3
     flap_window_s: float = 60.0
     flap_limit: int = 64

@@ -26,7 +26,7 @@ from tests.fixtures import bus, netspace, rabbit
 HOSTS = {f"host-{n:02d}": f"10.77.1.{n + 1}" for n in range(30)}
 NAMES = ("m1", "m2")
 READY_S = 30.0
-OPTIONS = {"realtime": False, "inventory_interval_s": 0.5, "storm_min": 10}
+OPTIONS = {"realtime": False, "inventory_interval_s": 0.5}
 
 
 def ip(*words: str) -> None:

@@ -192,7 +192,12 @@ class StormTest(unittest.TestCase):
 
     def test_half_of_the_hosts_or_few_of_them_are_no_storm(self) -> None:
         self.assertEqual(50, len(self.storm(50, rounds=3).failed))
-        self.assertEqual(20, len(self.storm(20, rounds=3, total=20).failed))
+        self.assertEqual(3, len(self.storm(3, rounds=3, total=3).failed))
+
+    def test_a_small_cloud_has_storms_too(self) -> None:
+        self.assertEqual(0, len(self.storm(4, rounds=5, total=4).failed))
+        self.assertEqual(0, len(self.storm(6, rounds=5, total=6).failed))
+        self.assertEqual(3, len(self.storm(3, rounds=3, total=6).failed))
 
     def lose(
         self, targets: Iterable[str], lost: Callable[[str], bool], rounds: int = 5
