@@ -133,7 +133,7 @@ class StormGuard:
             return [], False
         if self._since is None:
             if not self._is_storm(view):
-                return failing, False
+                return ([] if _is_beginning(failing, view) else failing), False
             self._since = now
         # Half an interval of tolerance: rounds do not fall due to the microsecond.
         waited = now - self._since + self._law.interval_s / 2
@@ -160,6 +160,16 @@ class StormGuard:
             return False
         live = {host for at, host in enumerate(view.host_of) if at not in owed}
         return len(missing) > self._law.storm_share * len(live)
+
+
+def _is_beginning(failing: list[int], view: View) -> bool:
+    """Return whether these are several hosts, all heard in the last round.
+
+    Where one miss is enough no host is one miss short: the next round shows
+    whether more of them follow.
+    """
+    is_fresh = all(view.heard_in[at] == view.round - 1 for at in failing)
+    return is_fresh and len({view.host_of[at] for at in failing}) > 1
 
 
 class Detector:

@@ -199,10 +199,13 @@ class Probe(abc.ABC):
         as keywords.
     :cvar is_local: True if it lives on what the monitor hears, and so in the
         monitor's own process.
+    :cvar misses: unanswered rounds in a row that make a fault; None: as many as
+        ``[monitor] misses``.  For probes whose silence was counted already.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     is_local: ClassVar[bool] = False
+    misses: ClassVar[int | None] = None
 
     def hear(self, host: str) -> None:  # noqa: B027 - only some listen
         """Take note that the agent of ``host`` beat; from any thread."""

@@ -14,25 +14,33 @@ HEARTBEAT = "heartbeat"
 Prober = process.ProbeProcess | thread.ProbeThread
 
 
-def read_law(conf: Any, probe: str = "") -> fault.Law:
-    """Return the law of detection that ``[monitor]`` asks for.
+def read_law(conf: Any, probe: str) -> fault.Law:
+    """Return the law of detection that ``[monitor]`` asks of ``probe``.
 
     The first of ``probes`` sets the pace; the others have one of their own.
+
+    :raises NoSuchDriver: it is not installed.
     """
     options = conf.monitor
-    is_first = not probe or probe == options.probes[0]
+    driver = loader.load_class(NAMESPACE, probe)
+    is_first = probe == options.probes[0]
     interval_s = options.interval_s if is_first else options.other_interval_s
     if probe == HEARTBEAT:
         interval_s = max(interval_s, conf.agent.heartbeat_interval_s)
     return fault.Law(
         interval_s=interval_s,
-        misses=options.misses,
+        misses=options.misses if driver.misses is None else driver.misses,
         answers=options.answers,
         storm_share=options.storm_share,
         storm_min=options.storm_min,
         storm_hold_s=options.storm_hold_s,
         flap_window_s=options.flap_window_s,
     )
+
+
+def read_laws(conf: Any) -> tuple[fault.Law, ...]:
+    """Return the law of each of ``[monitor] probes``, the first one first."""
+    return tuple(read_law(conf, probe) for probe in conf.monitor.probes)
 
 
 def make(

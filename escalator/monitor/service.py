@@ -45,8 +45,9 @@ class MonitorService:
     ) -> None:
         self._conf = conf
         self._in_process = in_process
-        self._law = probers.read_law(conf)
-        self.lateness = lateness.Lateness(warn_s=self._law.interval_s / 2)
+        self._laws = probers.read_laws(conf)
+        interval_s = self._laws[0].interval_s
+        self.lateness = lateness.Lateness(warn_s=interval_s / 2)
         self._publishing = publishing.Publishing(
             publisher, conf.monitor.realtime and not in_process
         )
@@ -61,7 +62,7 @@ class MonitorService:
         self._weighing = weighing.Weighing(
             panel.Panel(conf.monitor.probes, conf.monitor.votes),
             self._detection,
-            SETTLE_ROUNDS * self._law.interval_s,
+            SETTLE_ROUNDS * interval_s,
             companies.make_doubt(
                 company, self._detection, context, conf.monitor.storm_alone == "tell"
             ),
@@ -130,11 +131,11 @@ class MonitorService:
 
     def reload(self) -> None:
         """Follow a changed law of detection; open faults stay open."""
-        law = probers.read_law(self._conf)
-        if law == self._law:
+        laws = probers.read_laws(self._conf)
+        if laws == self._laws:
             return
         with self._lock:
-            self._law = law
+            self._laws = laws
             self._probers.stop()
             self._probers = self._make_probers()
             self._probers.start()

@@ -2,7 +2,8 @@
 
 BIRD does the probing (50 ms times 3 is usual); this driver asks its control
 socket for the sessions and takes a session that is up as an answer of its
-address.  A restarted or absent BIRD answers nothing: let it never vote alone.
+address.  It has counted the misses: the first round without a session is a
+fault.  A restarted or absent BIRD answers nothing: let it never vote alone.
 """
 
 import contextlib
@@ -18,6 +19,10 @@ COMMAND: Final = b"show bfd sessions\n"
 LIMIT_S: Final = 0.05
 """BIRD answers from memory; one that does not is as good as absent."""
 
+PATIENCE: Final = 2
+"""So many questions in a row may stay without any answer: BIRD is busy, and what it
+said last still counts.  After that it is absent."""
+
 PIECE_BYTES: Final = 1 << 16
 
 
@@ -25,6 +30,7 @@ class Bfd(base.Probe):
     """One question a round for all targets."""
 
     options = ("bfd_socket",)
+    misses = 1
 
     def __init__(
         self, bfd_socket: str, clock: Callable[[], float] = time.monotonic
@@ -34,6 +40,9 @@ class Bfd(base.Probe):
         self._targets: dict[str, list[str]] = {}
         self._sock: socket.socket | None = None
         self._pending: list[base.Reply] = []
+        self._up: list[str] = []
+        self._asked_at = 0.0
+        self._open = 0
 
     def set_targets(self, targets: Mapping[str, str]) -> None:
         """Look for these from now on: target -> address of its session.
@@ -49,14 +58,16 @@ class Bfd(base.Probe):
     def send(self) -> None:
         """Ask BIRD, and keep its answer for :meth:`receive`."""
         try:
-            text = self._ask()
+            self._up = read_up(self._ask())
+            self._asked_at, self._open = self._clock(), 0
         except OSError:
             self.close()
-            return
-        now = self._clock()
+            self._open += 1
+            if self._open > PATIENCE:
+                self._up = []
         self._pending = [
-            base.Reply(name, now)
-            for address in read_up(text)
+            base.Reply(name, self._asked_at)
+            for address in self._up
             for name in self._targets.get(address, ())
         ]
 

@@ -11,10 +11,16 @@ import time
 import unittest
 from typing import ClassVar
 
+from oslo_config import cfg
+
+from escalator import conf as sections
 from escalator.drivers.probe import bfd
+from escalator.monitor import prober, rounds
 from tests.fixtures import netspace
+from tests.functional.monitor import tape
 from tests.unit.drivers import contract_probe
 
+RUNS = 5
 NEIGHBOR = 'neighbor {address} dev "{device}" local {local};'
 CONF = """
 router id {id};
@@ -97,6 +103,46 @@ class BfdTest(contract_probe.ProbeContract, unittest.TestCase):
     def revive(self, host: str) -> None:
         ip("link", "set", f"wire-{host}", "up")
         self.await_heard(["a", "b", "c"])
+
+    def watch(self) -> tape.Tape:
+        """Let the monitor's own loop probe in a process, as configured by default."""
+        conf = cfg.ConfigOpts()
+        sections.register_opts(conf)
+        conf([], default_config_files=[], default_config_dirs=[])
+        conf.set_override("probes", ["bfd"], "monitor")
+        conf.set_override("bfd_socket", str(self.folder / "hub.ctl"), "monitor")
+        outlet = tape.Tape()
+        law = prober.read_law(conf, "bfd")
+        order = rounds.Order(self.targets)
+        loop = prober.make(conf, "bfd", law, lambda: order, outlet, in_process=False)
+        loop.start()
+        self.addCleanup(loop.stop)
+        return outlet
+
+    def test_the_verdict_follows_within_two_rounds_of_birds_own(self) -> None:
+        """BIRD has counted the misses: they are not counted once more."""
+        outlet, hung = self.watch(), self.birds["b"]
+        self.addCleanup(os.kill, hung.pid, signal.SIGCONT)
+        added_s = []
+        for number in range(1, RUNS + 1):
+            cut_at = time.time()
+            os.kill(hung.pid, signal.SIGSTOP)
+            bird_s = self.await_heard(["a", "c"])
+            told = outlet.wait(lambda n=number: len(outlet.failed) >= n)
+            self.assertTrue(told, "no verdict")
+            verdict_s = outlet.failed_at["b"] - cut_at
+            added_s.append(verdict_s - bird_s)
+            print(
+                f"cut to BIRD's verdict {bird_s * 1000:.0f} ms,"
+                f" to Escalator's {verdict_s * 1000:.0f} ms"
+            )
+            os.kill(hung.pid, signal.SIGCONT)
+            self.await_heard(["a", "b", "c"])
+            back = outlet.wait(lambda n=number: len(outlet.returned) >= n, 20.0)
+            self.assertTrue(back, "not back")
+        self.assertEqual(["b"] * RUNS, outlet.names())
+        self.assertLess(min(added_s), 0.25, "three rounds would take 0.3 s")
+        self.assertLess(max(added_s), 1.0)
 
     def test_a_silent_peer_is_known_within_its_detection_time(self) -> None:
         """The link stays up and the kernel answers: only BIRD hangs."""

@@ -221,6 +221,28 @@ class StormTest(unittest.TestCase):
         self.assertEqual(30, len(world.failed))
         self.assertTrue(world.failed["h7%eth2"].is_storm)
 
+    def test_where_one_miss_is_enough_several_hosts_wait_for_the_others(self) -> None:
+        """Two sessions of six end a moment before the others: a storm begins."""
+        law = dataclasses.replace(LAW, misses=1)
+        first = {"h0": 3, "h1": 3}
+        world = World(names(6), law)
+        world.play(6, lambda host, number: number < first.get(host, 4))
+        self.assertEqual({}, world.failed)
+        world.play(1, never)
+        self.assertEqual(6, len(world.failed))
+        self.assertTrue(all(found.is_storm for found in world.failed.values()))
+
+    def test_where_one_miss_is_enough_one_host_does_not_wait(self) -> None:
+        law = dataclasses.replace(LAW, misses=1)
+        world = World([*names(6), "a%eth1", "a%eth2"], law)
+        world.play(2, always)
+        world.play(1, lambda host, number: not host.startswith("a"))
+        self.assertEqual({"a%eth1", "a%eth2"}, set(world.failed))
+        world.play(1, lambda host, number: host not in ("h0", "h1"))
+        self.assertNotIn("h0", world.failed)
+        world.play(1, lambda host, number: host not in ("h0", "h1"))
+        self.assertLessEqual({"h0", "h1"}, set(world.failed))
+
     def test_a_storm_that_passes_was_none(self) -> None:
         world = self.storm(100, rounds=5)
         world.play(5, always)
