@@ -45,9 +45,15 @@ def commands(inject: str, restore: str) -> Injection:
 
 
 def _run(argv: tuple[str, ...]) -> None:
+    """Run it in a session of its own: the terminal's Ctrl-C must not end a mending."""
     try:
         done = subprocess.run(  # noqa: S603 - the operator's own command
-            argv, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+            start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise errors.DoctorTestFailed(

@@ -4,7 +4,8 @@ Does what Doctor's run.sh did: makes a user, a project, instances on one host
 and an alarm for each; starts a consumer; breaks the host; asks for the host's
 status as the owner sees it, inside the consumer's handler; computes the
 notification time; takes everything away.  Exit status 0: every run was OK, 1:
-one was NG, 2: the test could not be made.
+one was NG, 2: the test could not be made, 128 and the signal's number: it was
+stopped; everything is mended and taken away then as well.
 """
 
 import argparse
@@ -19,7 +20,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from escalator import errors
-from escalator.cmd.doctor import consumer, injection, records, report, scene
+from escalator.cmd.doctor import (
+    consumer,
+    injection,
+    records,
+    report,
+    scene,
+    stopping,
+)
 
 LOG = logging.getLogger("escalator.doctor")
 
@@ -74,16 +82,20 @@ class DoctorTest:
             self.injection = injection.commands(
                 options.inject_command, options.restore_command
             )
+        self.stopping = stopping.Stopping()
         self.runs: list[dict[str, Any]] = []
+        self._is_broken = False
 
     def run(self) -> None:
         """Make everything, do the runs, take everything away.
 
         :raises DoctorTestFailed: a step could not be done.
+        :raises Stopped: a signal ended it; all is mended and taken away.
         """
-        options = self.options
+        options, allowed = self.options, self.stopping.allowed
         with contextlib.ExitStack() as undo:
-            admin = scene.connect(options.os_cloud)
+            with allowed():
+                admin = scene.connect(options.os_cloud)
             undo.callback(admin.close)
             self.records = records.Records(admin.session, options.endpoint)
             self.scene = scene.Scene(
@@ -96,6 +108,7 @@ class DoctorTest:
                     options.network,
                     options.host,
                 ),
+                self.stopping.pause,
             )
             self.consumer = consumer.Consumer(
                 options.consumer_address, self.scene.host_status
@@ -103,9 +116,11 @@ class DoctorTest:
             self.consumer.start()
             undo.callback(self.consumer.stop)
             undo.callback(self.scene.clear)
+            undo.callback(self._mend)
             self.scene.set_up()
             self.consumer.owner_of.update(self.scene.owner_of())
-            self.records.await_watched(self.scene.host, options.timeout_s)
+            with allowed():
+                self.records.await_watched(self.scene.host, options.timeout_s)
             for number in range(options.runs):
                 self._run_once(number + 1)
 
@@ -114,11 +129,13 @@ class DoctorTest:
         self._arm()
         LOG.info("Run %d: %s fails now", number, host)
         try:
+            self._is_broken = True
             injected_at = self.injection.inject()
-            heard = self.consumer.wait(options.instances, options.timeout_s)
-            fault = self.records.await_fault(host, injected_at, options.timeout_s)
+            with self.stopping.allowed():
+                heard = self.consumer.wait(options.instances, options.timeout_s)
+                fault = self.records.await_fault(host, injected_at, options.timeout_s)
         finally:
-            self.injection.mend()
+            self._mend()
         run = report.judge(
             injected_at,
             self._detected_at(fault, injected_at),
@@ -129,7 +146,14 @@ class DoctorTest:
         )
         self.runs.append(run)
         LOG.info("Run %d: %s", number, "OK" if run["is_ok"] else "NG")
-        self.records.await_calm(host, options.timeout_s)
+        with self.stopping.allowed():
+            self.records.await_calm(host, options.timeout_s)
+
+    def _mend(self) -> None:
+        """Undo the failure; what did not work is tried again at the end."""
+        if self._is_broken:
+            self.injection.mend()
+            self._is_broken = False
 
     def _arm(self) -> None:
         """Set the alarms; again if one fires, by a late event of an earlier run.
@@ -140,7 +164,7 @@ class DoctorTest:
         while True:
             self.consumer.begin()
             self.scene.set_alarms(self.consumer.url)
-            time.sleep(self.options.settle_s)
+            self.stopping.pause(self.options.settle_s)
             early = self.consumer.wait(0, 0.0)
             if not early:
                 return
@@ -183,15 +207,19 @@ def main() -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     test = DoctorTest(options)
     failure = ""
-    try:
-        test.run()
-    except errors.DoctorTestFailed as error:
-        failure = str(error)
-    except KeyboardInterrupt:
-        failure = "interrupted"
-    _tell(test, failure)
+    with test.stopping as stop:
+        try:
+            test.run()
+        except errors.DoctorTestFailed as error:
+            failure = str(error)
+        except stopping.Stopped:
+            failure = stop.reason
+        _tell(test, failure or stop.reason)
     if failure:
         print(f"escalator-doctor-test: {failure}", file=sys.stderr)
+    if stop.signum:
+        return 128 + stop.signum
+    if failure:
         return 2
     return 0 if all(run["is_ok"] for run in test.runs) else 1
 

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import logging
 import secrets
+import time
+from collections.abc import Callable
 from typing import Any
 
 import openstack
@@ -88,16 +90,20 @@ class Scene:
     """Projects, users, instances on one host, alarms; :meth:`clear` takes all away.
 
     :param admin: an administrator's connection.
+    :param pause: sleeps; what it raises ends the making, never the clearing.
     :ivar host: where all instances are.
     """
 
-    def __init__(self, admin: Any, wanted: Wanted) -> None:
+    def __init__(
+        self, admin: Any, wanted: Wanted, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self.admin = admin
         self.wanted = wanted
         self.host = wanted.host
         self.owners: list[Owner] = []
+        self._pause = pause
         self._servers = servers.Servers(
-            admin, wanted.image, wanted.flavor, wanted.network
+            admin, wanted.image, wanted.flavor, wanted.network, pause
         )
         self._mark = f"doctor-test-{secrets.token_hex(3)}"
 
@@ -108,6 +114,7 @@ class Scene:
         """
         try:
             for number in range(self.wanted.owners):
+                self._pause(0.0)
                 self.owners.append(self._create_owner(number))
             self._boot(self.wanted.instances)
         except servers.REFUSALS as error:
@@ -141,6 +148,7 @@ class Scene:
             for owner in self.owners:
                 owner.delete_alarms()
                 for instance_id in owner.instance_ids:
+                    self._pause(0.0)
                     owner.create_alarm(instance_id, url, repeats)
         except servers.REFUSALS as error:
             raise errors.DoctorTestFailed(
@@ -161,29 +169,34 @@ class Scene:
         name = f"{self._mark}-{number}"
         password = secrets.token_urlsafe(24)
         identity = self.admin.identity
-        project = identity.create_project(name=name, domain_id="default")
-        user = identity.create_user(
-            name=name,
-            password=password,
-            default_project_id=project.id,
-            domain_id="default",
-        )
-        for role_name in ("member", "reader"):
-            role = identity.find_role(role_name)
-            if role is not None:
-                identity.assign_project_role_to_user(project, user, role)
-        # To pin servers to a host is the administrator's right, in this project.
-        admin_role = identity.find_role("admin", ignore_missing=False)
-        me = self.admin.current_user_id
-        identity.assign_project_role_to_user(project, me, admin_role)
-        connection = self.admin.connect_as(
-            username=name, password=password, project_id=project.id
-        )
+        with contextlib.ExitStack() as undo:
+            project = identity.create_project(name=name, domain_id="default")
+            undo.callback(self._try, identity.delete_project, project)
+            user = identity.create_user(
+                name=name,
+                password=password,
+                default_project_id=project.id,
+                domain_id="default",
+            )
+            undo.callback(self._try, identity.delete_user, user)
+            for role_name in ("member", "reader"):
+                role = identity.find_role(role_name)
+                if role is not None:
+                    identity.assign_project_role_to_user(project, user, role)
+            # To pin servers to a host is the administrator's right, in this project.
+            admin_role = identity.find_role("admin", ignore_missing=False)
+            me = self.admin.current_user_id
+            identity.assign_project_role_to_user(project, me, admin_role)
+            connection = self.admin.connect_as(
+                username=name, password=password, project_id=project.id
+            )
+            undo.pop_all()
         return Owner(name, project, user, connection)
 
     def _boot(self, count: int) -> None:
         fresh: list[str] = []
         for number in range(len(self.owner_of()), count):
+            self._pause(0.0)
             owner = self.owners[number % len(self.owners)]
             name = f"{owner.name}-{number}"
             instance_id = self._servers.create(owner.project.id, name, self.host)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keystoneauth1 import exceptions as auth_errors
@@ -26,10 +26,19 @@ class Servers:
     """Boots and deletes them, as an administrator.
 
     :param network: name or id, ``auto`` or ``none``.
+    :param pause: sleeps while a server boots; what it raises ends the wait.
     """
 
-    def __init__(self, admin: Any, image: str, flavor: str, network: str) -> None:
+    def __init__(
+        self,
+        admin: Any,
+        image: str,
+        flavor: str,
+        network: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.admin = admin
+        self._pause = pause
         self._image, self._flavor, self._network = image, flavor, network
 
     def create(self, project_id: str, name: str, host: str) -> str:
@@ -71,7 +80,7 @@ class Servers:
                 raise errors.DoctorTestFailed(
                     step="boot_vm", reason=f"{instance_id}: {reason}"
                 )
-            time.sleep(POLL_S)
+            self._pause(POLL_S)
         raise errors.DoctorTestFailed(
             step="wait_for_vm_launch",
             reason=f"{instance_id} is not active after {BOOT_S:.0f} s",
