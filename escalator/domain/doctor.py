@@ -24,13 +24,13 @@ CACHE_DEFAULT_S = 60
 
 
 _MANY_WAITING = 1000
-_QUEUE_OPTIONS = {
-    "oslo_messaging_rabbit.amqp_durable_queues": "false",
-    "oslo_messaging_rabbit.amqp_auto_delete": "false",
-    "oslo_messaging_rabbit.rabbit_quorum_queue": "false",
-    "oslo_messaging_rabbit.rabbit_ha_queues": "false",
-}
-"""What changes the arguments of a declared queue, with its default."""
+_TRUE = ("true", "1", "yes", "on")
+_RABBIT = "oslo_messaging_rabbit"
+_QUORUM_LIMITS = (
+    "rabbit_quorum_delivery_limit",
+    "rabbit_quorum_max_memory_length",
+    "rabbit_quorum_max_memory_bytes",
+)
 
 
 class Grade(enum.IntEnum):
@@ -114,7 +114,7 @@ def pipeline(content: Mapping[str, Any], needed: bool) -> Iterator[Finding]:
     """Judge Ceilometer's event_pipeline.yaml."""
     publishers = [
         str(publisher)
-        for sink in content.get("sinks") or ()
+        for sink in _mappings(content.get("sinks"))
         for publisher in sink.get("publishers") or ()
     ]
     if not any(_is_alarm_topic(each) for each in publishers):
@@ -180,17 +180,14 @@ def arguments(aodh: Options, ceilometer: Options) -> Iterator[Finding]:
     The broker refuses the second declaration if it differs from the first: events
     are then lost, or the listener hears nothing.
     """
-    differing = [
-        name
-        for name, default in _QUEUE_OPTIONS.items()
-        if aodh.get(name, default).lower() != ceilometer.get(name, default).lower()
-    ]
+    ours, theirs = _declared(aodh), _declared(ceilometer)
+    differing = [name for name, text in ours.items() if text != theirs[name]]
     if differing:
-        named = ", ".join(name.partition(".")[2] for name in differing)
         yield Finding(
             "bus",
             Grade.FAILURE,
-            f"Aodh and Ceilometer declare the queue of alarms with different {named}",
+            "Aodh and Ceilometer declare the queue of alarms with different "
+            + ", ".join(differing),
             "Set [oslo_messaging_rabbit] alike in aodh.conf and ceilometer.conf, and"
             " delete the queue once",
         )
@@ -263,13 +260,39 @@ def _batches(part: str, options: Options, section: str) -> Iterator[Finding]:
         )
 
 
+def _declared(options: Options) -> dict[str, bool | float]:
+    """Return what oslo.messaging declares a queue of notifications with.
+
+    By the names of the options; those that have no effect count as unset: a quorum
+    queue is durable anyway, and its limits say nothing of another queue.  The
+    ``rabbit_transient_`` options and streams are for queues that nobody shares.
+    Source: ``_get_queue_arguments`` and ``notify_send`` of oslo.messaging 18.3.
+    """
+    is_quorum = _is_on(options, "rabbit_quorum_queue")
+    is_durable = _is_on(options, "amqp_durable_queues")
+    return {
+        "rabbit_quorum_queue": is_quorum,
+        "amqp_durable_queues": is_durable and not is_quorum,
+        "amqp_auto_delete": _is_on(options, "amqp_auto_delete"),
+        "rabbit_ha_queues": _is_on(options, "rabbit_ha_queues"),
+        **{
+            name: _number(options, f"{_RABBIT}.{name}", 0) if is_quorum else 0
+            for name in _QUORUM_LIMITS
+        },
+    }
+
+
+def _is_on(options: Options, name: str) -> bool:
+    return options.get(f"{_RABBIT}.{name}", "").strip().lower() in _TRUE
+
+
 def _is_chatty(options: Options) -> bool:
     levels = dict(
         each.split("=", 1)
         for each in _items(options.get("default.default_log_levels", ""))
         if "=" in each
     )
-    is_debug = options.get("default.debug", "").lower() in ("true", "1", "yes", "on")
+    is_debug = options.get("default.debug", "").lower() in _TRUE
     quiet = levels.get("aodh", levels.get("aodh.evaluator", "")).upper()
     return is_debug or quiet not in ("WARNING", "WARN", "ERROR", "CRITICAL")
 
@@ -277,6 +300,12 @@ def _is_chatty(options: Options) -> bool:
 def _is_alarm_topic(publisher: str) -> bool:
     scheme, _, rest = publisher.partition("://")
     return scheme == "notifier" and "topic=alarm.all" in rest.split("?")[-1].split("&")
+
+
+def _mappings(found: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings of a list; whatever else a file holds is none."""
+    listed = found if isinstance(found, list) else []
+    return [each for each in listed if isinstance(each, Mapping)]
 
 
 def _items(text: str) -> list[str]:

@@ -95,11 +95,25 @@ class Check:
         yield from self._cloud()
 
     def _arguments(self) -> Iterator[doctor.Finding]:
-        """Compare two files, where both are at hand; one missing is told already."""
-        with contextlib.suppress(OSError, ValueError):
-            aodh = files.options_of(self.options.aodh_conf)
-            ceilometer = files.options_of(self.options.ceilometer_conf)
-            yield from doctor.arguments(aodh, ceilometer)
+        """Compare two files."""
+        given = self.options
+        try:
+            aodh = files.options_of(given.aodh_conf)
+            ceilometer = files.options_of(given.ceilometer_conf)
+        except (OSError, ValueError) as error:
+            yield doctor.Finding(
+                "bus",
+                doctor.Grade.WARNING,
+                "Not looked at, whether Aodh and Ceilometer declare the queue of alarms"
+                f" alike: {error}",
+                "Give both --aodh-conf and --ceilometer-conf",
+            )
+            return
+        yield from _or_fine(
+            "bus",
+            "Aodh and Ceilometer declare the queue of alarms alike",
+            doctor.arguments(aodh, ceilometer),
+        )
 
     def _file(
         self,

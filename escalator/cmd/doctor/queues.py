@@ -25,6 +25,12 @@ def judge(conf: cfg.ConfigOpts, options: Mapping[str, str]) -> Iterator[doctor.F
     )
     topic = options.get("notifier.aodh_topic", "alarm.all")
     if not url:
+        yield doctor.Finding(
+            "bus",
+            doctor.Grade.WARNING,
+            "Not looked at, whether Aodh's queue is read: no transport_url is given",
+            "Give --config-file with Escalator's own configuration",
+        )
         return
     queue = f"{topic}.sample"
     try:

@@ -179,6 +179,49 @@ class QueueTest(unittest.TestCase):
         self.assertIs(doctor.Grade.FAILURE, found.grade)
         self.assertIn("rabbit_quorum_queue", found.text)
 
+    def differing(self, aodh, ceilometer):
+        """Return the options that are named as different."""
+        found = doctor.arguments(
+            *(
+                {f"oslo_messaging_rabbit.{name}": text for name, text in each.items()}
+                for each in (aodh, ceilometer)
+            )
+        )
+        return [
+            name
+            for each in found
+            for name in each.text.split("different ")[1].split(", ")
+        ]
+
+    def test_every_option_of_a_shared_queue_counts(self):
+        for name in ("amqp_durable_queues", "amqp_auto_delete", "rabbit_ha_queues"):
+            self.assertEqual([name], self.differing({name: "true"}, {}))
+            self.assertEqual([name], self.differing({}, {name: "1"}))
+        quorum = {"rabbit_quorum_queue": "True"}
+        for name in (
+            "rabbit_quorum_delivery_limit",
+            "rabbit_quorum_max_memory_length",
+            "rabbit_quorum_max_memory_bytes",
+        ):
+            self.assertEqual([name], self.differing(quorum | {name: "3"}, quorum))
+            self.assertEqual([], self.differing(quorum | {name: "0"}, quorum))
+
+    def test_what_has_no_effect_on_the_queue_is_no_difference(self):
+        quorum = {"rabbit_quorum_queue": "yes"}
+        durable = {"amqp_durable_queues": "true"}
+        self.assertEqual([], self.differing(quorum | durable, quorum))
+        limit = {"rabbit_quorum_delivery_limit": "3"}
+        self.assertEqual([], self.differing(limit, {}))
+        transient = {
+            "rabbit_transient_quorum_queue": "true",
+            "rabbit_transient_queues_ttl": "60",
+        }
+        self.assertEqual([], self.differing(transient, {}))
+
+    def test_one_spelling_of_a_flag_is_as_good_as_another(self):
+        given = {"rabbit_quorum_queue": "True"}, {"rabbit_quorum_queue": "on"}
+        self.assertEqual([], self.differing(*given))
+
     def test_who_reads(self):
         self.assertEqual([], grades(doctor.queue("q", (0, 1))))
         self.assertEqual([doctor.Grade.FAILURE], grades(doctor.queue("q", (0, 0))))
