@@ -39,7 +39,7 @@ class Bfd(base.Probe):
         self._clock = clock
         self._targets: dict[str, list[str]] = {}
         self._sock: socket.socket | None = None
-        self._pending: list[base.Reply] = []
+        self._is_due = False
         self._up: list[str] = []
         self._asked_at = 0.0
         self._open = 0
@@ -53,34 +53,47 @@ class Bfd(base.Probe):
         for name, address in targets.items():
             found.setdefault(str(ipaddress.ip_address(address)), []).append(name)
         self._targets = found
-        self._pending = []
+        self._is_due = False
 
     def send(self) -> None:
-        """Ask BIRD, and keep its answer for :meth:`receive`."""
-        try:
-            self._up = read_up(self._ask())
-            self._asked_at, self._open = self._clock(), 0
-        except OSError:
-            self.close()
-            self._open += 1
-            if self._open > PATIENCE:
-                self._up = []
-        self._pending = [
+        """Begin a round: BIRD is asked at its end, for what is true then."""
+        self._is_due = True
+
+    def receive(self, timeout_s: float) -> list[base.Reply]:
+        """Return those whose session is up, once a round, or wait and return none.
+
+        BIRD is asked when nothing is waited for any more, right before the judgement:
+        a session that ends within the round is then found in this one.
+        """
+        if timeout_s > 0:
+            time.sleep(timeout_s)
+            return []
+        if not self._is_due:
+            return []
+        self._is_due = False
+        self._look()
+        return [
             base.Reply(name, self._asked_at)
             for address in self._up
             for name in self._targets.get(address, ())
         ]
 
-    def receive(self, timeout_s: float) -> list[base.Reply]:
-        """Return those whose session was up, or wait and return none."""
-        if not self._pending and timeout_s > 0:
-            time.sleep(timeout_s)
-        replies, self._pending = self._pending, []
-        return replies
-
     def close(self) -> None:
-        """Leave BIRD; what was not read is dropped."""
-        self._pending = []
+        """Leave BIRD; the round is over."""
+        self._is_due = False
+        self._leave()
+
+    def _look(self) -> None:
+        try:
+            self._up = read_up(self._ask())
+            self._asked_at, self._open = self._clock(), 0
+        except OSError:
+            self._leave()
+            self._open += 1
+            if self._open > PATIENCE:
+                self._up = []
+
+    def _leave(self) -> None:
         if self._sock is not None:
             with contextlib.suppress(OSError):
                 self._sock.close()
