@@ -31,9 +31,12 @@ class Conductor:
     def __init__(self, targets: dict[str, str]) -> None:
         self.targets = targets
         self.raised: list[events.Fault] = []
+        self.is_away = False
         self.windows: dict[str, datetime.datetime] = {}
 
     def read(self, kind: str, marker: str | None = None, **query: Any) -> Any:
+        if self.is_away:
+            raise errors.BusUnavailable(timeout_s=0, reason="away")
         if marker is not None:
             return []
         if kind == "host_digest":
@@ -189,6 +192,22 @@ class EmbeddedTest(ServiceCase):
         (fault,) = self.beat_for(1.5, mute)
         self.assertEqual(dead, fault.host)
         self.assertEqual(["heartbeat", "simulated"], fault.evidence["probes"])
+
+    def test_a_broker_that_dies_takes_no_host_down(self) -> None:
+        """Beats alone decide here, and all of them end at once."""
+        self.conf.set_override("probes", ["heartbeat"], "monitor")
+        self.conf.set_override("heartbeat_interval_s", 0.05, "agent")
+        prefix = uuid.uuid4().hex
+        names = [f"{prefix}-{n}" for n in range(6)]
+        self.conductor.targets = dict.fromkeys(names, "10.0.0.1")
+        self.launch(self.conductor, in_process=True)
+        self.beat_for(0.5, *names)
+        self.conductor.is_away = self.broker.is_away = True
+        time.sleep(2.0)
+        self.conductor.is_away = self.broker.is_away = False
+        self.assertEqual([], self.beat_for(1.0, *names))
+        (fault,) = self.beat_for(1.0, *names[1:])
+        self.assertEqual(names[0], fault.host)
 
     def beat_for(self, seconds: float, *hosts: str) -> list[events.Fault]:
         """Let agents beat for a while; returns the hosts found down so far."""
