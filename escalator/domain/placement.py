@@ -6,6 +6,7 @@ most on a host, so its names say which instances may not meet.
 
 import dataclasses
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 
 from escalator.domain import budget, ordering, plan, selector
@@ -18,11 +19,28 @@ class Shortage:
     """:ivar leaving: instances that leave at once.
     :ivar room: how many the other hosts take.
     :ivar fitting: how many hosts could be drained at once.
+    :ivar kind: roles of the hosts that are drained.
+    :ivar spares: empty hosts of that kind that would close the gap.
+    :ivar size: instances that each of them takes, as the smallest drained host does.
     """
 
     leaving: int
     room: int
     fitting: int
+    kind: str
+    spares: int
+    size: int
+
+    def remedy(self) -> str:
+        """Say what would make room."""
+        hosts = "host" if self.spares == 1 else "hosts"
+        spare = (
+            f"add {self.spares} spare {self.kind} {hosts} with room for {self.size}"
+            " instances each"
+        )
+        if self.fitting:
+            return f"set parallel to {self.fitting}, or {spare}"
+        return f"{spare}, or free room on the others"
 
 
 def drains(procedure: plan.Procedure) -> bool:
@@ -91,7 +109,10 @@ def shortage(
     needed = sum(target.instances for target in leaving)
     if needed <= room:
         return None
-    return Shortage(needed, room, _fitting(leaving, room))
+    kind = "/".join(sorted({target.role for target in leaving}))
+    size = min(map(_capacity, leaving))
+    spares = math.ceil((needed - room) / size)
+    return Shortage(needed, room, _fitting(leaving, room), kind, spares, size)
 
 
 def _fitting(leaving: Sequence[plan.Target], room: int) -> int:

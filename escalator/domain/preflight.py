@@ -379,16 +379,15 @@ def _room(sight: Sight, gone: Collection[str]) -> Iterator[Finding]:
                 "",
                 f"{procedure.id}: {short.leaving} instances leave {len(first)} hosts at"
                 f" once, the others have room for {short.room}",
-                f"set parallel to {short.fitting}"
-                if short.fitting
-                else "add spare hosts, or free room on the others",
+                short.remedy(),
             )
             continue
+        roles = {target.name: target.role for target in first}
         for host, group in placement.stuck(first, sight.targets):
             what = f"a member of group {group}" if group else "an instance"
             yield Finding(
                 "migration.stuck",
                 host if host not in sight.begun else "",
                 f"{host}: {what} fits on no other host",
-                "add a spare host, or lower parallel",
+                f"add a spare {roles[host]} host, or lower parallel",
             )

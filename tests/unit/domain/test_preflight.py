@@ -235,8 +235,30 @@ class TestPlacement(unittest.TestCase):
         """P-2: two of the three find room on the third and fourth."""
         fleet = tuple(host(name, instances=5) for name in "abcd")
         short = placement.shortage(fleet[:3], fleet)
-        self.assertEqual(placement.Shortage(15, 5, 2), short)
+        self.assertEqual(placement.Shortage(15, 5, 2, "compute", 1, 10), short)
         self.assertIsNone(placement.shortage(fleet[:2], fleet))
+
+    def test_the_remedy_names_kind_and_number_of_spare_hosts(self) -> None:
+        """What is missing is counted in hosts like the smallest one drained."""
+        a, b = (host(name, instances=9) for name in "ab")
+        small = (told(a, capacity=9), told(b, capacity=9), host("c", "storage"))
+        for fleet, parallel, remedy in (
+            ((a, b, host("c", instances=5)), 1, "add 1 spare compute host with room"
+             " for 10 instances each, or free room on the others"),
+            (small, 2, "add 2 spare compute hosts with room for 9 instances each, or"
+             " free room on the others"),
+            ((a, b, host("c", instances=1)), 2, "set parallel to 1, or add 1 spare"
+             " compute host with room for 10 instances each"),
+        ):  # fmt: skip
+            found = preflight.judge(sight(fleet, "ab", made(parallel))).findings
+            remedies_of = {each.code: each.remedy for each in found}
+            self.assertEqual(remedy, remedies_of["capacity.room"])
+
+    def test_a_single_instance_needs_a_host_of_that_kind(self) -> None:
+        alone = (told(FLEET[0], capacity=0),)
+        (found,) = preflight.judge(sight(alone)).findings
+        self.assertEqual("migration.stuck", found.code)
+        self.assertIn("add a spare compute host", found.remedy)
 
     def test_nobody_knows_without_capacities(self) -> None:
         bare = tuple(dataclasses.replace(each, facts={}) for each in FLEET)
