@@ -17,6 +17,7 @@ from escalator.conductor.situation import Wait as Wait
 from escalator.conductor.situation import choose as choose
 from escalator.conductor.situation import explain as explain
 from escalator.conductor.situation import is_waiting as is_waiting
+from escalator.conductor.situation import shut as shut
 from escalator.db import gates as stored
 from escalator.db import preflight_orders, preflights, session, signals, tokens, work
 from escalator.domain import (

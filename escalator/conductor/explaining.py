@@ -47,18 +47,21 @@ class Explaining:
             for each in _stopped(situation)
             if (each.host, each.procedure) not in told
         ]
+        racks = _racks(situation)
+        idle = "over" if campaign["state"] in states.FINAL else "waiting"
         return [
             *_errands(errands),
             *(
-                _tell({**row, "failure_class": ""}, row["state"], row["reason"])
+                _tell(
+                    {**row, "failure_class": ""},
+                    row["state"],
+                    _why_open(row, campaign, racks),
+                )
                 for row in open_steps
             ),
             *(_tell(row, row["state"], _why_stuck(row)) for row in stuck),
             *(_tell(row, "late", row["detail"]) for row in late),
-            *(
-                _tell(dataclasses.asdict(wait), "waiting", wait.reason)
-                for wait in waits
-            ),
+            *(_tell(dataclasses.asdict(wait), idle, wait.reason) for wait in waits),
         ]
 
 
@@ -91,6 +94,19 @@ def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:
     }
 
 
+def _why_open(
+    row: Mapping[str, Any], campaign: Mapping[str, Any], racks: Mapping[str, str]
+) -> str:
+    """Return why a step waits; what was closed when it was held may be open again."""
+    if row["reason"] != admissions.CLOSED:
+        return str(row["reason"])
+    running = {**campaign, "state": states.CampaignState.RUNNING}
+    host, procedure = row["host"], row["procedure"]
+    if engines.is_open_to(running, host, racks.get(host, ""), procedure):
+        return admissions.shut(campaign)
+    return admissions.CLOSED
+
+
 def _why_stuck(row: Mapping[str, Any]) -> str:
     return f"waits: {row['state']}: {row['reason']}"
 
@@ -99,20 +115,24 @@ def _rehearsed(
     campaign: Mapping[str, Any], situation: admissions.Situation
 ) -> list[admissions.Wait]:
     """Return slots that are done, and of which the undo is about to be rehearsed."""
-    racks = {target.name: target.rack for target in situation.targets}
+    racks = _racks(situation)
     return [
         admissions.Wait(
             row["host"],
             procedure,
             "is undone next, to rehearse it"
             if engines.is_open_to(campaign, row["host"], racks.get(row["host"], ""))
-            else admissions.CLOSED,
+            else admissions.shut(campaign),
         )
         for procedure, slots in situation.slots.items()
         for row in slots.values()
         if rehearsing.is_ready(row)
         and campaign["state"] != states.CampaignState.ROLLING_BACK
     ]
+
+
+def _racks(situation: admissions.Situation) -> dict[str, str]:
+    return {target.name: target.rack for target in situation.targets}
 
 
 _STOPPED = {

@@ -206,6 +206,17 @@ def choose(
     return chosen
 
 
+def shut(campaign: Row) -> str:
+    """Return why a target waits to which its campaign is not open."""
+    state = states.CampaignState(campaign["state"])
+    named = state.value.replace("_", " ")
+    if state is states.CampaignState.RUNNING:
+        return CLOSED
+    if state in states.FINAL:
+        return f"is not begun any more: the campaign is {named}"
+    return f"waits: the campaign does not run, it is {named}"
+
+
 def explain(campaign: Row, situation: Situation) -> list[Wait]:
     """Return every target not begun or reverted, and what it waits for (pure)."""
     begun = situation.begun()
@@ -220,6 +231,8 @@ def explain(campaign: Row, situation: Situation) -> list[Wait]:
             situation.plan.procedures, situation.done()
         )
     }
+    if campaign["state"] in states.FINAL:
+        following = {each.id for each in situation.plan.procedures}
     for procedure in situation.plan.procedures:
         if procedure.id in following:
             chosen = choose(campaign, procedure, situation)
@@ -254,7 +267,7 @@ def _closed(
 ) -> str:
     """Return why a target cannot be begun at all, or ""."""
     if not engines.is_open_to(campaign, target.name, target.rack, procedure.id):
-        return CLOSED
+        return shut(campaign)
     if target.is_quarantined:
         return "waits: the host is quarantined"
     if target.is_kept:

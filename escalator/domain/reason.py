@@ -110,6 +110,12 @@ WAITS = (
     Reason("W142", "waits: preflight: mended by", NOTHING),
     Reason("W143", "waits: preflight: as many hosts as may be are", NOTHING),
     Reason("W144", r"waits: preflight: (remedies on )?\d+ ", NOTHING),
+    Reason(
+        "W145",
+        "waits: the campaign does not run",
+        "see what the campaign itself waits for: campaign show",
+    ),
+    Reason("W146", "is not begun any more", "nothing; take it into a new campaign"),
 )
 
 _FAILURES = {

@@ -180,6 +180,9 @@ NOT_COMMITTED = frozenset({C.SOAKING, C.COMPLETED})
 ENDED = frozenset({C.COMMITTED, C.ROLLED_BACK, C.RESTORED, C.FAILED, C.CANCELLED})
 """No engine work is left for a campaign in one of these states."""
 
+FINAL = frozenset(state for state, to in CAMPAIGN_MOVES.items() if not to)
+"""Nothing leads out of these."""
+
 _Move = TypeVar("_Move", CampaignState, SlotState, StepState, GateState)
 
 
