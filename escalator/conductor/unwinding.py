@@ -44,7 +44,7 @@ class Unwinding:
         """
         if situation.gates:
             gates.shut(connection, batch, campaign)
-        rows = {row["id"]: row for row in self._in_scope(campaign, situation)}
+        rows = {row["id"]: row for row in _in_scope(campaign, situation)}
         levels = {each.id: each.level for each in situation.plan.procedures}
         todo = {i: r for i, r in rows.items() if r["state"] in _TO_UNDO}
         busy = [r for r in rows.values() if r["state"] in _UNDER_WAY]
@@ -95,15 +95,6 @@ class Unwinding:
         is_told = campaign["state_reason"] == reason
         if not is_told and not work.count_in_flight(connection, campaign["id"]):
             self.engine.tell_campaign(connection, batch, campaign, reason)
-
-    def _in_scope(self, campaign: Row, situation: admissions.Situation) -> list[Row]:
-        return [
-            row
-            for procedure, slots in situation.slots.items()
-            if campaign["rollback_scope"] != "procedure"
-            or procedure == campaign["rollback_procedure"]
-            for row in slots.values()
-        ]
 
     def _lines(
         self, connection: session.Connection, todo: Mapping[str, Row]
@@ -175,6 +166,16 @@ class Unwinding:
         return self.engine.move_campaign(
             connection, batch, campaign, state, f"{reason}; {trigger}"
         )
+
+
+def _in_scope(campaign: Row, situation: admissions.Situation) -> list[Row]:
+    return [
+        row
+        for procedure, slots in situation.slots.items()
+        if campaign["rollback_scope"] != "procedure"
+        or procedure == campaign["rollback_procedure"]
+        for row in slots.values()
+    ]
 
 
 def _not_yet(later: Mapping[str, str], row: Row) -> str:
