@@ -1,7 +1,7 @@
 """A reason for every wait (architecture section 3, rule 7)."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from escalator import errors
@@ -37,10 +37,12 @@ class Explaining:
             errands = preflight_orders.read_orders(connection, campaign_id)
             if campaign["state"] == states.CampaignState.ROLLING_BACK:
                 waits = unwinding.explain(connection, campaign, situation)
+                open_steps = _without_given_up(open_steps, waits)
             else:
                 waits = admissions.explain(campaign, situation)
-        waits += _rehearsed(campaign, situation)
-        told = {(each["host"], each["procedure"]) for each in [*open_steps, *stuck]}
+        told = {(wait.host, wait.procedure) for wait in waits}
+        waits += _rehearsed(campaign, situation, told)
+        told |= {(each["host"], each["procedure"]) for each in [*open_steps, *stuck]}
         told |= {(wait.host, wait.procedure) for wait in waits}
         waits += [
             each
@@ -94,6 +96,23 @@ def _tell(row: Mapping[str, Any], state: str, reason: str) -> dict[str, Any]:
     }
 
 
+def _without_given_up(
+    rows: Iterable[Mapping[str, Any]], waits: Iterable[admissions.Wait]
+) -> list[Mapping[str, Any]]:
+    """Return the open steps that may still be run.
+
+    :param waits: slots that are to be undone: what waits to run there never will.
+    """
+    undone = {(wait.host, wait.procedure) for wait in waits}
+    return [
+        row
+        for row in rows
+        if row["state"] in states.IN_FLIGHT
+        or row["intent"] != "run"
+        or (row["host"], row["procedure"]) not in undone
+    ]
+
+
 def _why_open(
     row: Mapping[str, Any], campaign: Mapping[str, Any], racks: Mapping[str, str]
 ) -> str:
@@ -112,9 +131,14 @@ def _why_stuck(row: Mapping[str, Any]) -> str:
 
 
 def _rehearsed(
-    campaign: Mapping[str, Any], situation: admissions.Situation
+    campaign: Mapping[str, Any],
+    situation: admissions.Situation,
+    told: Collection[tuple[str, str]],
 ) -> list[admissions.Wait]:
-    """Return slots that are done, and of which the undo is about to be rehearsed."""
+    """Return slots that are done, and of which the undo is about to be rehearsed.
+
+    :param told: (host, procedure) of slots that a rollback undoes anyway.
+    """
     racks = _racks(situation)
     return [
         admissions.Wait(
@@ -126,8 +150,7 @@ def _rehearsed(
         )
         for procedure, slots in situation.slots.items()
         for row in slots.values()
-        if rehearsing.is_ready(row)
-        and campaign["state"] != states.CampaignState.ROLLING_BACK
+        if rehearsing.is_ready(row) and (row["host"], procedure) not in told
     ]
 
 

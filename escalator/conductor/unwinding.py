@@ -218,10 +218,10 @@ def judge(
 def explain(
     connection: session.Connection, campaign: Row, situation: admissions.Situation
 ) -> list[admissions.Wait]:
-    """Return every slot that is not undone yet, and what it waits for."""
+    """Return every slot that is to be undone, and what it waits for."""
     flying = work.slots_in_flight(connection, campaign["id"])
     waits: list[admissions.Wait] = []
-    rows = [row for slots in situation.slots.values() for row in slots.values()]
+    rows = _in_scope(campaign, situation)
     todo = {row["id"]: row for row in rows if row["state"] in _TO_UNDO}
     busy = {row["procedure"] for row in rows if row["state"] in _UNDER_WAY}
     left = busy | {row["procedure"] for row in todo.values()}
