@@ -7,21 +7,23 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
-from escalator.conductor import rehearsing, unwinding
+from escalator.conductor import rehearsing, resting, unwinding
 from escalator.db import preflight_orders, standing, work
-from escalator.domain import commands, remedies, states
+from escalator.domain import commands, preflight_finding, remedies, states
 from escalator.domain import reason as reasons
 
 
 class Explaining:
-    """Says what each target of a campaign waits for."""
+    """Says what a campaign, and each of its targets, waits for."""
 
     def __init__(self, engine: engines.Engine, admission: admissions.Admission) -> None:
         self.engine = engine
         self.admission = admission
 
     def explain(self, campaign_id: str) -> list[dict[str, Any]]:
-        """Say of every target that is not done what it waits for (rule 7).
+        """Say what the campaign waits for, then every target that is not done.
+
+        What is said of the campaign itself names no host.
 
         :raises NotFound: there is no such campaign.
         """
@@ -35,6 +37,8 @@ class Explaining:
             stuck = standing.stuck_steps(connection, campaign_id)
             late = standing.late_reports(connection, campaign_id)
             errands = preflight_orders.read_orders(connection, campaign_id)
+            whole = resting.explain(connection, campaign, situation)
+            found = resting.findings(connection, campaign, situation)
             if campaign["state"] == states.CampaignState.ROLLING_BACK:
                 waits = unwinding.explain(connection, campaign, situation)
                 open_steps = _without_given_up(open_steps, waits)
@@ -52,6 +56,11 @@ class Explaining:
         racks = _racks(situation)
         idle = "over" if campaign["state"] in states.FINAL else "waiting"
         return [
+            *(
+                _tell(dataclasses.asdict(wait), campaign["state"], wait.reason)
+                for wait in whole
+            ),
+            *map(_refused, found),
             *_errands(errands),
             *(
                 _tell(
@@ -65,6 +74,19 @@ class Explaining:
             *(_tell(row, "late", row["detail"]) for row in late),
             *(_tell(dataclasses.asdict(wait), idle, wait.reason) for wait in waits),
         ]
+
+
+def _refused(finding: preflight_finding.Finding) -> dict[str, Any]:
+    """Say what a preflight found, by the finding's own code."""
+    return {
+        "host": finding.host,
+        "procedure": "",
+        "step": "",
+        "state": "refused",
+        "code": finding.code,
+        "reason": finding.text,
+        "remedy": finding.remedy,
+    }
 
 
 def _errands(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -113,9 +113,69 @@ WAITS = (
     Reason(
         "W145",
         "waits: the campaign does not run",
-        "see what the campaign itself waits for: campaign show",
+        "see what the campaign itself waits for: the row without a host",
     ),
     Reason("W146", "is not begun any more", "nothing; take it into a new campaign"),
+    Reason(
+        "W147",
+        "waits: gate .*: preflight refused",
+        "remove what it found, then campaign approve",
+    ),
+    Reason("W151", "waits: the campaign was not started", "campaign start"),
+    Reason(
+        "W152",
+        "waits: the preflight refused the start",
+        "remove what it found, then campaign start",
+    ),
+    Reason(
+        "W153",
+        "waits: the preflight refused to let the campaign go on",
+        "remove what it found, then campaign resume, or campaign rollback",
+    ),
+    Reason(
+        "W154", "waits: the campaign pauses", "nothing; campaign resume once it paused"
+    ),
+    Reason(
+        "W155",
+        "waits: the campaign was paused",
+        "campaign resume, or campaign rollback",
+    ),
+    Reason(
+        "W156",
+        "waits: the campaign holds",
+        "remove the cause, then campaign resume, or campaign rollback",
+    ),
+    Reason(
+        "W157",
+        "waits: the campaign holds: the guard stopped it",
+        "mend what the invariant names, report the bug, then campaign resume, or"
+        " campaign rollback",
+    ),
+    Reason(
+        "W158",
+        "waits: the campaign soaks",
+        "nothing; it goes on by itself, or at once: campaign commit",
+    ),
+    Reason(
+        "W159",
+        "waits: an operator has to commit the campaign",
+        "campaign commit, or campaign rollback",
+    ),
+    Reason("W160", "waits: the campaign is being rolled back", NOTHING),
+    Reason(
+        "W161",
+        "waits: the rollback is stuck",
+        "repair what it waits for; if an undo failed, campaign rollback again; without"
+        " a lost host: campaign rollback --without",
+    ),
+    Reason("W162", "waits: the campaign is being restored", NOTHING),
+    Reason("W163", "the rollback is over", "nothing; campaign start to run it again"),
+    Reason(
+        "W164",
+        "the rollback failed",
+        "repair by hand the hosts whose undo failed, then campaign rollback",
+    ),
+    Reason("W165", "the campaign is ", "nothing; it is over"),
 )
 
 _FAILURES = {

@@ -125,7 +125,7 @@ def revisions(call: Call) -> Reply:
 
 
 def explain(call: Call) -> Reply:
-    """Say of every waiting step why it waits."""
+    """Say why the campaign itself, and every waiting step, waits."""
     waits = call.parts.conductor.campaign_explain(call.ctxt, _id(call))
     return Reply({"waits": waits})
 

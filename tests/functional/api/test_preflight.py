@@ -23,7 +23,7 @@ class TestByHttp(test_preflight.Case):
             hosts.Hosts(self.bed.engine),
             self.bed.alarms,
         )
-        for name in ("campaign_create", "campaign_act"):
+        for name in ("campaign_create", "campaign_act", "campaign_explain"):
             setattr(self.house.conductor, name, getattr(endpoint, name))
 
     def submit(self, wanted):
@@ -59,6 +59,20 @@ class TestByHttp(test_preflight.Case):
         self.assertEqual({}, dict(self.bed.fleet.runs))
         self.order("preflight")
         self.assertEqual("running", self.order("start")["state"])
+
+    def test_explain_of_a_refused_start(self):
+        """The campaign first, then what the preflight found, then the hosts."""
+        self.submit("on_finding: block")
+        self.host("h003", state="down")
+        self.order("start")
+        answer = self.house.get(f"{self.path}/explain")
+        self.assertEqual(200, answer.status_code, answer.text)
+        first, found, *rest = answer.json["waits"]
+        self.assertEqual(("", "validated", "W152"), tuple(
+            first[name] for name in ("host", "state", "code")))  # fmt: skip
+        self.assertEqual(("h003", "refused", "health.down"), tuple(
+            found[name] for name in ("host", "state", "code")))  # fmt: skip
+        self.assertEqual({"W145"}, {row["code"] for row in rest})
 
     def test_resume_of_a_campaign_whose_preflight_fails(self):
         self.submit("on_finding: block")

@@ -59,13 +59,22 @@ class Case(test_engine.Case):
     def act(self, action, key=None, **arguments):
         self.bed_.steers.act(self.campaign, action, arguments, "alice", key)
 
-    def waits(self):
+    def explained(self):
         explains = explaining.Explaining(
             self.bed_.engine, self.bed_.execution.admission
         )
-        return {
-            each["host"]: each["reason"] for each in explains.explain(self.campaign)
-        }
+        return explains.explain(self.campaign)
+
+    def waits(self):
+        return {each["host"]: each["reason"] for each in self.explained()}
+
+    def of_gates(self):
+        """Return (code, procedure, state) of what is said of the campaign itself."""
+        return [
+            (each["code"], each["procedure"], each["state"])
+            for each in self.explained()
+            if not each["host"] and each["state"] != "refused"
+        ]
 
 
 class TestPreflight(Case):
@@ -90,6 +99,9 @@ class TestPreflight(Case):
         self.assertEqual({"canary": "waiting"}, self.gates())
         self.assertIn("preflight refused: h007", self.state_reason())
         self.assertEqual(2, len(self.begun()))
+        self.assertEqual([("W147", "computes", "running")], self.of_gates())
+        refused = [e["code"] for e in self.explained() if e["state"] == "refused"]
+        self.assertEqual(["health.down"], refused)
 
     def test_nor_by_an_approval(self):
         self.begin_sick(plan.Opening.APPROVE)
@@ -115,6 +127,7 @@ class TestApprove(Case):
         )
         self.assertEqual(reason, self.state_reason())
         self.assertEqual({reason}, set(self.waits().values()))
+        self.assertEqual([("W118", "computes", "running")], self.of_gates())
         self.assertIn(reason, [each.reason for each in bed.news])
         self.act("approve", key="k")
         self.act("approve", key="k")
@@ -155,6 +168,7 @@ class TestApprove(Case):
         self.work()
         self.act("pause")
         self.work()
+        self.assertEqual([("W155", "", "paused")], self.of_gates())
         self.act("approve")
         self.work()
         self.assertEqual(2, len(self.begun()))
@@ -217,6 +231,7 @@ class TestAuto(Case):
         self.work()
         self.assertEqual({"canary": "soaking"}, self.gates())
         self.assertIn("opens at", self.state_reason())
+        self.assertEqual([("W120", "computes", "running")], self.of_gates())
         with self.database.begin() as connection:
             now = self.database.now(connection)
             connection.execute(models.gate.update().values(opens_at=now - 1))

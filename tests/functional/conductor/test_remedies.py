@@ -124,6 +124,7 @@ class TestRemedies(Case):
         self.act(campaign_id, "start")
         self.assertEqual("preflight", self.state(campaign_id))
         self.assertEqual("waits", self.report(campaign_id)["verdict"])
+        self.assertEqual(("", "W144"), self.waits(campaign_id)[0])
         self.assertIn(("h001", "W142"), self.waits(campaign_id))
         self.assertIn(("h003", "W143"), self.waits(campaign_id))
         self.assertIn("remedies on 2 hosts", self.row(campaign_id)["state_reason"])

@@ -13,6 +13,12 @@ class FindTest(unittest.TestCase):
             ("W118", "waits: gate computes/canary: its stage is done"),
             ("W119", "waits: gate computes/canary: h1 quarantined"),
             ("W120", "waits: gate computes/canary: its stage is not done"),
+            ("W147", "waits: gate computes/canary: preflight refused: h1: it is down"),
+            ("W156", "waits: the campaign holds: h1: install failed (permanent): x"),
+            (
+                "W157",
+                "waits: the campaign holds: the guard stopped it, nothing was sent: x",
+            ),
             ("W129", "waits: guard.budget: fleet: 5 of 4 are out"),
             ("W130", "left out by the preflight: down: it is down"),
             ("W133", "waits: lost: its agent is gone"),
