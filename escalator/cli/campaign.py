@@ -322,7 +322,7 @@ class Explain(command.Lister):
             nargs="?",
             metavar="<host|step>",
             help="Only of this host, or of the steps of this name or id, also if they"
-            " do not wait",
+            " do not wait, and of the campaign itself",
         )
         return parser
 
@@ -332,13 +332,20 @@ class Explain(command.Lister):
         rows = list(client.explain(parsed_args.campaign))
         if part is not None:
             steps = list(client.steps(parsed_args.campaign))
+            whole = [row for row in rows if not _place_of(row)]
             rows = [row for row in rows if part in (row["host"], row["step"])]
             rows += _standing(steps, part, {(r["host"], r["step"]) for r in rows})
             if not rows:
                 raise exceptions.CommandError(
                     f"{part}: the campaign has no such host and no such step."
                 )
+            rows = [*whole, *rows]
         return names, _cells(iter(rows), names)
+
+
+def _place_of(row: Row) -> str:
+    """Return where something waits; "": the campaign itself does."""
+    return str(row["host"] or row["procedure"] or row["step"])
 
 
 def _standing(steps: list[Row], part: str, told: set[tuple[str, str]]) -> Iterator[Row]:

@@ -96,6 +96,37 @@ class TestOpenstack(unittest.TestCase):
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertEqual("rolled_back", json.loads(done.stdout)["state"])
 
+    def test_explain_tells_the_campaign_beside_a_host(self) -> None:
+        """A host of a campaign that does not go on waits for that."""
+        made = self.house.store.add("campaign", api.campaign_row(state="holding"))
+        self.house.conductor.campaign_explain = lambda ctxt, campaign_id: [
+            {
+                "host": host,
+                "procedure": procedure,
+                "step": "",
+                "state": "holding",
+                "code": code,
+                "reason": "waits",
+                "remedy": "campaign resume",
+            }
+            for host, procedure, code in (
+                ("", "", "W156"),
+                ("", "computes", "W118"),
+                ("compute-01", "computes", "W145"),
+                ("compute-02", "computes", "W145"),
+            )
+        ]
+        words = ("campaign", "explain", made["id"])
+        self.assertEqual(4, len(self.json_of(*words)))
+        found = self.json_of(*words, "compute-02")
+        self.assertEqual(
+            [("", "W156"), ("compute-02", "W145")],
+            [(row["host"], row["code"]) for row in found],
+        )
+        done = self.run_command(*words, "compute-09")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("no such host", done.stderr)
+
     def test_what_a_preflight_collected(self) -> None:
         """V-6: each figure beside what it was when the campaign started."""
         made = self.house.store.add("campaign", api.campaign_row(state="running"))
