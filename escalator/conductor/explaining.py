@@ -138,14 +138,24 @@ def _without_given_up(
 def _why_open(
     row: Mapping[str, Any], campaign: Mapping[str, Any], racks: Mapping[str, str]
 ) -> str:
-    """Return why a step waits; what was closed when it was held may be open again."""
-    if row["reason"] != admissions.CLOSED:
-        return str(row["reason"])
-    running = {**campaign, "state": states.CampaignState.RUNNING}
-    host, procedure = row["host"], row["procedure"]
-    if engines.is_open_to(running, host, racks.get(host, ""), procedure):
-        return admissions.shut(campaign)
-    return admissions.CLOSED
+    """Return why a step waits now; its row says why it did when it was written."""
+    told, host = str(row["reason"]), row["host"]
+    if told == admissions.CLOSED:
+        running = {**campaign, "state": states.CampaignState.RUNNING}
+        rack = racks.get(host, "")
+        is_stale = engines.is_open_to(running, host, rack, row["procedure"])
+    else:
+        found = reasons.of_step(row["state"], told)
+        is_stale = found.remedy == reasons.NOTHING and _is_at_rest(row, campaign)
+    return admissions.shut(campaign) if is_stale else told
+
+
+def _is_at_rest(row: Mapping[str, Any], campaign: Mapping[str, Any]) -> bool:
+    """Say whether a step is not ordered as long as its campaign is in this state."""
+    going: tuple[str, ...] = (states.CampaignState.RUNNING,)
+    if row["intent"] != "run":
+        going += (states.CampaignState.ROLLING_BACK,)
+    return row["state"] not in states.IN_FLIGHT and campaign["state"] not in going
 
 
 def _why_stuck(row: Mapping[str, Any]) -> str:

@@ -215,6 +215,18 @@ class TestPaused(Case):
         self.act("resume")
         self.assertEqual([], self.whole())
 
+    def test_a_retry_does_not_go_on_by_itself_meanwhile(self):
+        program = self.fails_once("h000", "install", "transient")
+        retry = plan.Rung("retry", ("transient",), times=2, backoff_s=3600.0)
+        bed = self.begin_usual(program, parallel=1, ladder=(retry,))
+        while "W112" not in of_host(self.rows(), "h000"):
+            bed.step()
+        self.act("pause")
+        bed.run_until(["paused"])
+        self.assertEqual({"W145"}, of_host(self.rows(), "h000"))
+        self.act("resume")
+        self.assertEqual({"W112"}, of_host(self.rows(), "h000"))
+
     def test_the_latest_pause_of_the_whole_campaign_counts(self):
         bed = self.begin_usual(parallel=1)
         for reason in ("a rehearsal", "a drill"):
