@@ -259,7 +259,7 @@ def _most(limit: plan.Budget, key: str, group: list[dict[str, Any]]) -> int:
 
 class TestPairs(test_random_runs.Case):
     @hypothesis.settings(
-        test_random_runs.PROFILE, max_examples=test_random_runs.ASKED or 60
+        test_random_runs.PROFILE, max_examples=test_random_runs.ASKED or 40
     )
     @hypothesis.given(pairs())
     def test_whatever_they_do(self, drawn: Any) -> None:
