@@ -6,6 +6,7 @@ import time
 import unittest
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 from escalator.domain import webhook as rules
 from escalator.drivers import base
@@ -134,16 +135,19 @@ class LaneTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_patience_with_a_failing_consumer_has_an_end(self) -> None:
         """Those that waited too long die in turn, untried."""
-        track = lane.Lane(lane.Patience(0.01, 1, 0.0, 0.0, connections=1))
+        track = lane.Lane(lane.Patience(1.0, 1, 0.0, 0.0, connections=1))
+        now = 0.0
 
         async def fail() -> None:
-            await asyncio.sleep(0.005)
+            nonlocal now
+            await asyncio.sleep(0)
+            now += 0.4
             raise lane.Unanswered("answered 503")
 
-        accounts = await asyncio.gather(*(track.carry(fail) for _ in range(50)))
+        with mock.patch.object(lane, "_now", lambda: now):
+            accounts = await asyncio.gather(*(track.carry(fail) for _ in range(50)))
         self.assertTrue(all(account.error for account in accounts))
-        self.assertEqual(1, accounts[0].attempts)
-        self.assertEqual(0, accounts[-1].attempts)
+        self.assertEqual([1] * 3 + [0] * 47, [each.attempts for each in accounts])
 
     async def test_patience_with_a_slow_consumer_has_none(self) -> None:
         track = lane.Lane(lane.Patience(0.001, 1, 0.0, 0.0, connections=1))
