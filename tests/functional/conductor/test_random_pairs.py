@@ -166,13 +166,8 @@ class Pair:
         self.inbox.clear()
         if self.broken:
             raise AssertionError(self.broken)
-        if self.database.commits != before:
-            self.database.seconds += 0.02
-            return True
-        times = (self.fleet.next_at(), self.database.next_deadline())
-        due = [each for each in times if each is not None]
-        self.database.seconds = max(min(due, default=0.0), self.database.seconds) + 1e-3
-        return bool(due)
+        has_moved = self.database.commits != before
+        return self.database.pass_time(has_moved, self.fleet.next_at())
 
     def states(self) -> dict[str, str]:
         """Return campaign id -> state."""
