@@ -18,6 +18,9 @@ class StoppedTest(unittest.TestCase):
         self.cloud = self.folder / "cloud"
         self.cloud.mkdir()
         self.report = self.folder / "report.json"
+        # A shell without job control has SIGINT ignored, and so would what we start.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         self.cut = self.cloud / "cut"
 
     def begin(
