@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from escalator import errors
 from escalator.domain import states
 
 Row = Mapping[str, Any]
@@ -51,3 +52,26 @@ def merged(told: Row, listed: Row) -> dict[str, Any]:
             value = merged(before, value)
         found[name] = value
     return found
+
+
+def page(
+    query: sa.Select[Any],
+    connection: sa.Connection,
+    columns: tuple[Any, ...],
+    table: sa.Table,
+    key: Any,
+    marker: str | None,
+    limit: int,
+    is_descending: bool = False,
+) -> list[Row]:
+    """Return one page ordered by ``columns`` and after the marker's row."""
+    order = [c.desc() if is_descending else c.asc() for c in columns]
+    if marker is not None:
+        last = connection.execute(sa.select(*columns).where(key == marker)).first()
+        if last is None:
+            raise errors.NotFound(kind=f"{table.name} (marker)", id=marker)
+        here = sa.tuple_(*columns)
+        there = sa.tuple_(*(sa.literal(value) for value in last))
+        query = query.where(here < there if is_descending else here > there)
+    found = connection.execute(query.order_by(*order).limit(limit)).mappings()
+    return [dict(row) for row in found]

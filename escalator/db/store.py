@@ -13,7 +13,7 @@ from oslo_db import exception as db_errors
 from escalator import errors
 from escalator.db import (
     alarms,
-    correlation,
+    fault_records,
     fetching,
     gates,
     models,
@@ -40,7 +40,7 @@ class Store:
             "revision": revisions.read_page,
             "host": _hosts,
             "host_digest": _host_digest,
-            "fault": _faults,
+            "fault": fault_records.read,
             "subscription": _subscriptions,
             "service": _services,
             "alarm": alarms.read,
@@ -66,29 +66,6 @@ class Store:
             return self._writers[(kind, verb)](connection, now, **values)
 
 
-def _page(
-    query: sa.Select[Any],
-    connection: sa.Connection,
-    columns: tuple[Any, ...],
-    table: sa.Table,
-    key: Any,
-    marker: str | None,
-    limit: int,
-    is_descending: bool = False,
-) -> list[Row]:
-    """Return one page ordered by ``columns`` and after the marker's row."""
-    order = [c.desc() if is_descending else c.asc() for c in columns]
-    if marker is not None:
-        last = connection.execute(sa.select(*columns).where(key == marker)).first()
-        if last is None:
-            raise errors.NotFound(kind=f"{table.name} (marker)", id=marker)
-        here = sa.tuple_(*columns)
-        there = sa.tuple_(*(sa.literal(value) for value in last))
-        query = query.where(here < there if is_descending else here > there)
-    found = connection.execute(query.order_by(*order).limit(limit)).mappings()
-    return [dict(row) for row in found]
-
-
 def _campaigns(
     connection: sa.Connection,
     id: str | None = None,
@@ -106,7 +83,7 @@ def _campaigns(
     ):
         if value is not None:
             query = query.where(column == value)
-    rows = _page(
+    rows = fetching.page(
         query,
         connection,
         (table.c.created_at, table.c.id),
@@ -150,7 +127,7 @@ def _steps(
         query = query.where(table.c.host == host)
     if state is not None:
         query = query.where(table.c.state == state)
-    rows = _page(
+    rows = fetching.page(
         query,
         connection,
         (table.c.created_at, table.c.slot_id, table.c.seq, table.c.id),
@@ -230,87 +207,6 @@ def _host_digest(connection: sa.Connection) -> list[dict[str, Any]]:
     for row in rows:
         digest.update(repr(tuple(row)).encode())
     return [{"digest": digest.hexdigest()}]
-
-
-def _faults(
-    connection: sa.Connection,
-    id: str | None = None,
-    host: str | None = None,
-    project_id: str | None = None,
-    state: str | None = None,
-    limit: int = 100,
-    marker: str | None = None,
-) -> list[dict[str, Any]]:
-    table = models.fault
-    query = sa.select(table)
-    for column, value in (
-        (table.c.id, id),
-        (table.c.host, host),
-        (table.c.state, state),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if project_id is not None:
-        query = query.join(
-            models.fault_project, models.fault_project.c.fault_id == table.c.id
-        ).where(models.fault_project.c.project_id == project_id)
-    rows = _page(
-        query,
-        connection,
-        (table.c.raised_at, table.c.id),
-        table,
-        table.c.id,
-        marker,
-        limit,
-        is_descending=True,
-    )
-    notices = _notices(connection, [row["id"] for row in rows], project_id)
-    related = correlation.correlate(connection, rows, project_id)
-    return [
-        {
-            **row,
-            "is_root_cause": related[row["id"]].is_root_cause,
-            "correlated_fault_ids": list(related[row["id"]].ids),
-            "instances": [
-                each
-                for each in row["instances"]
-                if project_id is None or each["project_id"] == project_id
-            ],
-            "notices": notices.get(row["id"], []),
-            "raised_at": instant(row["raised_at"]),
-            "cleared_at": instant(row["cleared_at"]),
-        }
-        for row in rows
-    ]
-
-
-def _notices(
-    connection: sa.Connection, fault_ids: list[str], project_id: str | None
-) -> dict[str, list[dict[str, Any]]]:
-    query = (
-        sa.select(models.fault_notice.c.fault_id, models.notice)
-        .join(models.notice, models.notice.c.id == models.fault_notice.c.notice_id)
-        .where(models.fault_notice.c.fault_id.in_(fault_ids))
-    )
-    if project_id is not None:
-        query = query.where(models.notice.c.project_id == project_id)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["fault_id"], []).append(
-            {
-                name: row[name]
-                for name in (
-                    "id",
-                    "subscription_id",
-                    "project_id",
-                    "state",
-                    "attempts",
-                    "times",
-                    "error",
-                )
-            }
-        )
-    return found
 
 
 def _subscriptions(
