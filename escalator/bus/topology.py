@@ -24,6 +24,7 @@ TOPICS: Mapping[type[Any], str] = {
     events.FaultCleared: "fault",
     events.HostMarkedDown: "impact",
     events.HostMarkedUp: "impact",
+    events.CheckpointReached: "checkpoint",
     events.StepReported: "step",
     events.CampaignChanged: "notice",
     events.NoticeSettled: "delivery",
@@ -35,6 +36,7 @@ TOPICS: Mapping[type[Any], str] = {
 POOLS: Mapping[str, tuple[str, ...]] = {
     "fault": ("inspector",),
     "impact": ("notifier", "conductor"),
+    "checkpoint": ("conductor",),
     "step": ("conductor",),
     "notice": ("notifier",),
     "delivery": ("conductor",),

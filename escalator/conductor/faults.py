@@ -136,6 +136,13 @@ class Faults:
         self.engine.wake()
 
     @session.retry_on_conflict
+    def apply_reached(self, reached: Iterable[events.CheckpointReached]) -> None:
+        """Store checkpoints that followed the notices (DR-9)."""
+        with self.engine.database.begin() as connection:
+            for each in reached:
+                facts.note_checkpoint(connection, each)
+
+    @session.retry_on_conflict
     def apply_settled(self, settled: Iterable[events.NoticeSettled]) -> None:
         """Store how notices ended (DR-9)."""
         with self.engine.database.begin() as connection:

@@ -117,6 +117,7 @@ class Intake:
             events.StepReported: self._steps,
             events.HostMarkedDown: self._down,
             events.HostMarkedUp: self._up,
+            events.CheckpointReached: self._reached,
             events.NoticeSettled: self._settled,
             events.AlarmReported: self._reported,
         }
@@ -131,6 +132,9 @@ class Intake:
     def _up(self, deliveries: Sequence[Any]) -> None:
         for each in deliveries:
             self.noted.apply_up(each.event)
+
+    def _reached(self, deliveries: Sequence[Any]) -> None:
+        self.noted.apply_reached([each.event for each in deliveries])
 
     def _settled(self, deliveries: Sequence[Any]) -> None:
         self.noted.apply_settled([each.event for each in deliveries])

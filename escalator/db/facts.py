@@ -190,6 +190,28 @@ def complete_fault(connection: sa.Connection, found: events.Impact) -> None:
         )
 
 
+def note_checkpoint(
+    connection: sa.Connection, reached: events.CheckpointReached
+) -> None:
+    """Store when faults came to a checkpoint; the first time counts.
+
+    A fault that is not known yet, or never will be, is no error.
+    """
+    table = models.fault_checkpoint
+    query = sa.select(table.c.fault_id).where(
+        table.c.checkpoint == reached.checkpoint,
+        table.c.fault_id.in_(list(reached.reached_at)),
+    )
+    known = set(connection.execute(query).scalars())
+    rows = [
+        {"fault_id": id, "checkpoint": reached.checkpoint, "reached_at": at}
+        for id, at in reached.reached_at.items()
+        if id not in known
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
 def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> None:
     """Store that a fault is over, with its doubles under other ids; idempotent.
 

@@ -48,9 +48,12 @@ def read(
     )
     notices = _notices(connection, [row["id"] for row in rows], project_id)
     related = correlation.correlate(connection, rows, project_id)
+    later = _later_checkpoints(connection, [row["id"] for row in rows])
     return [
         {
             **row,
+            "is_marked_down": row["is_marked_down"] or "T4" in later.get(row["id"], {}),
+            "times": {**later.get(row["id"], {}), **row["times"]},
             "is_root_cause": related[row["id"]].is_root_cause,
             "correlated_fault_ids": list(related[row["id"]].ids),
             "instances": [
@@ -64,6 +67,18 @@ def read(
         }
         for row in rows
     ]
+
+
+def _later_checkpoints(
+    connection: sa.Connection, fault_ids: list[str]
+) -> dict[str, dict[str, float]]:
+    """Return fault id -> checkpoint -> epoch seconds, of those told later."""
+    table = models.fault_checkpoint
+    query = sa.select(table).where(table.c.fault_id.in_(fault_ids))
+    found: dict[str, dict[str, float]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.fault_id, {})[row.checkpoint] = row.reached_at
+    return found
 
 
 def _notices(

@@ -289,6 +289,15 @@ fault_project = sa.Table(
     sa.Column("project_id", sa.String(64), primary_key=True),
 )
 
+fault_checkpoint = sa.Table(
+    "fault_checkpoint",
+    metadata,
+    sa.Column("fault_id", ID, primary_key=True),
+    sa.Column("checkpoint", sa.String(8), primary_key=True),
+    at("reached_at", False),
+)
+"""Checkpoints that followed the notices; the fault itself has the others."""
+
 notice = sa.Table(
     "notice",
     metadata,

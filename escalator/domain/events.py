@@ -146,6 +146,19 @@ class HostMarkedUp:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CheckpointReached:
+    """What was reached after the impact of faults was told (DR-9).
+
+    :ivar checkpoint: ``T3`` or ``T4``.
+    :ivar reached_at: fault id -> epoch seconds.
+    """
+
+    event_id: str
+    checkpoint: str
+    reached_at: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StepReported:
     """An agent's account of one step; the answer to an order or a probe.
 
@@ -263,6 +276,7 @@ Event = (
     | FaultCleared
     | HostMarkedDown
     | HostMarkedUp
+    | CheckpointReached
     | StepReported
     | AgentBeat
     | CampaignChanged

@@ -313,10 +313,16 @@ class Vim(abc.ABC):
         :raises ActionFailed: class ``permanent`` if one fits nowhere.
         """
 
-    def begin_marking(self) -> None:  # noqa: B027 - not all need it
+    def begin_marking(  # noqa: B027 - not all need it
+        self, states_set: Callable[[str], None]
+    ) -> None:
         """Take note that it is this process that marks hosts.
 
         What another one before it has left half done is its affair from now on.
+
+        :param states_set: called from any thread, without blocking it, with a host
+            that was marked down, when the states of its instances are set; never by
+            a driver that ``waits_for_states``.
         """
 
     @abc.abstractmethod

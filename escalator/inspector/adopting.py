@@ -2,7 +2,7 @@
 
 The facts themselves were acknowledged by an earlier one, maybe killed before the
 VIM had done all it was asked.  Asking again is harmless; a host that is not asked
-again might stay half marked.
+again might stay half marked, and its checkpoints untold.
 """
 
 import logging

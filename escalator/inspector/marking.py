@@ -18,6 +18,10 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
 
+def _tell_nobody(hosts: list[str]) -> None:
+    """Nobody wants to know."""
+
+
 class Marking:
     """A bounded pool in front of the VIM, and a debt of what it did not do.
 
@@ -29,14 +33,20 @@ class Marking:
     :meth:`when_settled` tells that it is done.
 
     :param timeout_s: how long a notice may wait for the VIM.
+    :param late: called with hosts that were marked down when nobody waited any more.
     :param pause_s: first pause between two repeats; doubles.
     """
 
     def __init__(
-        self, vim: base.Vim, timeout_s: float, pause_s: float = _FIRST_PAUSE_S
+        self,
+        vim: base.Vim,
+        timeout_s: float,
+        late: Callable[[list[str]], None] = _tell_nobody,
+        pause_s: float = _FIRST_PAUSE_S,
     ) -> None:
         self.vim = vim
         self.timeout_s = timeout_s
+        self._late = late
         self._pause_s = pause_s
         self._pool = concurrent.futures.ThreadPoolExecutor(_WORKERS, "marking")
         self._wishes = wishes.Wishes()
@@ -57,6 +67,8 @@ class Marking:
         try:
             return future.result(timeout=self.timeout_s)
         except concurrent.futures.TimeoutError:
+            if is_down:
+                future.add_done_callback(self._came_late)
             LOG.warning(
                 "The VIM did not mark %d hosts within %s s; it is asked on",
                 len(hosts),
@@ -73,7 +85,8 @@ class Marking:
     def mark_later(self, hosts: Collection[str], is_down: bool) -> None:
         """Mark without waiting for it, unless it is on the way already."""
         wanted = set(hosts) - set(self._wishes.find_opposed(hosts, not is_down))
-        self._pool.submit(self._grant, self._wishes.add(wanted, is_down))
+        wished = self._wishes.add(wanted, is_down)
+        self._pool.submit(self._grant, wished, is_late=True)
 
     def is_settled(self, hosts: Iterable[str]) -> bool:
         """Tell whether the VIM has done all that is wished of these hosts."""
@@ -92,7 +105,13 @@ class Marking:
         self._wishes.is_owing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _grant(self, wished: Mapping[str, wishes.Wish]) -> frozenset[str]:
+    def _came_late(self, future: concurrent.futures.Future[frozenset[str]]) -> None:
+        if not future.cancelled():
+            self._late(sorted(future.result()))
+
+    def _grant(
+        self, wished: Mapping[str, wishes.Wish], is_late: bool = False
+    ) -> frozenset[str]:
         """Carry out what is still wished; return the hosts where it worked."""
         begun = self._wishes.begin(wished)
         done: set[str] = set()
@@ -101,7 +120,10 @@ class Marking:
             hosts = [host for host, wish in begun.items() if wish[1] is is_down]
             self._call(hosts, is_down, done, unknown)
         overtaken = self._wishes.end(begun, done | unknown)
-        return frozenset(done - overtaken)
+        done -= overtaken
+        if is_late:
+            self._late(sorted(host for host in done if wished[host][1]))
+        return frozenset(done)
 
     def _call(
         self, hosts: list[str], is_down: bool, done: set[str], unknown: set[str]
@@ -145,5 +167,6 @@ class Marking:
 
     def _pay_once(self) -> int:
         """Return how many hosts are still owed a mark."""
-        self._grant(self._wishes.find_owed())
+        owed = self._wishes.find_owed()
+        self._grant(owed, is_late=True)
         return len(self._wishes.find_owed())

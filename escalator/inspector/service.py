@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
-from escalator.inspector import adopting, holding, mapping, marking, standing, watch
+from escalator.inspector import (
+    adopting,
+    checkpoints,
+    holding,
+    mapping,
+    marking,
+    standing,
+    watch,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -43,9 +51,12 @@ class InspectorService:
         context: Any,
     ) -> None:
         self.mapping = mapping.Mapping(vim, conf.inspector.map_interval_s)
-        self.marking = marking.Marking(vim, conf.inspector.mark_down_timeout_s)
         self.publisher = publisher
         self._standing = standing.Standing()
+        self._checkpoints = checkpoints.Checkpoints(publisher, self._standing)
+        self.marking = marking.Marking(
+            vim, conf.inspector.mark_down_timeout_s, self._marked_late
+        )
         handlers: Mapping[type, Callable[[Sequence[Any]], None]] = {
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
@@ -62,7 +73,8 @@ class InspectorService:
 
     def start(self) -> None:
         """Read the map first, then listen."""
-        self.marking.vim.begin_marking()
+        self._checkpoints.start()
+        self.marking.vim.begin_marking(self._states_set)
         self.mapping.start()
         if not self.mapping.wait_ready(_MAP_WAIT_S):
             LOG.warning("No map yet: faults wait for it with the broker")
@@ -85,6 +97,7 @@ class InspectorService:
         self._watcher.wait(timeout_s)
         self.mapping.stop()
         self.marking.stop()
+        self._checkpoints.stop()
 
     def _confirmed(self, deliveries: Sequence[Any]) -> None:
         """Map, mark the hosts of all facts under one deadline, tell each.
@@ -110,6 +123,14 @@ class InspectorService:
             self.publisher.publish(impact.down(fact, where, marked, times, others))
             self._tell_over(fact)
             self._held.hold(delivery, impact.hosts_to_mark(fact.faults))
+
+    def _marked_late(self, hosts: list[str]) -> None:
+        self._checkpoints.reach("T4", hosts)
+        if self.marking.vim.waits_for_states:
+            self._checkpoints.reach("T3", hosts)
+
+    def _states_set(self, host: str) -> None:
+        self._checkpoints.reach("T3", [host])
 
     def _tell_over(self, fact: events.FaultConfirmed) -> None:
         """Tell an end again that overtook its beginning."""

@@ -60,6 +60,11 @@ class Standing:
                 if fault.id not in known
             )
 
+    def open_on(self, hosts: Iterable[str]) -> list[events.Fault]:
+        """Return the open faults that take these hosts down."""
+        with self._lock:
+            return [f for host in hosts for f in self._open.get(host, {}).values()]
+
     def take_put_off(self, hosts: Iterable[str]) -> list[str]:
         """Return those that were put off, once."""
         with self._lock:

@@ -107,6 +107,17 @@ class HostMarkedUp(EventObject):
 
 
 @base.Registry.register
+class CheckpointReached(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.CheckpointReached
+    fields = {
+        "event_id": fields.UUIDField(),
+        "checkpoint": ovo.StringField(),
+        "reached_at": fields.JsonField(),
+    }
+
+
+@base.Registry.register
 class StepReported(EventObject):
     VERSION = "1.0"
     DOMAIN = events.StepReported
@@ -211,6 +222,7 @@ CLASSES: tuple[type[EventObject], ...] = (
     FaultCleared,
     HostMarkedDown,
     HostMarkedUp,
+    CheckpointReached,
     StepReported,
     AgentBeat,
     CampaignChanged,

@@ -1,5 +1,6 @@
 """The driver ``openstack`` on a real Nova (DR-2, DR-5, DR-10, O-0c, O-0d, O-4)."""
 
+import copy
 import os
 import time
 
@@ -11,6 +12,29 @@ from tests.cloud import base
 from tests.fixtures import bus
 
 LIMIT_S = 30.0
+
+
+class Old:
+    """A compute adapter that keeps to an older microversion, as Nova had it then.
+
+    :param compute: a ``session.Compute`` to the real one.
+    """
+
+    newest = (2, 52)
+
+    def __init__(self, compute):
+        self._compute = compute
+
+    def get_endpoint_data(self):
+        found = copy.copy(self._compute.get_endpoint_data())
+        found.max_microversion = self.newest
+        return found
+
+    def request(self, url, method, **kwargs):
+        asked = tuple(map(int, kwargs["microversion"].split(".")))
+        if asked > self.newest:
+            raise AssertionError(f"{method} {url} with {asked}")
+        return self._compute.request(url, method, **kwargs)
 
 
 class TestOpenstack(base.CloudTestCase):
@@ -110,6 +134,33 @@ class TestOpenstack(base.CloudTestCase):
         self.assertEqual({}, self.vim.drain(first), "once more changes nothing")
         self.connection.compute.start_server(stopped)
         self.eventually(lambda: self.statuses() == {"ACTIVE"})
+
+    def test_below_2_53_services_are_named_by_host(self):
+        """The microversion is negotiated: the real Nova is asked in the old way."""
+        compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]), 10.0)
+        options = settings.Options(following.Source(), reset_delay_s=0.0)
+        vim = driver.Openstack(Old(compute), 10.0, options)
+        self.addCleanup(vim.stop)
+        self.assertEqual(self.vim.list_hosts(), vim.list_hosts())
+        groups = {each.id: each.server_group for each in self.vim.list_instances()}
+        self.assertEqual(
+            groups, {each.id: each.server_group for each in vim.list_instances()}
+        )
+        instance_id = self.owner.instance_ids[0]
+        vim.mark_down([self.host], True)
+        self.assertEqual("DOWN", self.owner.host_status(instance_id))
+        self.eventually(lambda: self.statuses() == {"ERROR"})
+        vim.mark_down([self.host], False)
+        self.assertEqual("UP", self.owner.host_status(instance_id))
+        self.eventually(lambda: self.statuses() == {"ACTIVE"})
+        vim.set_scheduling(self.host, False, "campaign 42")
+        (service,) = self.connection.compute.services(
+            binary="nova-compute", host=self.host
+        )
+        self.assertEqual(
+            ("disabled", "campaign 42"), (service.status, service.disabled_reason)
+        )
+        vim.set_scheduling(self.host, True, "")
 
     def test_a_host_that_nova_does_not_know(self):
         with self.assertRaises(errors.NotFound):

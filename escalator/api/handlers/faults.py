@@ -6,6 +6,7 @@ reference that its notices carry; evidence and campaigns are the operator's.
 
 import datetime
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,8 +128,14 @@ def _notice(told: dict[str, Any], before: dict[str, float]) -> dict[str, Any]:
 
 
 def hops(times: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return how long it took from each known checkpoint to the next, in ms."""
+    """Return how long it took from each known checkpoint to the next, in ms.
+
+    What was reached only after the impact had been told comes last.
+    """
     known = [name for name in events.HOPS if name in times]
+    late = [name for name in known if _is_late(name, times)]
+    ordered = [name for name in known if name not in late]
+    ordered += sorted(late, key=times.__getitem__)
     return [
         {
             "from": earlier,
@@ -136,8 +143,13 @@ def hops(times: Mapping[str, float]) -> list[dict[str, Any]]:
             "ms": _ms(times[earlier], times[later]),
             "meaning": events.HOPS[later],
         }
-        for earlier, later in itertools.pairwise(known)
+        for earlier, later in itertools.pairwise(ordered)
     ]
+
+
+def _is_late(checkpoint: str, times: Mapping[str, float]) -> bool:
+    is_marking = checkpoint in ("T3", "T4")
+    return is_marking and times[checkpoint] > times.get("T5", math.inf)
 
 
 def span_ms(times: Mapping[str, float]) -> float | None:

@@ -31,6 +31,9 @@ from escalator.cmd.doctor import (
 
 LOG = logging.getLogger("escalator.doctor")
 
+STATES_S, INSTANCE_S = 10.0, 0.2
+"""How long the states of the instances may take that the VIM sets last (T3)."""
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; ends the program if they do not fit together."""
@@ -134,6 +137,9 @@ class DoctorTest:
             with self.stopping.allowed():
                 heard = self.consumer.wait(options.instances, options.timeout_s)
                 fault = self.records.await_fault(host, injected_at, options.timeout_s)
+                fault = self.records.await_states(
+                    fault, STATES_S + INSTANCE_S * options.instances
+                )
         finally:
             self._mend()
         run = report.judge(

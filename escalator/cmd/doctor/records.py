@@ -52,6 +52,17 @@ class Records:
             reason=f"Escalator found no fault of {host} within {timeout_s:.0f} s",
         )
 
+    def await_states(self, fault: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Return the fault again, once the states of its instances are set too (T3).
+
+        Nothing is wrong if they are not: Escalator may be told to leave them alone.
+        """
+        deadline = time.monotonic() + timeout_s
+        while "T3" not in fault["times"] and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            fault = dict(self._get(f"/v1/faults/{fault['id']}")["fault"])
+        return fault
+
     def await_calm(self, host: str, timeout_s: float) -> None:
         """Wait until no fault of ``host`` is raised.
 

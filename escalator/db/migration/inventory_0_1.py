@@ -69,6 +69,14 @@ fault_project = sa.Table(
     sa.Column("project_id", sa.String(64), primary_key=True),
 )
 
+fault_checkpoint = sa.Table(
+    "fault_checkpoint",
+    metadata,
+    sa.Column("fault_id", ID, primary_key=True),
+    sa.Column("checkpoint", sa.String(8), primary_key=True),
+    at("reached_at", False),
+)
+
 notice = sa.Table(
     "notice",
     metadata,

@@ -166,3 +166,35 @@ class TestOrder(Case):
         self.tell(down(first), up(again), down(again))
         self.assertEqual(("up", ""), self.host())
         self.assertEqual({"cleared"}, set(self.faults().values()))
+
+
+class TestCheckpoints(Case):
+    """DR-9: what follows the notices is kept, whatever comes first."""
+
+    def reach(self, one: events.Impact, checkpoint: str, at: float) -> None:
+        reached = {one.fault.id: at, str(uuid.uuid4()): at}
+        fact = events.CheckpointReached(str(uuid.uuid4()), checkpoint, reached)
+        for _ in "twice":
+            self.bed.faults.apply_reached([fact])
+
+    def shown(self) -> tuple[dict[str, float], bool]:
+        (row,) = store.Store(self.bed.database).read("fault")
+        return row["times"], row["is_marked_down"]
+
+    def test_before_and_after_the_impact(self) -> None:
+        late = dataclasses.replace(found("host.down"), is_marked_down=False)
+        self.reach(late, "T3", 15.0)
+        self.tell(down(late))
+        self.assertEqual(({**late.times, "T3": 15.0}, False), self.shown())
+        self.reach(late, "T4", 14.0)
+        self.tell(up(late))
+        self.assertEqual(({**late.times, "T3": 15.0, "T4": 14.0}, True), self.shown())
+
+    def test_the_first_time_counts(self) -> None:
+        """An inspector that takes over asks again, and tells again."""
+        one = found("host.down")
+        self.tell(down(one))
+        self.reach(one, "T3", 15.0)
+        self.reach(one, "T3", 99.0)
+        self.reach(one, "T2", 99.0)
+        self.assertEqual({**one.times, "T3": 15.0}, self.shown()[0])

@@ -192,6 +192,28 @@ class TooLateTest(Case):
                     f" force_down within 1.0 s: planted (HTTP {status})",
                 )
 
+    def test_the_mark_that_came_late_is_told_as_a_checkpoint(self) -> None:
+        """DR-9: the conductor hears when Nova came round, and of the states."""
+        later = helpers.Inbox()
+        handlers = {events.CheckpointReached: later}
+        conductor = self.listener("conductor", handlers)
+        conductor.start()
+        self.addCleanup(conductor.wait, 5.0)
+        self.addCleanup(conductor.stop)
+        self.assertTrue(conductor.wait_ready(10.0))
+        began = time.time()
+        self.unconfirmed("c0", [503] * LONG, "attempt 2 of 3")
+        self.assertTrue(later.wait(2))
+        told = {f.event.checkpoint: f.event for batch in later.batches for f in batch}
+        fault_id = self.told()[0].impacts[0].fault.id
+        self.assertEqual({"T3", "T4"}, told.keys())
+        for fact in told.values():
+            self.assertEqual({fault_id}, fact.reached_at.keys())
+            self.assertLess(began, fact.reached_at[fault_id])
+        self.assertEqual(
+            "error", self.nova.servers[self.instance_id]["OS-EXT-STS:vm_state"]
+        )
+
     def test_a_conflict(self) -> None:
         """A refusal is not repeated within the deadline: told at once."""
         self.unconfirmed(

@@ -3,6 +3,7 @@
 import threading
 import time
 import unittest
+from unittest import mock
 
 from escalator import errors
 from escalator.drivers.vim.openstack import driver, following, settings, states
@@ -176,14 +177,51 @@ class MarkingTest(Case):
         time.sleep(0.5)
         self.assertEqual("active", self.state(left), "not whose affair it is")
         vim = self.made(snapshot_interval_s=0.1)
-        vim.begin_marking()
+        vim.begin_marking(lambda host: None)
         vim.read_changes()
         self.eventually(lambda: self.state(left) == "error")
+
+    def test_it_tells_when_the_last_instance_is_set(self):
+        """DR-9: T3 follows the notice, and is kept all the same."""
+        ids = [self.nova.add_server("c1") for _ in range(5)]
+        told = []
+        vim = self.made()
+        vim.begin_marking(lambda host: told.append((host, *map(self.state, ids))))
+        vim.list_hosts()
+        vim.mark_down(["c1"], True)
+        self.eventually(lambda: told)
+        vim.mark_down(["c2"], True)
+        self.eventually(lambda: len(told) == 2)
+        self.assertEqual(("c1", *["error"] * 5), told[0])
+        self.assertEqual("c2", told[1][0], "it has no instances")
+
+    def test_it_tells_nothing_of_states_that_are_not_set(self):
+        failing, other = (self.nova.add_server("c1") for _ in "ab")
+        told = []
+        vim = self.made(reset_delay_s=0.3, snapshot_interval_s=0.1)
+        vim.begin_marking(told.append)
+        vim.list_hosts()
+        with self.subTest("undone before it was begun"):
+            vim.mark_down(["c1"], True)
+            vim.mark_down(["c1"], False)
+            time.sleep(0.6)
+            self.assertEqual([], told)
+        with self.subTest("Nova refuses one: told when it does not any more"):
+            self.nova.trouble[f"POST /servers/{failing}"] = [409] * 50
+            self.enterContext(mock.patch.object(states, "_ATTEMPTS", 2))
+            with self.assertLogs(states.LOG, "WARNING") as log:
+                vim.mark_down(["c1"], True)
+                self.eventually(lambda: "was not set" in str(log.output))
+            self.eventually(lambda: self.state(other) == "error")
+            self.assertEqual([], told)
+            self.nova.trouble.clear()
+            self.eventually(lambda: told)
+            self.assertEqual("error", self.state(failing))
 
     def test_snapshots_in_between_change_nothing_twice(self):
         ids = [self.nova.add_server("c1") for _ in range(12)]
         vim = self.made(snapshot_interval_s=0.02)
-        vim.begin_marking()
+        vim.begin_marking(lambda host: None)
         vim.list_hosts()
         vim.mark_down(["c1"], True)
         self.eventually(lambda: {self.state(i) for i in ids} == {"error"})

@@ -56,6 +56,13 @@ class TestFaults(unittest.TestCase):
         self.assertEqual([None, None], spans)
         self.assertIsNone(self.house.get("/v1/faults").json["faults"][0]["slowest_ms"])
 
+    def test_what_was_reached_after_the_notices_comes_last(self) -> None:
+        """DR-9: as Nova's instance states, and a mark that was late."""
+        times = {"T1": 1.0, "T2": 1.1, "T3": 3.0, "T4": 2.0, "T5": 1.2, "T6": 1.3}
+        found = [(hop["from"], hop["to"], hop["ms"]) for hop in faults.hops(times)]
+        self.assertEqual([("T6", "T4", 700.0), ("T4", "T3", 1000.0)], found[-2:])
+        self.assertEqual(("T2", "T5"), found[1][:2])
+
     def test_hops_skip_what_is_unknown(self) -> None:
         self.assertEqual([], faults.hops({}))
         (hop,) = faults.hops({"T0": 1.0, "T9": 1.0005})

@@ -1,5 +1,6 @@
 """From a confirmed fault to its impact, over a fake bus and a fake VIM."""
 
+import time
 import unittest
 from typing import Any
 
@@ -135,6 +136,17 @@ class TestConfirmed(Case):
 class TestSlowVim(Case):
     mark_down_timeout_s = 0.02
 
+    def later(self, wanted: set[str]) -> dict[str, dict[str, float]]:
+        """Return checkpoint -> fault id -> time of what followed the notices (DR-9)."""
+        self.service._checkpoints.start()
+        deadline = time.monotonic() + fakes.PATIENCE_S
+        found: dict[str, dict[str, float]] = {}
+        while found.keys() != wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+            found = {each.checkpoint: each.reached_at for each in self.told()[1:]}
+        self.assertEqual(wanted, found.keys())
+        return found
+
     def test_the_notice_goes_out_and_says_so(self) -> None:
         """DR-2: is_marked_down is False; the VIM is asked until it is done."""
         gate = self.vim.hold(True)
@@ -148,6 +160,9 @@ class TestSlowVim(Case):
         self.assertEqual({"T2", "T5"}, impact.times.keys() - {"T0", "T1"})
         gate.set()
         self.assertTrue(self.vim.wait_for(lambda: self.vim.down == {"a"}))
+        later = self.later({"T3", "T4"})
+        self.assertEqual({impact.fault.id}, later["T4"].keys())
+        self.assertEqual({impact.fault.id}, later["T3"].keys())
         self.assertTrue(delivery.acked.wait(fakes.PATIENCE_S))
 
     def test_a_mark_that_cannot_be_undone_in_time_is_told_as_standing(self) -> None:

@@ -20,6 +20,7 @@ FINGERPRINTS = {
     "Campaign": "1.0-6a2e592c3d08b2c5dfb7c2bcda30a242",
     "CampaignChanged": "1.0-cd5eff9c18f746a73b1d64b5404a6419",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
+    "CheckpointReached": "1.0-eb0acb3e3dc4dc7ef6e1ebb4fd55850b",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
     "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
     "FaultRecord": "1.0-6d4a6177f4b9ec7be4b90a1a9f9c21d7",
@@ -77,6 +78,7 @@ EVENTS: tuple[Any, ...] = (
     events.AlarmReported(
         UUID, "0" * 64, "a1", "load", "low", "ok", "insufficient data", "r", "m1", 7.5
     ),
+    events.CheckpointReached(UUID, "T3", {UUID: 2.5}),
 )
 COMMANDS: tuple[Any, ...] = (
     commands.RunStep(

@@ -1,6 +1,6 @@
 """The driver itself: answers from memory, orders to Nova."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from escalator import errors
@@ -132,8 +132,10 @@ class Openstack(base.Vim):
                 ),
             )
 
-    def begin_marking(self) -> None:
+    def begin_marking(self, states_set: Callable[[str], None]) -> None:
         """Complete what an inspector before this one left half done."""
+        if self._states is not None:
+            self._states.on_host_set = states_set
         self._following.is_mending = True
 
     def stop(self) -> None:
@@ -145,7 +147,7 @@ class Openstack(base.Vim):
             return
         for host in hosts:
             if is_down:
-                self._states.put_to_error(self._model.servers(host))
+                self._states.put_to_error(host, self._model.servers(host))
             else:
                 self._states.restore(self._model.servers(host))
 

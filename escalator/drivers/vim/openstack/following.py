@@ -131,7 +131,7 @@ class Following:
             if not any(each.state_before for each in servers):
                 continue
             if host.is_forced_down:
-                self._states.put_to_error(servers)
+                self._states.put_to_error(host.name, servers)
             else:
                 self._states.restore(servers)
 

@@ -61,8 +61,39 @@ class _Wish:
     host: str = ""
 
 
+class _Left:
+    """Which instances of a host are still to be put to error; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[str, set[str]] = {}
+
+    def begin(self, host: str, instance_ids: Iterable[str]) -> None:
+        with self._lock:
+            self._of[host] = set(instance_ids)
+
+    def settle(self, host: str, instance_id: str = "") -> bool:
+        """Take an instance out; True once, when it was the last of its host."""
+        with self._lock:
+            left = self._of.get(host)
+            if left is None:
+                return False
+            left.discard(instance_id)
+            if left:
+                return False
+            del self._of[host]
+            return True
+
+
+def _tell_nobody(host: str) -> None:
+    """Until somebody wants to know."""
+
+
 class States:
     """A bounded pool in front of os-resetState; the latest wish wins.
+
+    :ivar on_host_set: called with a host when the instances of it that were to be
+        put to error are.
 
     :param at_once: calls under way; one nova-api process gains nothing from more.
     :param delay_s: from a host's death to the next call: the owners are told
@@ -91,16 +122,28 @@ class States:
         self._wishes: dict[str, _Wish] = {}
         self._busy: set[str] = set()
         self._before: dict[str, str] = {}
+        self._left = _Left()
+        self.on_host_set: Callable[[str], None] = _tell_nobody
 
     def hush(self) -> None:
         """Let nothing begin for a while: a host is being marked down."""
         self._hush_until = time.monotonic() + self._delay_s
 
-    def put_to_error(self, servers: Iterable[Instance]) -> None:
-        """Set instances to error, soon; returns at once, safe to repeat."""
-        for server in servers:
-            if server.state in _SETTABLE:
-                self._wish(server.id, _Wish(True, server.state, server.host))
+    def put_to_error(self, host: str, servers: Iterable[Instance]) -> None:
+        """Set the instances of a host to error, soon; returns at once.
+
+        Safe to repeat.  :attr:`on_host_set` tells that all of them are.
+        """
+        wishes = {
+            server.id: _Wish(True, server.state, host)
+            for server in servers
+            if server.state in _SETTABLE
+        }
+        self._left.begin(host, wishes)
+        for instance_id, wish in wishes.items():
+            self._wish(instance_id, wish)
+        if not wishes and self._left.settle(host):
+            self.on_host_set(host)
 
     def restore(self, servers: Iterable[Instance]) -> None:
         """Undo what we did to instances, or are about to do; returns at once."""
@@ -140,6 +183,9 @@ class States:
         except Exception as error:
             # The next snapshot shows it as it is, and it is begun again.
             LOG.warning("The state of %s was not set: %s", instance_id, error)
+            return
+        if self._left.settle(wish.host, instance_id):
+            self.on_host_set(wish.host)
 
     def _await_turn(self) -> None:
         latest = time.monotonic() + LONGEST_HUSH_S
