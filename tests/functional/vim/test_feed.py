@@ -71,7 +71,7 @@ class Case(unittest.TestCase):
             self.exchange.name,
             TOPIC,
             self.model.hear,
-            self.model.change_host,
+            self.model.hear_host,
             lambda: self.connects.append(time.monotonic()),
         )
         made.start()

@@ -85,7 +85,8 @@ class ServiceTest(unittest.TestCase):
         ):
             with self.subTest(data):
                 values = {"is_enabled": is_enabled, "is_forced_down": is_down}
-                self.assertEqual(("c1", values), self.read(**data))
+                wanted = model.HostNews("c1", values, AT_EPOCH)
+                self.assertEqual(wanted, self.read(**data))
 
     def test_of_a_controller(self):
         self.assertIsNone(self.read(binary="nova-scheduler"))
@@ -120,6 +121,7 @@ class EnvelopeTest(unittest.TestCase):
             message("instance.update", notifications.INSTANCE, timestamp=5),
             message("service.update", {"binary": "nova-compute"}),
             message("service.update", ["nova-compute"]),
+            message("service.update", notifications.SERVICE, timestamp="yesterday"),
         ]
         for body in strange:
             with self.subTest(body):

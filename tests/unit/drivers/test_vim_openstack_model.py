@@ -179,6 +179,25 @@ class HostTest(Case):
         self.model.change_host("c1", is_enabled=True, is_forced_down=False)
         self.assertEqual(before, self.model.changes)
 
+    def hear_host(self, is_down, sent_at, name="c1"):
+        values = {"is_enabled": True, "is_forced_down": is_down}
+        self.model.hear_host(model.HostNews(name, values, sent_at))
+
+    def test_the_latest_notification_counts_not_the_last_to_come(self):
+        now = time.time()
+        self.hear_host(True, now)
+        self.hear_host(False, now - 0.1)
+        self.hear_host(True, now - 0.2, "c2")
+        self.assertEqual({"c1": True, "c2": True}, self.down())
+        self.hear_host(False, now + 0.1)
+        self.assertFalse(self.down()["c1"])
+
+    def test_one_older_than_the_snapshot_changes_nothing(self):
+        self.hear_host(True, self.began_at - LONG_AGO_S)
+        self.assertFalse(self.down()["c1"])
+        self.hear_host(True, self.began_at - model.SKEW_S / 2)
+        self.assertTrue(self.down()["c1"], "clocks may be apart a little")
+
     def test_an_unknown_host_is_none_of_the_map_s(self):
         self.model.change_host("c9", is_forced_down=True)
         self.assertEqual({"c1": False, "c2": False}, self.down())

@@ -62,7 +62,7 @@ class Feed:
     :param urls: kombu's URLs of Nova's brokers, in the order of preference.
     :param ssl: kombu's ``ssl``.
     :param on_server: called with each instance's news.
-    :param on_service: called with (host, values of ``base.VimHost``).
+    :param on_host: called with each host's news.
     :param on_connected: called after each connect: something was missed before.
     """
 
@@ -73,7 +73,7 @@ class Feed:
         exchange: str,
         topic: str,
         on_server: Callable[[model.News], None],
-        on_service: Callable[..., None],
+        on_host: Callable[[model.HostNews], None],
         on_connected: Callable[[], None],
     ) -> None:
         self._urls = list(urls)
@@ -81,7 +81,7 @@ class Feed:
         self._exchange = kombu.Exchange(exchange, type="topic", passive=True)
         self._topic = topic
         self._on_server = on_server
-        self._on_service = on_service
+        self._on_host = on_host
         self._on_connected = on_connected
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nova-feed")
@@ -150,8 +150,7 @@ class Feed:
         if isinstance(found, model.News):
             self._on_server(found)
         elif found is not None:
-            host, values = found
-            self._on_service(host, **values)
+            self._on_host(found)
 
 
 def _drop(message: Any, error: Exception) -> None:
@@ -163,7 +162,7 @@ def _drop(message: Any, error: Exception) -> None:
     )
 
 
-def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
+def read(body: Any) -> model.News | model.HostNews | None:
     """Return what a notification says, None if it concerns nobody here.
 
     :raises KeyError, TypeError, ValueError: it is not one of Nova's.
@@ -175,10 +174,10 @@ def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
     if kind not in PRESENT and kind not in GONE and kind != SERVICE:
         return None
     data = message["payload"]["nova_object.data"]
-    if kind == SERVICE:
-        return _service(data)
-    instance_id = str(data["uuid"])
     sent_at = _epoch(message["timestamp"])
+    if kind == SERVICE:
+        return _service(data, sent_at)
+    instance_id = str(data["uuid"])
     if kind in GONE or not data["host"] or data.get("state") == "deleted":
         return model.News(instance_id, None, sent_at)
     server = model.Server(
@@ -191,14 +190,14 @@ def read(body: Any) -> model.News | tuple[str, dict[str, Any]] | None:
     return model.News(instance_id, server, sent_at)
 
 
-def _service(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def _service(data: Mapping[str, Any], sent_at: float) -> model.HostNews | None:
     if data["binary"] != "nova-compute":
         return None
     values = {
         "is_enabled": not data["disabled"],
         "is_forced_down": bool(data["forced_down"]),
     }
-    return str(data["host"]), values
+    return model.HostNews(str(data["host"]), values, sent_at)
 
 
 def _epoch(timestamp: str) -> float:

@@ -98,7 +98,7 @@ class Following:
                 self._source.exchange,
                 self._source.topic,
                 self._model.hear,
-                self._model.change_host,
+                self._model.hear_host,
                 self._wanted.set,
             )
             self._feed.start()

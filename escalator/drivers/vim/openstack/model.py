@@ -46,6 +46,19 @@ class News:
     sent_at: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostNews:
+    """A notification of one nova-compute service.
+
+    :ivar values: what changes of ``base.VimHost``.
+    :ivar sent_at: epoch seconds by the sender's clock.
+    """
+
+    host: str
+    values: Mapping[str, Any]
+    sent_at: float
+
+
 class Model:
     """:ivar changes: grows with every change that a reader could see."""
 
@@ -57,8 +70,9 @@ class Model:
         self._servers: dict[str, Server] = {}
         self._groups: Mapping[str, str] = {}
         self._heard: dict[str, tuple[float, News]] = {}
-        self._host_news: dict[str, list[tuple[float, dict[str, Any]]]] = {}
-        self._server_news: dict[str, list[tuple[float, dict[str, Any]]]] = {}
+        self._hosts_heard_at: dict[str, float] = {}
+        self._host_news: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
+        self._server_news: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
         self._snapshot_at = 0.0
 
     def take_snapshot(
@@ -104,15 +118,27 @@ class Model:
             if _apply(self._servers, news):
                 self.changes += 1
 
-    def change_host(self, name: str, **values: Any) -> None:
-        """Apply what a notification, or an answer to us, says of a host."""
+    def hear_host(self, news: HostNews) -> None:
+        """Apply a notification, unless a newer one, or a snapshot, is known."""
         with self._lock:
-            _note(self._host_news, name, values)
-            known = self._hosts.get(name)
-            if known is not None:
-                changed = dataclasses.replace(known, **values)
-                self.changes += changed != known
-                self._hosts = {**self._hosts, name: changed}
+            latest_at = self._hosts_heard_at.get(news.host, 0.0)
+            if news.sent_at < max(latest_at, self._snapshot_at - SKEW_S):
+                return
+            self._hosts_heard_at[news.host] = news.sent_at
+            self._change_host(news.host, news.values)
+
+    def change_host(self, name: str, **values: Any) -> None:
+        """Apply what an answer to us says of a host."""
+        with self._lock:
+            self._change_host(name, values)
+
+    def _change_host(self, name: str, values: Mapping[str, Any]) -> None:
+        _note(self._host_news, name, values)
+        known = self._hosts.get(name)
+        if known is not None:
+            changed = dataclasses.replace(known, **values)
+            self.changes += changed != known
+            self._hosts = {**self._hosts, name: changed}
 
     def change_server(self, instance_id: str, **values: Any) -> None:
         """Apply what an answer to us says of an instance."""
@@ -161,16 +187,16 @@ class Model:
 
 
 def _note(
-    news: dict[str, list[tuple[float, dict[str, Any]]]],
+    news: dict[str, list[tuple[float, Mapping[str, Any]]]],
     key: str,
-    values: dict[str, Any],
+    values: Mapping[str, Any],
 ) -> None:
     news.setdefault(key, []).append((time.time(), values))
 
 
 def _replay(
     fresh: dict[str, Any],
-    news: dict[str, list[tuple[float, dict[str, Any]]]],
+    news: dict[str, list[tuple[float, Mapping[str, Any]]]],
     began_at: float,
 ) -> None:
     """Apply to a snapshot what became known while it was read; drop the rest."""
