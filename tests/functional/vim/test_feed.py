@@ -1,6 +1,8 @@
 """Nova's versioned notifications over a real RabbitMQ (DR-5)."""
 
 import json
+import pathlib
+import tempfile
 import time
 import unittest
 import uuid
@@ -11,7 +13,7 @@ from escalator.bus import transport
 from escalator.drivers import base
 from escalator.drivers.vim.openstack import driver, feed, following, model, settings
 from tests.fixtures import bus as helpers
-from tests.fixtures import notifications, ports, rabbit
+from tests.fixtures import certificates, notifications, ports, rabbit
 from tests.fixtures import nova as novas
 
 TOPIC = "versioned_notifications"
@@ -30,7 +32,13 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.broker = cls.start_broker()
-        cls.url = transport.kombu_urls(helpers.make_conf(cls.broker.url))[0]
+        cls.url, cls.ssl = cls.kombus(cls.broker.url)
+
+    @classmethod
+    def kombus(cls, url):
+        """Return kombu's URL and ``ssl`` of what ``[vim] notifications_url`` says."""
+        conf = helpers.make_conf()
+        return transport.kombu_urls(conf, url)[0], transport.ssl_options(conf, url)
 
     @classmethod
     def start_broker(cls):
@@ -46,7 +54,7 @@ class Case(unittest.TestCase):
 
     def send(self, *bodies, **properties):
         """Publish as Nova does, which makes its exchange where there is none."""
-        with kombu.Connection(self.url) as connection:
+        with kombu.Connection(self.url, ssl=self.ssl) as connection:
             producer = connection.Producer()
             self.exchange(producer.channel).declare()
             for body in bodies:
@@ -63,11 +71,11 @@ class Case(unittest.TestCase):
         """Publish what becomes of the instance ``i1``."""
         self.notify(kind, {**notifications.INSTANCE, **data})
 
-    def begin(self, *urls):
+    def begin(self, *urls, ssl=None):
         """Start a feed into the model."""
         made = feed.Feed(
             urls or (self.url,),
-            False,
+            self.ssl if ssl is None else ssl,
             self.exchange.name,
             TOPIC,
             self.model.hear,
@@ -196,6 +204,36 @@ class ConnectionTest(Case):
             time.sleep(0.1)
         self.eventually(lambda: self.model.find("i1").name == "vm-99")
         self.assertEqual(1, len(self.connects))
+
+
+class TlsTest(Case):
+    """Nova's broker speaks TLS only, and shows who it is."""
+
+    @classmethod
+    def start_broker(cls):
+        place = tempfile.TemporaryDirectory(prefix="escalator-tls-")
+        cls.addClassCleanup(place.cleanup)
+        cls.directory = certificates.make(pathlib.Path(place.name))
+        broker = rabbit.Rabbit(tls=cls.directory)
+        cls.addClassCleanup(broker.stop)
+        return broker.start()
+
+    @classmethod
+    def kombus(cls, url):
+        return super().kombus(f"{url}?ssl=1&ssl_ca_file={cls.directory / 'ca.pem'}")
+
+    def test_over_a_verified_connection(self):
+        self.listen()
+        self.tell("instance.create.end")
+        self.await_place("c1", "active")
+
+    def test_a_broker_of_another_authority_is_not_listened_to(self):
+        with tempfile.TemporaryDirectory() as name:
+            other = certificates.make(pathlib.Path(name)) / "ca.pem"
+            with self.assertLogs(feed.LOG, "WARNING") as log:
+                self.begin(ssl={**self.ssl, "ca_certs": str(other)})
+                self.await_line(log, "CERTIFICATE_VERIFY_FAILED", 2)
+        self.assertEqual([], self.connects)
 
 
 class KillTest(Case):
