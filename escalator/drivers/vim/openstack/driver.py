@@ -17,8 +17,6 @@ from escalator.drivers.vim.openstack import (
     states,
 )
 
-_EVACUATIONS = "2.59"
-
 
 class Openstack(base.Vim):
     """Nova as the VIM; made after a fork, follows it from the first question on.
@@ -114,7 +112,7 @@ class Openstack(base.Vim):
         """
         if is_down and self._states is not None:
             self._states.hush()
-        evacuated = {} if is_down else self._find_evacuated(hosts)
+        evacuated = {} if is_down else self._services.find_evacuated(hosts)
         ready = [host for host in hosts if host not in evacuated]
         try:
             self._services.force_down(ready, is_down)
@@ -150,21 +148,3 @@ class Openstack(base.Vim):
                 self._states.put_to_error(host, self._model.servers(host))
             else:
                 self._states.restore(self._model.servers(host))
-
-    def _find_evacuated(self, hosts: Sequence[str]) -> dict[str, int]:
-        """Return host -> instances it still believes to have, but were evacuated.
-
-        nova-compute deletes them when it starts; Nova refuses the undo until then.
-
-        :raises VimUnavailable: Nova does not answer.
-        """
-        if not self.calls.supports(_EVACUATIONS):
-            return {}
-        found = {}
-        for host in hosts:
-            path = f"/os-migrations?migration_type=evacuation&source_compute={host}"
-            rows = self.calls.read("list_migrations", path, _EVACUATIONS)["migrations"]
-            count = sum(each["status"] == "done" for each in rows)
-            if count:
-                found[host] = count
-        return found
