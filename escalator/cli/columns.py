@@ -52,6 +52,16 @@ class Structure(columns.FormattableColumn):
         return "" if self._value is None else str(self._value)
 
 
+class Figures(columns.FormattableColumn):
+    """One line for each thing that is measured."""
+
+    def human_readable(self) -> str:
+        return "\n".join(
+            " ".join([name, *(f"{k}={v:g}" for k, v in sorted(figures.items()))])
+            for name, figures in sorted(self._value.items())
+        )
+
+
 class Observations(columns.FormattableColumn):
     """One line per observation: when, what was reported, what was done."""
 

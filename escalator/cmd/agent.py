@@ -32,6 +32,7 @@ def build(
     if vim is not None or "vim" in conf.agent.capabilities:
         resources["vim"] = vim or vims.make(conf)
     name = host or parts.host_of(conf)
+    measure = resources["vim"].figures if "vim" in resources else dict
     return parts.Running(
         parts.Closing(publisher.close),
         parts.Closing(beats.close),
@@ -44,7 +45,7 @@ def build(
             resources,
             context.service_context("agent"),
         ),
-        *([parts.make_record(conf, "agent", worker)] if is_remote else []),
+        *([parts.make_record(conf, "agent", worker, measure)] if is_remote else []),
     )
 
 

@@ -14,17 +14,18 @@ def build(conf: Any, worker: int = 0, is_remote: bool = True) -> parts.Running:
     """Return the inspector."""
     if is_remote:
         parts.remote_objects(conf)
+    vim = vims.make(conf)
     publisher = bus_events.EventPublisher(conf)
     return parts.Running(
         parts.Closing(publisher.close),
         inspector_service.InspectorService(
             conf,
-            vims.make(conf),
+            vim,
             publisher,
             functools.partial(bus_events.EventListener, conf),
             context.service_context("inspector"),
         ),
-        parts.make_record(conf, "inspector", worker),
+        parts.make_record(conf, "inspector", worker, vim.figures),
     )
 
 

@@ -33,7 +33,7 @@ def build(
         parts.Closing(beats.close),
         made,
         server.RpcServer(conf, rpcapi.MONITOR, name, [made.endpoint()]),
-        parts.make_record(conf, "monitor", worker),
+        parts.make_record(conf, "monitor", worker, made.figures),
     )
 
 

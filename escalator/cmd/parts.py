@@ -77,11 +77,14 @@ def remote_objects(conf: Any) -> None:
     objects_base.use_indirection(rpcapi.Indirection(conf))
 
 
-def make_record(conf: Any, name: str, worker: int) -> record.Record:
-    """Return what tells of this process (RU-3)."""
+def make_record(
+    conf: Any, name: str, worker: int, measure: Callable[[], record.Figures] = dict
+) -> record.Record:
+    """Return what tells of this process, and what it measures (RU-3)."""
     return record.Record(
         context.service_context(name),
         f"escalator-{name}",
         host_of(conf),
         instance_of(conf, worker),
+        measure,
     )

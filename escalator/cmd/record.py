@@ -3,6 +3,7 @@
 import logging
 import threading
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from escalator import errors
@@ -16,10 +17,24 @@ FAREWELL_S = 2.0
 _NAMESPACE = uuid.UUID("6f0b3f5e-6d3c-4c59-9a51-6a6a5b0d9c11")
 
 
-class Record:
-    """Tells every ten seconds that this process group lives."""
+Figures = Mapping[str, Mapping[str, float]]
+"""What is measured -> figure (``count``, ``p99_ms``) -> number."""
 
-    def __init__(self, context: Any, binary: str, host: str, instance: str) -> None:
+
+class Record:
+    """Tells every ten seconds that this process group lives.
+
+    :param measure: returns what the process measures; quick, from any thread.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        binary: str,
+        host: str,
+        instance: str,
+        measure: Callable[[], Figures] = dict,
+    ) -> None:
         name = f"{binary}/{host}/{instance}"
         self._record = service.Service(
             context,
@@ -30,7 +45,9 @@ class Record:
             service_version=version_book.SERVICE_VERSION,
             release=version_book.RELEASE,
             state="starting",
+            figures={},
         )
+        self._measure = measure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
 
@@ -53,6 +70,7 @@ class Record:
             self._stop.wait(INTERVAL_S if self._record.state == "up" else 1.0)
 
     def _beat(self) -> bool:
+        self._record.figures = dict(self._measure())
         try:
             self._record.beat()
         except errors.EscalatorError as error:

@@ -325,6 +325,10 @@ class Vim(abc.ABC):
             a driver that ``waits_for_states``.
         """
 
+    def figures(self) -> Mapping[str, Mapping[str, float]]:
+        """Return of every call its ``count``, ``failures``, ``p50_ms``, ``p99_ms``."""
+        return {}
+
     @abc.abstractmethod
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
         """Force hosts down (and their instances to error), or undo it.

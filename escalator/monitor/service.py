@@ -125,6 +125,10 @@ class MonitorService:
         self._beats.wait()
         return True
 
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Return how late the probe loop was."""
+        return {"probe_loop.lateness": self.lateness.summary()}
+
     def endpoint(self) -> companies.Endpoint:
         """Return what the other monitors may call."""
         return companies.Endpoint(self._weighing.look)

@@ -15,7 +15,8 @@ class Service(base.EscalatorObject):
     """One process group: binary, host and instance are unique together.
 
     ``state`` is starting, up, draining or down; ``service_version`` indexes
-    the version book.
+    the version book.  ``figures``: what it measures, name -> figure -> number;
+    of this process since its start.
     """
 
     VERSION = "1.0"
@@ -27,6 +28,7 @@ class Service(base.EscalatorObject):
         "service_version": ovo.IntegerField(),
         "release": ovo.StringField(),
         "state": ovo.StringField(),
+        "figures": fields.JsonField(),
         "started_at": fields.DateTimeField(nullable=True),
         "last_seen_at": fields.DateTimeField(nullable=True),
     }

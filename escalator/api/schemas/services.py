@@ -1,6 +1,6 @@
 """Escalator's own processes."""
 
-from escalator.api.schemas.fields import LINKS, TEXT, TIME, UUID, WHOLE, closed
+from escalator.api.schemas.fields import LINKS, NUMBER, TEXT, TIME, UUID, WHOLE, closed
 
 SERVICE = closed(
     {
@@ -13,6 +13,14 @@ SERVICE = closed(
         "state": TEXT,
         "started_at": TIME,
         "last_seen_at": TIME,
+        "figures": {
+            "type": "object",
+            "description": "What it measures, since its start.",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": NUMBER,
+            },
+        },
     },
     ("binary", "host", "state"),
 )

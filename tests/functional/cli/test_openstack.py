@@ -127,6 +127,17 @@ class TestOpenstack(unittest.TestCase):
         self.assertEqual(1, done.returncode)
         self.assertIn("no such host", done.stderr)
 
+    def test_what_a_process_measures(self) -> None:
+        figures = {"nova.force_down": {"count": 12, "p99_ms": 80.25}}
+        row = {"binary": "escalator-inspector", "host": "ctl", "figures": figures}
+        self.house.store.add("service", {**api.service_row(), **row})
+        (brief,) = self.json_of("service", "list")
+        self.assertNotIn("figures", brief)
+        (whole,) = self.json_of("service", "list", "--long")
+        self.assertEqual(figures, whole["figures"])
+        done = self.run_command("service", "list", "--long")
+        self.assertIn("nova.force_down count=12 p99_ms=80.25", done.stdout)
+
     def test_what_a_preflight_collected(self) -> None:
         """V-6: each figure beside what it was when the campaign started."""
         made = self.house.store.add("campaign", api.campaign_row(state="running"))

@@ -154,6 +154,8 @@ probes = simulated
             rows = requests.get(url, timeout=10).json()["services"]
             seen = {row["binary"] for row in rows if row["state"] == "up"}
             if wanted <= seen:
+                figures = {row["binary"]: row["figures"] for row in rows}
+                self.assertIn("probe_loop.lateness", figures["escalator-monitor"])
                 return
             time.sleep(0.2)
         self.fail(f"no record of {wanted - seen}")

@@ -252,6 +252,7 @@ class TestSqlite(servers.OnSqlite):
 
     def beat(self, **changes: Any) -> dict[str, Any]:
         values = {"binary": "monitor", "host": "h", "instance": "1", "id": new_id(7)}
+        values["figures"] = {"nova.force_down": {"count": 3}}
         return self.store.write("service", "beat", **{**values, **changes})
 
     def test_a_service_that_beats_has_one_record(self) -> None:
@@ -262,6 +263,7 @@ class TestSqlite(servers.OnSqlite):
         (row,) = self.store.read("service")
         self.assertEqual("up", row["state"])
         self.assertEqual(first["started_at"], row["started_at"])
+        self.assertEqual({"nova.force_down": {"count": 3}}, row["figures"])
         self.assertGreaterEqual(row["last_seen_at"], first["last_seen_at"])
         self.beat(state="starting")
         self.assertGreater(

@@ -107,19 +107,7 @@ class TestHostsAndServices(unittest.TestCase):
             self.assertEqual(400, answer.status_code)
 
     def test_services(self) -> None:
-        self.house.store.add(
-            "service",
-            {
-                "id": "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb",
-                "binary": "escalator-conductor",
-                "host": "ctl",
-                "instance": "1",
-                "service_version": 1,
-                "release": "0.1.0",
-                "state": "up",
-                "started_at": api.NOW,
-                "last_seen_at": api.NOW,
-            },
-        )
+        self.house.store.add("service", api.service_row())
         (service,) = self.house.get("/v1/services").json["services"]
         self.assertEqual("escalator-conductor", service["binary"])
+        self.assertEqual(41.5, service["figures"]["nova.force_down"]["p99_ms"])

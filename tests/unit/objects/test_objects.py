@@ -37,7 +37,7 @@ FINGERPRINTS = {
     "PreflightReport": "1.0-8c1cd8afdf168d4286aa800cc62ff975",
     "PlanRevision": "1.0-6c57fe7dbf583bb110186372de8d3f2f",
     "PlanRevisionList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
-    "Service": "1.0-86b30b6f9ecd7969fb68c4ca13cc66d3",
+    "Service": "1.0-d42d754561fcfc4588162615a69435bf",
     "ServiceList": "1.0-7723e30fa0f43b7ab76cf0a4ad4c074d",
     "Step": "1.0-3de542dbc62b37129a22a78897f10b6c",
     "StepList": "1.0-d9da45fe6c8e539b2751954c2ecf3398",

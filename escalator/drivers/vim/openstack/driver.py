@@ -1,6 +1,6 @@
 """The driver itself: answers from memory, orders to Nova."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from escalator import errors
@@ -135,6 +135,11 @@ class Openstack(base.Vim):
         if self._states is not None:
             self._states.on_host_set = states_set
         self._following.is_mending = True
+
+    def figures(self) -> Mapping[str, Mapping[str, float]]:
+        """Return what calls to Nova were made, and how long the latest took."""
+        known = self.calls.figures.read()
+        return {f"nova.{call}": known[call] for call in sorted(known)}
 
     def stop(self) -> None:
         """Follow no longer."""
