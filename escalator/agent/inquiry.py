@@ -9,7 +9,7 @@ import jsonschema
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base
+from escalator.drivers import base, kit
 
 
 class Inquiry:
@@ -88,11 +88,11 @@ class Inquiry:
 class _Named:
     """Jobs of one action of several that a question is about."""
 
-    def __init__(self, jobs: base.Jobs, prefix: str) -> None:
+    def __init__(self, jobs: kit.Jobs, prefix: str) -> None:
         self._jobs = jobs
         self._prefix = prefix
 
     def run(
         self, order: commands.RunStep, name: str, argv: Sequence[str], timeout_s: float
-    ) -> base.JobResult:
+    ) -> kit.JobResult:
         return self._jobs.run(order, self._prefix + name, argv, timeout_s)

@@ -15,7 +15,7 @@ started, no rc         free                power cut, or somebody killed the
                                            wrapper: nobody can tell
 =====================  ==================  =====================================
 
-Source: architecture section 3, rule 3; implements ``drivers.base.Jobs``.
+Source: architecture section 3, rule 3; implements ``drivers.kit.Jobs``.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ from typing import Any
 from escalator import errors
 from escalator.agent import endings, job_wrapper
 from escalator.domain import commands
-from escalator.drivers import base
+from escalator.drivers import kit
 
 OUTPUT_LIMIT_BYTES = 1024 * 1024
 """The tail of the output that is handed back; a node's manifest fits."""
@@ -60,7 +60,7 @@ class Jobs:
 
     def run(
         self, order: commands.RunStep, name: str, argv: Sequence[str], timeout_s: float
-    ) -> base.JobResult:
+    ) -> kit.JobResult:
         """Run ``argv`` once, or wait for and collect the run that was.
 
         :param argv: no shell; an absolute program, or one on the usual path.
@@ -246,7 +246,7 @@ class Job:
                 return
             time.sleep(POLL_S)
 
-    def collect(self) -> base.JobResult:
+    def collect(self) -> kit.JobResult:
         """Return how it ended.
 
         :raises ActionFailed: class ``timeout`` or ``interrupted``.
@@ -260,7 +260,7 @@ class Job:
         ending = self._read("rc")
         if ending["is_timed_out"]:
             raise _timeout(self.label, self._tail(2000))
-        return base.JobResult(ending["returncode"], self._tail(OUTPUT_LIMIT_BYTES))
+        return kit.JobResult(ending["returncode"], self._tail(OUTPUT_LIMIT_BYTES))
 
     def end(self) -> None:
         """Terminate the program, and kill it if that does not help.

@@ -2,7 +2,7 @@
 
 One JSON file for each (record, name), written once: a later attempt, also of a
 restarted agent, reads what the first one found.  A step that was undone and runs
-again has another record (``RunStep.record``).  Implements ``drivers.base.Keep``.
+again has another record (``RunStep.record``).  Implements ``drivers.kit.Keep``.
 """
 
 import contextlib

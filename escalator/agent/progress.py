@@ -12,7 +12,7 @@ class Board:
         self._known: dict[str, dict[str, Any]] = {}
 
     def tell(self, step_id: str, progress: dict[str, Any]) -> None:
-        """Replace what is known (``drivers.base.Progress``)."""
+        """Replace what is known (``drivers.kit.Progress``)."""
         with self._lock:
             self._known[step_id] = progress
 

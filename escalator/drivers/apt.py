@@ -15,7 +15,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, dpkg
+from escalator.drivers import dpkg, kit
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Apt:
     """
 
     def __init__(self, resources: Mapping[str, Any], order: commands.RunStep) -> None:
-        self._jobs: base.Jobs = resources["jobs"]
+        self._jobs: kit.Jobs = resources["jobs"]
         self.sources = resources.get("apt_sources", SOURCES_PATH)
         self._order = order
         self._end = time.monotonic() + order.timeout_s
@@ -173,7 +173,7 @@ class Apt:
 
     def simulate(
         self, packages: Mapping[str, str], options: Iterable[str]
-    ) -> base.JobResult:
+    ) -> kit.JobResult:
         """Let apt say how it would install these versions; nothing is changed."""
         wanted = [f"{name}={version}" for name, version in sorted(packages.items())]
         return self.run("simulate", [*_INSTALL, "--simulate", *options, *wanted])
@@ -199,11 +199,11 @@ class Apt:
             os.fsync(target.fileno())
         os.rename(fresh, self.sources)
 
-    def run(self, name: str, argv: list[str]) -> base.JobResult:
+    def run(self, name: str, argv: list[str]) -> kit.JobResult:
         """Run a program as a job of this attempt."""
         return self._jobs.run(self._order, name, argv, self._end - time.monotonic())
 
-    def failed(self, what: str, result: base.JobResult) -> errors.ActionFailed:
+    def failed(self, what: str, result: kit.JobResult) -> errors.ActionFailed:
         """Return the failure of a program, with its class."""
         return errors.ActionFailed(
             action=what,

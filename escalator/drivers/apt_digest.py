@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from escalator import errors
-from escalator.drivers import apt, base
+from escalator.drivers import apt, kit
 
 _UNCACHED = ("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=")
 
@@ -59,7 +59,7 @@ def _compare(node: apt.Apt, exact: str, name: str, wanted: str, staged: str) -> 
         )
 
 
-def show(node: apt.Apt, job: str, exact: str, staged: str) -> base.JobResult:
+def show(node: apt.Apt, job: str, exact: str, staged: str) -> kit.JobResult:
     """Ask the indexes for ``name=version``.
 
     :param staged: a sources file to ask only, or empty: all of the node's.

@@ -8,56 +8,12 @@ the whole configuration.
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands, events, notice
 from escalator.domain.notice import Notice as Notice
-
-
-class Jobs(Protocol):
-    """Runs programs so that they outlive the agent (``agent.jobs``)."""
-
-    def run(
-        self, order: commands.RunStep, name: str, argv: Sequence[str], timeout_s: float
-    ) -> "JobResult":
-        """Run ``argv`` once per (step, attempt, name), or collect that run.
-
-        A second call with the same key, also by a restarted agent, waits for
-        the running program or returns its recorded result: never runs it
-        again.
-
-        :raises ActionFailed: ``timeout`` class if it does not end in time.
-        """
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class JobResult:
-    returncode: int
-    output: str
-
-
-class Keep(Protocol):
-    """Remembers on the node what a step found there (``agent.kept``).
-
-    ``record`` is ``RunStep.record``: one for all attempts.
-    """
-
-    def once(
-        self, record: str, name: str, make: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Return the record of (record, name); make it durably if there is none."""
-
-    def find(self, record: str, name: str) -> dict[str, Any] | None:
-        """Return the record, or None."""
-
-    def directory(self, record: str, name: str) -> str:
-        """Return a directory that goes when its step is forgotten."""
-
-
-Progress = Callable[[str, dict[str, Any]], None]
-"""Told (step id, ``{"done": 3, "total": 10, "unit": "batches"}``) by a long action;
-``total`` is left out if it is not known.  ``resources["progress"]``."""
+from escalator.drivers import kit
 
 
 class Action(abc.ABC):
@@ -114,7 +70,7 @@ class Action(abc.ABC):
         return False
 
 
-def previous(order: commands.RunStep, keep: Keep) -> dict[str, Any]:
+def previous(order: commands.RunStep, keep: kit.Keep) -> dict[str, Any]:
     """Return what the step that ``order`` undoes found before it acted.
 
     From its result (member ``previous``), else from this node's own record: the

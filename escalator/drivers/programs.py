@@ -5,7 +5,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base
+from escalator.drivers import kit
 
 OUTPUT_LIMIT = 2000
 
@@ -20,7 +20,7 @@ CODES_SCHEMA: Mapping[str, Any] = {
 
 
 def call(
-    jobs: base.Jobs,
+    jobs: kit.Jobs,
     order: commands.RunStep,
     job: str,
     argv: Sequence[str],

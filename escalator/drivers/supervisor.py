@@ -15,7 +15,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants
+from escalator.drivers import grants, kit
 
 SYSTEMD_MARK = "/run/systemd/system"
 """There if systemd is the first process: ``sd_booted(3)``."""
@@ -55,7 +55,7 @@ class Supervisor(abc.ABC):
 
     def __init__(self, name: str, resources: Mapping[str, Any]) -> None:
         self.name = name
-        self._jobs: base.Jobs = resources["jobs"]
+        self._jobs: kit.Jobs = resources["jobs"]
 
     @abc.abstractmethod
     def state(self) -> State:

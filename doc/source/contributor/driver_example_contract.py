@@ -5,7 +5,7 @@ import unittest
 
 from driver_example import Enable
 
-from escalator.drivers import base
+from escalator.drivers import kit
 from tests.fixtures import orders
 from tests.unit.drivers import contract_action
 
@@ -19,7 +19,7 @@ class FakeJobs:
     def run(self, order, name, argv, timeout_s):
         if "enable" in argv:
             self.is_enabled, self.changes = True, self.changes + 1
-        return base.JobResult(0 if self.is_enabled else 1, "")
+        return kit.JobResult(0 if self.is_enabled else 1, "")
 
 
 class EnableTest(unittest.TestCase, contract_action.ActionContract):

@@ -8,7 +8,7 @@ import jsonschema
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants, programs
+from escalator.drivers import base, grants, kit, programs
 
 KIND = "allowed_commands"
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -50,8 +50,8 @@ class _CommandAction(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
-        self._jobs: base.Jobs = resources["jobs"]
+        self._keep: kit.Keep = resources["keep"]
+        self._jobs: kit.Jobs = resources["jobs"]
 
     def _entry(self, name: str) -> Mapping[str, Any]:
         return grants.declared(self._grants.commands, name, KIND, ENTRY_SCHEMA)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants, programs
+from escalator.drivers import base, grants, kit, programs
 
 KIND = "database_profiles"
 BATCH = 50
@@ -64,9 +64,9 @@ class _PhaseAction(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
-        self._jobs: base.Jobs = resources["jobs"]
-        self._tell: base.Progress = resources.get("progress", lambda *_: None)
+        self._keep: kit.Keep = resources["keep"]
+        self._jobs: kit.Jobs = resources["jobs"]
+        self._tell: kit.Progress = resources.get("progress", lambda *_: None)
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Do what is left of the phase.

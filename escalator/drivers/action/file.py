@@ -10,7 +10,7 @@ import jinja2.sandbox
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, files, grants
+from escalator.drivers import base, files, grants, kit
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -44,7 +44,7 @@ class Render(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Write it, whole or not at all.
@@ -88,7 +88,7 @@ class Restore(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Go back.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import addresses, base, files, grants, supervisor
+from escalator.drivers import addresses, base, files, grants, kit, supervisor
 
 PID_FILE = "/run/keepalived.pid"
 POLL_S = 0.1
@@ -39,7 +39,7 @@ class _AddressAction(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Move the address; where no keepalived runs, say so and do nothing.

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants
+from escalator.drivers import base, grants, kit
 
 POLL_S = 0.2
 ASK_S = 30.0
@@ -30,8 +30,8 @@ class Reboot(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
-        self._jobs: base.Jobs = resources["jobs"]
+        self._keep: kit.Keep = resources["keep"]
+        self._jobs: kit.Jobs = resources["jobs"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Ask for a reboot and wait for it.

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import apt, apt_digest, apt_dry_run, base, dpkg
+from escalator.drivers import apt, apt_digest, apt_dry_run, base, dpkg, kit
 from escalator.drivers.action import http
 
 _TOKEN = "^[^\\s\\[\\]]+$(?!\\n)"  # noqa: S105 (a word of a sources file)
@@ -210,7 +210,7 @@ class Verify(base.Action):
         argv = order.params.get("command")
         if not argv:
             return
-        jobs: base.Jobs = self._resources["jobs"]
+        jobs: kit.Jobs = self._resources["jobs"]
         result = jobs.run(order, "command", argv, order.timeout_s)
         if result.returncode != 0:
             raise errors.ActionFailed(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants
+from escalator.drivers import base, grants, kit
 
 IDENT = "run"
 LOOK_S = 0.5
@@ -49,9 +49,9 @@ class Run(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
-        self._jobs: base.Jobs = resources["jobs"]
-        self._tell: base.Progress = resources.get("progress", lambda *_: None)
+        self._keep: kit.Keep = resources["keep"]
+        self._jobs: kit.Jobs = resources["jobs"]
+        self._tell: kit.Progress = resources.get("progress", lambda *_: None)
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Run it and count what it did.
@@ -200,7 +200,7 @@ def _runner() -> str:
     return found
 
 
-def _failed(name: str, result: base.JobResult, events: Events) -> errors.ActionFailed:
+def _failed(name: str, result: kit.JobResult, events: Events) -> errors.ActionFailed:
     is_unreachable = result.returncode == UNREACHABLE
     detail = events.failure or result.output[-1000:]
     return errors.ActionFailed(

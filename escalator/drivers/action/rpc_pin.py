@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, files, grants, ini, supervisor
+from escalator.drivers import base, files, grants, ini, kit, supervisor
 
 SECTION = "upgrade_levels"
 _WORD = "^[A-Za-z0-9_.-]+$(?!\\n)"
@@ -31,7 +31,7 @@ class _PinAction(base.Action):
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources
         self._grants = grants.of(resources)
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def _write(
         self, order: commands.RunStep, wanted: list[str], keep_section: bool = True

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from escalator import errors
 from escalator.domain import commands
-from escalator.drivers import base, grants, supervisor
+from escalator.drivers import base, grants, kit, supervisor
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -28,7 +28,7 @@ class _ServiceAction(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Act and wait until it shows.
@@ -142,7 +142,7 @@ class Restore(base.Action):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self._resources = resources
-        self._keep: base.Keep = resources["keep"]
+        self._keep: kit.Keep = resources["keep"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Go back.

@@ -8,7 +8,7 @@ import time
 import typing
 
 from escalator.domain import commands
-from escalator.drivers import base, supervisor
+from escalator.drivers import base, kit, supervisor
 from escalator.drivers.action import service
 from tests.fixtures import action_bed
 from tests.unit.drivers import contract_action
@@ -192,9 +192,9 @@ class TestSystemd(action_bed.ActionBed):
         class Recorder:
             def run(
                 self, order: commands.RunStep, name: str, argv: typing.Any, limit: float
-            ) -> base.JobResult:
+            ) -> kit.JobResult:
                 calls.append(list(argv))
-                return base.JobResult(0, "")
+                return kit.JobResult(0, "")
 
         unit = supervisor.Systemd("web", {"jobs": Recorder()})
         unit.act(self.order, "restart")

@@ -14,7 +14,7 @@ from typing import Any
 
 from escalator.agent import accounts, deeds, reporting, runner, state
 from escalator.domain import commands, events
-from escalator.drivers import base
+from escalator.drivers import base, kit
 
 APPEND = "import sys, time; open(sys.argv[1], 'a').write(sys.argv[2]); time.sleep(0.15)"
 
@@ -23,7 +23,7 @@ class Spell(base.Action):
     """Writes ``ab`` into ``params["path"]``, one job for each letter."""
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
-        self._jobs: base.Jobs = resources["jobs"]
+        self._jobs: kit.Jobs = resources["jobs"]
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         path = order.params["path"]
