@@ -43,6 +43,7 @@ def catalogue(conf: Any) -> dict[str, reading.ActionFacts]:
             kind.params_schema,
             idempotence=kind.idempotence,
             undo=kind.undo,
+            progress=kind.progress,
         )
     for name, kind in loader.load_classes(conf.agent.checkpoint_namespace).items():
         found[name] = reading.ActionFacts(

@@ -1,4 +1,4 @@
-"""C601 to C613: each step is whole, bounded in time and can be undone."""
+"""C601 to C614: each step is whole, bounded in time and can be undone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,8 +19,10 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
         steps = doc.rows(body, *path, "steps")
         for place, step in steps:
             yield from _step(place, step, catalogue)
+            deed = _deed(step, filled)
             yield from _progress(place, step)
-            yield from _stops(place, step, _deed(step, filled), catalogue)
+            yield from _unseen(place, step, deed, catalogue)
+            yield from _stops(place, step, deed, catalogue)
         yield from _drains(steps)
         if body.get("method") == "rolling":
             yield from _unsaved(steps, catalogue)
@@ -126,6 +128,19 @@ def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
             point(*path, "progress"),
             f"progress {step['progress']} is not below timeout {step.get('timeout')}",
             "allow less time without progress than for the whole step",
+        )
+
+
+def _unseen(
+    path: doc.Path, step: Mapping[str, Any], deed: str, catalogue: Catalogue
+) -> Iterator[Finding]:
+    facts = catalogue.get(deed)
+    if "progress" in step and facts is not None and not facts.progress:
+        yield Finding(
+            "C614",
+            point(*path, "progress"),
+            f"{deed} shows nothing before its end: it would be taken for hung",
+            "leave progress out; timeout is its limit",
         )
 
 

@@ -44,6 +44,7 @@ C610  a drain without a cordon before
 C611  parameters that the action refuses
 C612  ``on_pause: stop`` of a step that may not be repeated, or not be stopped
 C613  a ``progress`` limit that is never reached before ``timeout``
+C614  a ``progress`` limit of an action that shows none
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)

@@ -47,6 +47,7 @@ class ActionFacts:
     :ivar idempotence: for steps that do not say it; empty: they must.
     :ivar undo: for steps that name none, an action or ``none_needed``; empty: they
         must.
+    :ivar progress: how its progress is seen; empty: only by its end.
     :ivar covers: of a checkpoint driver: patterns of the actions whose changes it
         puts back; empty: it cannot restore.
     """
@@ -57,6 +58,7 @@ class ActionFacts:
     is_checkpoint: bool = False
     idempotence: str = ""
     undo: str = ""
+    progress: str = ""
     covers: tuple[str, ...] = ()
 
     @property

@@ -27,6 +27,9 @@ class Action(abc.ABC):
         it themselves; empty: they must.
     :cvar undo: the undo of steps that do not name one: an action, or
         ``none_needed``; empty: they must.
+    :cvar progress: how its progress is seen: ``programs`` (its jobs begin, end and
+        print), ``told`` (by ``resources["progress"]``) or empty: only by its end, so
+        that its steps can have no limit without progress (C614).
     """
 
     executor: ClassVar[str] = "node"
@@ -34,6 +37,7 @@ class Action(abc.ABC):
     params_schema: ClassVar[Mapping[str, Any]] = {"type": "object"}
     idempotence: ClassVar[str] = ""
     undo: ClassVar[str] = ""
+    progress: ClassVar[str] = ""
 
     @abc.abstractmethod
     def run(self, order: commands.RunStep) -> dict[str, Any]:
@@ -221,6 +225,14 @@ Broker = Callable[[str], tuple[tuple[str, ...], Any]]
 """oslo.messaging's URL of a broker -> kombu's URLs, and its ``ssl``."""
 
 
+Moved = Callable[[int, int], None]
+"""Told how many instances of a host have been moved, and of how many."""
+
+
+def tell_nobody(done: int, total: int) -> None:
+    """Nobody wants to know how far a drain is."""
+
+
 class Vim(abc.ABC):
     """What Escalator asks of the virtual infrastructure manager.
 
@@ -263,9 +275,10 @@ class Vim(abc.ABC):
         """Allow or refuse new instances on ``host``."""
 
     @abc.abstractmethod
-    def drain(self, host: str) -> dict[str, str]:
+    def drain(self, host: str, tell: Moved = tell_nobody) -> dict[str, str]:
         """Move every instance off ``host``; returns instance id -> new host.
 
+        :param tell: called after each instance that moved.
         :raises ActionFailed: class ``permanent`` if one fits nowhere.
         """
 

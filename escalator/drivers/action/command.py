@@ -46,6 +46,7 @@ ENTRY_SCHEMA: Mapping[str, Any] = {
 
 
 class _CommandAction(base.Action):
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = SCHEMA
 
     def __init__(self, resources: Mapping[str, Any]) -> None:

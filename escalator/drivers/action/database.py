@@ -58,6 +58,7 @@ how many were moved."""
 class _PhaseAction(base.Action):
     """Does one phase, once for each step."""
 
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     idempotence = "natural"
     phase: ClassVar[str]

@@ -51,6 +51,7 @@ class Install(base.Action):
     The result holds the versions before the first attempt, for the undo.
     """
 
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = INSTALL_SCHEMA
     idempotence = "probe"
     undo = "package.restore"
@@ -133,6 +134,7 @@ class Restore(base.Action):
     manifest only the packages of the install's result go back.
     """
 
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = INSTALL_SCHEMA
     idempotence = "probe"
     undo = "none_needed"
@@ -177,6 +179,7 @@ class Verify(base.Action):
     ``command``: program and arguments, no shell.  ``http``: see ``http.verify``.
     """
 
+    progress = "programs"
     is_mutating = False
     params_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",

@@ -42,6 +42,7 @@ class Run(base.Action):
     ``variables`` reach it by a file that is removed afterwards, not by arguments.
     """
 
+    progress = "told"
     params_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     idempotence = "keyed"
     undo = "playbook.undo"

@@ -22,6 +22,7 @@ Unit = supervisor.Supervisor
 class _ServiceAction(base.Action):
     """The state before the first attempt is kept for the undo."""
 
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     undo = "service.restore"
     verb: ClassVar[str]
@@ -136,6 +137,7 @@ class Reload(_ServiceAction):
 class Restore(base.Action):
     """Undoes the others: running if it ran before, else stopped."""
 
+    progress = "programs"
     params_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     idempotence = "natural"
     undo = "none_needed"

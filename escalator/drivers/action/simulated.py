@@ -20,6 +20,8 @@ class OnFleet(base.Action):
 class Install(OnFleet):
     """Sets the named versions."""
 
+    progress = package.Install.progress
+
     params_schema: ClassVar[Mapping[str, Any]] = package.Install.params_schema
     idempotence = "probe"
     undo = "package.restore"

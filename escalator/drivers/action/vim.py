@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator.domain import commands
-from escalator.drivers import base
+from escalator.drivers import base, kit
 
 _NO_PARAMS: Mapping[str, Any] = {
     "type": "object",
@@ -45,17 +45,32 @@ class EnableScheduling(_VimAction):
         return {"is_enabled": True}
 
 
-class Drain(_VimAction):
+class _Draining(_VimAction):
+    progress = "told"
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        super().__init__(resources)
+        self._tell: kit.Progress = resources.get("progress", lambda *_: None)
+
+    def _drain(self, order: commands.RunStep) -> dict[str, Any]:
+        def tell(done: int, total: int) -> None:
+            told = {"done": done, "total": total, "unit": "instances"}
+            self._tell(order.step_id, told)
+
+        return {"moved": self.vim.drain(order.host, tell)}
+
+
+class Drain(_Draining):
     """Move every instance off the host (O-0c)."""
 
     undo = "none_needed"
 
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Drain; natural: a host that is empty stays so."""
-        return {"moved": self.vim.drain(order.host)}
+        return self._drain(order)
 
 
-class Vacate(_VimAction):
+class Vacate(_Draining):
     """Disable scheduling, then drain: the way back before an undo."""
 
     undo = "vim.enable_scheduling"
@@ -63,4 +78,4 @@ class Vacate(_VimAction):
     def run(self, order: commands.RunStep) -> dict[str, Any]:
         """Vacate; natural."""
         self.vim.set_scheduling(order.host, False, f"campaign {order.campaign_id}")
-        return {"moved": self.vim.drain(order.host)}
+        return self._drain(order)

@@ -99,7 +99,7 @@ class Simulated(base.Vim):
                 {"host": host, "is_enabled": int(is_enabled), "reason": reason},
             )
 
-    def drain(self, host: str) -> dict[str, str]:
+    def drain(self, host: str, tell: base.Moved = base.tell_nobody) -> dict[str, str]:
         """Move every instance off ``host``, one transaction each (O-0c).
 
         :returns: instance id -> new host, of those moved by this call.
@@ -108,8 +108,9 @@ class Simulated(base.Vim):
         :raises NotFound: there is no such host.
         """
         moved: dict[str, str] = {}
+        total = sum(each.host == host for each in self.list_instances())
         while self._drain_one(host, moved):
-            pass
+            tell(len(moved), max(total, len(moved)))
         return moved
 
     def _drain_one(self, host: str, moved: dict[str, str]) -> bool:

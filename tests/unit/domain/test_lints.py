@@ -385,6 +385,10 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     "C613": [
         ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "2h")),
     ],
+    "C614": [
+        ("/procedures/0/steps/1/progress", _put(*CORDON, "progress", "1s")),
+        ("/procedures/0/steps/0/progress", _put(*CHECKPOINT, "progress", "1s")),
+    ],
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
         ("/budgets/1/max_down", _put("budgets", 1, "max_down", "0%")),

@@ -80,6 +80,7 @@ class ActionContract:
         action = self.make_action()
         known = [each.value for each in plan.Idempotence]
         self.check.assertIn(action.idempotence, ["", *known])
+        self.check.assertIn(action.progress, ("", "programs", "told"))
         if action.undo not in ("", "none_needed"):
             undo = loader.load_class("escalator.action", action.undo)
             self.check.assertEqual(action.executor, undo.executor)

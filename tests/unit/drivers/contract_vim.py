@@ -81,7 +81,10 @@ class VimContract:
         before = {each.id for each in vim.list_instances()}
         there = self.on(self.FULL)
         self.check.assertGreaterEqual(len(there), 2)
-        moved = vim.drain(self.FULL)
+        told: list[tuple[int, int]] = []
+        moved = vim.drain(self.FULL, lambda done, total: told.append((done, total)))
+        total = len(there)
+        self.check.assertEqual([(n + 1, total) for n in range(total)], told)
         places = {each.id: each.host for each in vim.list_instances()}
         self.check.assertEqual(set(there), set(moved))
         self.check.assertEqual(before, set(places))

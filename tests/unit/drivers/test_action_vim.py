@@ -27,7 +27,7 @@ class Bench(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.vim = simulated.Simulated(os.path.join(folder.name, "vim.sqlite"), CLOUD)
-        self.resources = {"vim": self.vim}
+        self.resources: dict[str, typing.Any] = {"vim": self.vim}
         self.order = orders.make_order(executor="vim", params={}, idempotence="natural")
 
     def make_order(self) -> commands.RunStep:
@@ -85,8 +85,14 @@ class TestDrain(Bench, contract_action.ActionContract):
 
     def test_it_tells_what_it_moved_and_where(self) -> None:
         """O-0c."""
+        told: list[typing.Any] = []
+        self.resources["progress"] = lambda *each: told.append(each)
         result = self.make_action().run(self.order)
         self.assertEqual({"i1", "i2"}, set(result["moved"]))
+        progress = {"total": 2, "unit": "instances"}
+        self.assertEqual(
+            [(self.order.step_id, {"done": n, **progress}) for n in (1, 2)], told
+        )
         self.assertEqual([], self.stay())
 
     def test_no_room_is_a_permanent_failure_that_says_what_was_moved(self) -> None:
@@ -107,9 +113,9 @@ class TestVacate(Bench, contract_action.ActionContract):
         seen: list[bool] = []
         drain = self.vim.drain
 
-        def look_and_drain(host: str) -> dict[str, str]:
+        def look_and_drain(host: str, tell: base.Moved) -> dict[str, str]:
             seen.append(self.is_enabled())
-            return drain(host)
+            return drain(host, tell)
 
         self.vim.drain = look_and_drain  # type: ignore[method-assign]
         self.make_action().run(self.order)

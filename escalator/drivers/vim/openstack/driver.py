@@ -83,7 +83,7 @@ class Openstack(base.Vim):
         self._services.set_scheduling(host, is_enabled, reason)
         self._model.change_host(host, is_enabled=is_enabled)
 
-    def drain(self, host: str) -> dict[str, str]:
+    def drain(self, host: str, tell: base.Moved = base.tell_nobody) -> dict[str, str]:
         """Move every instance off ``host`` (O-0c).
 
         :raises ActionFailed: one did not move; those moved stay moved.
@@ -97,7 +97,7 @@ class Openstack(base.Vim):
                 action="drain", reason=f"{host} is down; nothing can be migrated"
             )
         try:
-            return self._moving.drain(host)
+            return self._moving.drain(host, tell)
         finally:
             self._following.refresh()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from escalator import errors
+from escalator.drivers import base
 from escalator.drivers.vim.openstack import calls as nova
 from escalator.drivers.vim.openstack import model, snapshot
 
@@ -45,7 +46,7 @@ class Moving:
         self._reader = reader
         self._limits = limits
 
-    def drain(self, host: str) -> dict[str, str]:
+    def drain(self, host: str, tell: base.Moved) -> dict[str, str]:
         """Return instance id -> new host.
 
         :raises ActionFailed: one did not move; ``result`` has those that did.
@@ -59,6 +60,7 @@ class Moving:
             for future in concurrent.futures.as_completed(waiting):
                 try:
                     moved[waiting[future].id] = future.result()
+                    tell(len(moved), len(servers))
                 except errors.NotFound:
                     LOG.info("Instance %s was deleted meanwhile", waiting[future].id)
                 except errors.EscalatorError as error:
