@@ -84,6 +84,18 @@ class FaultCleared(EventObject):
 
 
 @base.Registry.register
+class FaultCorroborated(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.FaultCorroborated
+    fields = {
+        "event_id": fields.UUIDField(),
+        "faults": fields.RecordsField(events.Fault),
+        "before": fields.JsonField(),
+        "corroborated_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
 class HostMarkedDown(EventObject):
     VERSION = "1.0"
     DOMAIN = events.HostMarkedDown
@@ -102,6 +114,19 @@ class HostMarkedUp(EventObject):
         "event_id": fields.UUIDField(),
         "impacts": fields.RecordsField(events.Impact),
         "cleared_at": ovo.FloatField(),
+        "others": fields.RecordsField(events.Fault),
+    }
+
+
+@base.Registry.register
+class ImpactCorroborated(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.ImpactCorroborated
+    fields = {
+        "event_id": fields.UUIDField(),
+        "impacts": fields.RecordsField(events.Impact),
+        "before": fields.JsonField(),
+        "corroborated_at": ovo.FloatField(),
         "others": fields.RecordsField(events.Fault),
     }
 
@@ -209,8 +234,10 @@ class AlarmReported(EventObject):
 CLASSES: tuple[type[EventObject], ...] = (
     FaultConfirmed,
     FaultCleared,
+    FaultCorroborated,
     HostMarkedDown,
     HostMarkedUp,
+    ImpactCorroborated,
     StepReported,
     AgentBeat,
     CampaignChanged,
