@@ -49,6 +49,7 @@ class InspectorService:
         handlers: Mapping[type, Callable[[Sequence[Any]], None]] = {
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
+            events.FaultCorroborated: self._corroborated,
         }
         self._adopting: adopting.Adopting | None = None
         if context is not None:
@@ -92,11 +93,7 @@ class InspectorService:
         :raises BusUnavailable: the facts not published are delivered again.
         :raises VimUnavailable: no map was ever read; they are delivered again.
         """
-        if not self.mapping.wait_ready(0.0):
-            raise errors.VimUnavailable(
-                call="list_instances", timeout_s=0, reason="no map was read yet"
-            )
-        where = self.mapping.where
+        where = self._read_map()
         times = {"T2": time.time()}
         current = self._standing.note_raised(_faults(deliveries))
         marked = self.marking.mark(impact.hosts_to_mark(current), True)
@@ -111,7 +108,40 @@ class InspectorService:
             self._tell_over(fact)
             self._held.hold(delivery, impact.hosts_to_mark(fact.faults))
 
-    def _tell_over(self, fact: events.FaultConfirmed) -> None:
+    def _corroborated(self, deliveries: Sequence[Any]) -> None:
+        """Map and tell each; marks nothing: that is done since the beginning.
+
+        A host counts as marked if nothing is left to do for it here; what
+        another inspector still owes is not known.
+
+        :raises BusUnavailable: the facts not published are delivered again.
+        :raises VimUnavailable: no map was ever read; they are delivered again.
+        """
+        where = self._read_map()
+        times = {"T2": time.time()}
+        for delivery in deliveries:
+            fact = delivery.event
+            hosts = impact.hosts_to_mark(self._standing.current(fact.faults))
+            marked = [host for host in hosts if self.marking.is_settled([host])]
+            others = self._standing.others(fact.faults)
+            times["T5"] = time.time()
+            self.publisher.publish(
+                impact.corroborated(fact, where, marked, times, others)
+            )
+            self._tell_over(fact)
+            delivery.ack()
+
+    def _read_map(self) -> impact.Map:
+        """:raises VimUnavailable: none was ever read."""
+        if not self.mapping.wait_ready(0.0):
+            raise errors.VimUnavailable(
+                call="list_instances", timeout_s=0, reason="no map was read yet"
+            )
+        return self.mapping.where
+
+    def _tell_over(
+        self, fact: events.FaultConfirmed | events.FaultCorroborated
+    ) -> None:
         """Tell an end again that overtook its beginning."""
         over = self._standing.find_over(fact, impact.effect_id(fact.event_id, "over"))
         if over is not None:
