@@ -117,6 +117,7 @@ class Intake:
             events.StepReported: self._steps,
             events.HostMarkedDown: self._down,
             events.HostMarkedUp: self._up,
+            events.ImpactCorroborated: self._corroborated,
             events.NoticeSettled: self._settled,
             events.AlarmReported: self._reported,
         }
@@ -127,6 +128,10 @@ class Intake:
     def _down(self, deliveries: Sequence[Any]) -> None:
         for each in deliveries:
             self.noted.apply_down(each.event)
+
+    def _corroborated(self, deliveries: Sequence[Any]) -> None:
+        for each in deliveries:
+            self.noted.apply_corroborated(each.event)
 
     def _up(self, deliveries: Sequence[Any]) -> None:
         for each in deliveries:
