@@ -224,7 +224,7 @@ def _find_grown(
     :param most: those that had so many are of no interest.
     """
     grown, before = [], {}
-    for each in findings if most > 1 else ():
+    for each in findings:
         fault = known.get((each.kind, each.host, ""))
         if fault is not None and fault.probes < most:
             found = dataclasses.replace(fault, evidence=each.evidence)
