@@ -22,9 +22,11 @@ from escalator.domain import events
 TOPICS: Mapping[type[Any], str] = {
     events.FaultConfirmed: "fault",
     events.FaultCleared: "fault",
+    events.FaultCorroborated: "fault",
     events.HostMarkedDown: "impact",
     events.HostMarkedUp: "impact",
     events.CheckpointReached: "checkpoint",
+    events.ImpactCorroborated: "impact",
     events.StepReported: "step",
     events.CampaignChanged: "notice",
     events.NoticeSettled: "delivery",

@@ -16,6 +16,7 @@ _NAMES = (
     "url",
     "fault_types",
     "min_severity",
+    "min_probes",
     "project_id",
     "all_projects",
     "created_at",
@@ -47,6 +48,12 @@ class Create(command.ShowOne):
             choices=["warning", "minor", "major", "critical"],
             help="Nothing milder than this",
         )
+        parser.add_argument(
+            "--min-probes",
+            type=int,
+            metavar="<count>",
+            help="Only when so many kinds of probes find a host or a link down (1)",
+        )
         owner = parser.add_mutually_exclusive_group()
         owner.add_argument(
             "--project", metavar="<project-id>", help="For another project (admin only)"
@@ -65,6 +72,7 @@ class Create(command.ShowOne):
             "name": parsed_args.name,
             "fault_types": parsed_args.fault_type,
             "min_severity": parsed_args.min_severity,
+            "min_probes": parsed_args.min_probes,
             "project_id": parsed_args.project,
             "all_projects": parsed_args.all_projects,
         }

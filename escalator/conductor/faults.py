@@ -3,8 +3,9 @@
 Source: architecture section 4, step 6; DR-9; issue of the first thread.
 """
 
+import dataclasses
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from escalator.conductor import attributing, quarantining
@@ -31,14 +32,33 @@ class Faults:
 
         Idempotent by fault id; one that is over already is no news.
         """
+        self._apply(event.impacts, facts.complete_fault)
+
+    @session.retry_on_conflict
+    def apply_corroborated(self, event: events.ImpactCorroborated) -> None:
+        """Keep what the most probes found; what is known causes nothing (DR-4).
+
+        A beginning that this overtook begins now, and its checkpoints come later.
+        """
+        found = (
+            dataclasses.replace(each, times=each.fault.times) for each in event.impacts
+        )
+        self._apply(found, facts.corroborate_fault)
+
+    def _apply(
+        self,
+        impacts: Iterable[events.Impact],
+        amend: Callable[[session.Connection, events.Impact], None],
+    ) -> None:
+        """Take in what is new of ``impacts`` in one transaction, amend the rest."""
         with self.engine.database.begin() as connection:
             batch = self.engine.batch(connection)
             fresh = []
-            for each in event.impacts:
+            for each in impacts:
                 if facts.is_new_fault(connection, each.fault):
                     fresh.append(each)
                 else:
-                    facts.complete_fault(connection, each)
+                    amend(connection, each)
             down = [i for i in fresh if i.fault.fault_type in impact.TAKES_HOST_DOWN]
             touched, expected = self._react(connection, batch, down)
             for each in fresh:

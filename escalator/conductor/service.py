@@ -118,6 +118,7 @@ class Intake:
             events.HostMarkedDown: self._down,
             events.HostMarkedUp: self._up,
             events.CheckpointReached: self._reached,
+            events.ImpactCorroborated: self._corroborated,
             events.NoticeSettled: self._settled,
             events.AlarmReported: self._reported,
         }
@@ -128,6 +129,10 @@ class Intake:
     def _down(self, deliveries: Sequence[Any]) -> None:
         for each in deliveries:
             self.noted.apply_down(each.event)
+
+    def _corroborated(self, deliveries: Sequence[Any]) -> None:
+        for each in deliveries:
+            self.noted.apply_corroborated(each.event)
 
     def _up(self, deliveries: Sequence[Any]) -> None:
         for each in deliveries:

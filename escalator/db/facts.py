@@ -1,5 +1,6 @@
 """Rows of hosts, faults and notices, as facts come in.  All idempotent."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -176,11 +177,12 @@ def add_fault(
 
 
 def complete_fault(connection: sa.Connection, found: events.Impact) -> None:
-    """Add the checkpoints of a beginning that came after its end; idempotent."""
+    """Add the checkpoints of a beginning that came late; idempotent.
+
+    Its end, or what further probes found, was told before.
+    """
     table = models.fault
-    query = sa.select(table.c.times).where(
-        table.c.id == found.fault.id, table.c.state == "cleared"
-    )
+    query = sa.select(table.c.times).where(table.c.id == found.fault.id)
     times = connection.execute(query).scalar_one_or_none()
     if times is not None and "T2" not in times:
         connection.execute(
@@ -210,6 +212,21 @@ def note_checkpoint(
     ]
     if rows:
         connection.execute(sa.insert(table), rows)
+
+
+def corroborate_fault(connection: sa.Connection, found: events.Impact) -> None:
+    """Keep the evidence of the most probes; idempotent, in any order."""
+    fault, table = found.fault, models.fault
+    query = sa.select(table.c.evidence).where(table.c.id == fault.id)
+    evidence = connection.execute(query.with_for_update()).scalar_one_or_none()
+    if evidence is None:
+        return
+    if dataclasses.replace(fault, evidence=evidence).probes < fault.probes:
+        connection.execute(
+            sa.update(table)
+            .where(table.c.id == fault.id)
+            .values(evidence=fault.evidence)
+        )
 
 
 def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> None:

@@ -331,6 +331,7 @@ subscription = sa.Table(
     text("url", sa.String(2048)),
     sa.Column("fault_types", sa.JSON, nullable=False),
     text("min_severity", sa.String(16)),
+    sa.Column("min_probes", sa.Integer, nullable=False, default=1),
     sa.Column("is_admin", sa.Boolean, nullable=False, default=False),
     at("created_at", False),
     text("ovo_version", sa.String(15)),

@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
-from escalator import errors
 from escalator.db import (
     alarms,
     fault_records,
@@ -20,6 +19,7 @@ from escalator.db import (
     preflights,
     revisions,
     session,
+    subscriptions,
     work,
 )
 from escalator.db.fetching import instant
@@ -41,14 +41,15 @@ class Store:
             "host": _hosts,
             "host_digest": _host_digest,
             "fault": fault_records.read,
-            "subscription": _subscriptions,
+            "subscription": subscriptions.read,
+            "subscription_probes": subscriptions.read_most_probes,
             "service": _services,
             "alarm": alarms.read,
             "observation": alarms.read_observations,
         }
         self._writers: dict[tuple[str, str], Callable[..., dict[str, Any]]] = {
-            ("subscription", "create"): _create_subscription,
-            ("subscription", "destroy"): _destroy_subscription,
+            ("subscription", "create"): subscriptions.create,
+            ("subscription", "destroy"): subscriptions.destroy,
             ("service", "beat"): _beat_service,
             ("alarm", "create"): alarms.create,
         }
@@ -207,53 +208,6 @@ def _host_digest(connection: sa.Connection) -> list[dict[str, Any]]:
     for row in rows:
         digest.update(repr(tuple(row)).encode())
     return [{"digest": digest.hexdigest()}]
-
-
-def _subscriptions(
-    connection: sa.Connection,
-    id: str | None = None,
-    project_id: str | None = None,
-    limit: int = 1000,
-    marker: str | None = None,
-) -> list[dict[str, Any]]:
-    table = models.subscription
-    query = sa.select(table)
-    if id is not None:
-        query = query.where(table.c.id == id)
-    if project_id is not None:
-        query = query.where(table.c.project_id == project_id)
-    if marker is not None:
-        query = query.where(table.c.id > marker)
-    rows = connection.execute(query.order_by(table.c.id).limit(limit)).mappings()
-    return [{**row, "created_at": instant(row["created_at"])} for row in rows]
-
-
-def _create_subscription(
-    connection: sa.Connection, now: float, **values: Any
-) -> dict[str, Any]:
-    values = {
-        name: value
-        for name, value in values.items()
-        if name in models.subscription.c and name != "created_at"
-    }
-    try:
-        connection.execute(
-            sa.insert(models.subscription).values(
-                created_at=now, ovo_version="1.0", **values
-            )
-        )
-    except db_errors.DBDuplicateEntry:
-        raise errors.Conflict(kind="subscription", id=values["id"]) from None
-    return {"created_at": instant(now)}
-
-
-def _destroy_subscription(
-    connection: sa.Connection, now: float, id: str
-) -> dict[str, Any]:
-    connection.execute(
-        sa.delete(models.subscription).where(models.subscription.c.id == id)
-    )
-    return {}
 
 
 def _services(connection: sa.Connection) -> list[dict[str, Any]]:

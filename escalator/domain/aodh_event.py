@@ -42,10 +42,14 @@ def notices(
 ) -> tuple[notice.Notice, ...]:
     """Return the messages that ``event`` causes, none across projects (DR-7).
 
-    The ids are the same for every repeat of the fact.
+    Alarms are told of every fault that the monitor confirms, at once, so that
+    what further probes find is no news to them.  The ids are the same for every
+    repeat of the fact.
 
     :param with_instances: False leaves the instances' events to Nova.
     """
+    if isinstance(event, events.ImpactCorroborated):
+        return ()
     if isinstance(event, events.CampaignChanged):
         return tuple(_messages(event, event.project_id, (), [_campaign(event)], 1))
     found: list[tuple[str, tuple[str, ...], list[dict[str, Any]]]] = []

@@ -86,6 +86,12 @@ class Fault:
         """
         return str(self.evidence.get("alarm_id", ""))
 
+    @property
+    def probes(self) -> int:
+        """How many kinds of probes find it; one where the evidence names none."""
+        named = self.evidence.get("probes")
+        return max(len(named), 1) if isinstance(named, list) else 1
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AffectedInstance:
@@ -127,6 +133,23 @@ class FaultCleared:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class FaultCorroborated:
+    """Further probes find faults that are confirmed already (DR-4).
+
+    One event for all hosts of a round; told only if a subscription waits for it.
+
+    :ivar faults: keep their ids and times; the evidence is that of now.
+    :ivar before: fault id -> how many probes had been told of so far.
+    :ivar corroborated_at: epoch seconds.
+    """
+
+    event_id: str
+    faults: tuple[Fault, ...]
+    before: dict[str, int]
+    corroborated_at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostMarkedDown:
     """:ivar others: faults of the same hosts that are open and were told before."""
 
@@ -156,6 +179,22 @@ class CheckpointReached:
     event_id: str
     checkpoint: str
     reached_at: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImpactCorroborated:
+    """Whom faults affect that further probes find (DR-4).
+
+    :ivar before: fault id -> how many probes had been told of so far.
+    :ivar corroborated_at: epoch seconds.
+    :ivar others: faults of the same hosts that are open and were told before.
+    """
+
+    event_id: str
+    impacts: tuple[Impact, ...]
+    before: dict[str, int]
+    corroborated_at: float
+    others: tuple[Fault, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -274,9 +313,11 @@ class SubscriptionsChanged:
 Event = (
     FaultConfirmed
     | FaultCleared
+    | FaultCorroborated
     | HostMarkedDown
     | HostMarkedUp
     | CheckpointReached
+    | ImpactCorroborated
     | StepReported
     | AgentBeat
     | CampaignChanged

@@ -92,6 +92,26 @@ def up(
     )
 
 
+def corroborated(
+    fact: events.FaultCorroborated,
+    where: Map,
+    marked_down: Collection[str],
+    times: Mapping[str, float],
+    others: tuple[events.Fault, ...] = (),
+) -> events.ImpactCorroborated:
+    """Return what is told of ``fact``; the same id for every repeat of it.
+
+    :param others: further open faults of its hosts.
+    """
+    return events.ImpactCorroborated(
+        event_id=effect_id(fact.event_id, "impact"),
+        impacts=assess(fact.faults, where, marked_down, times),
+        before=fact.before,
+        corroborated_at=fact.corroborated_at,
+        others=others,
+    )
+
+
 def effect_id(event_id: str, effect: str) -> str:
     """Return the id of a fact that follows from another one."""
     return str(uuid.uuid5(uuid.UUID(event_id), effect))

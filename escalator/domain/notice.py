@@ -8,7 +8,8 @@ The body of every notice has ``event``, ``event_id`` (the cause), ``notice_id``
 (the same on every repeat: drop repeats by it), ``subscription_id``,
 ``project_id`` and ``sent_at``.  Times are seconds since the epoch, UTC.
 
-``host.down`` and ``host.up`` (with ``cleared_at``) have ``faults``, each with
+``host.down`` (with ``corroborated_at`` if further probes had to agree first) and
+``host.up`` (with ``cleared_at``) have ``faults``, each with
 ``fault_id``, ``host_ref``, ``fault_type``, ``severity``, ``event_type`` and
 ``probable_cause`` (X.733), ``state`` (raised or cleared), ``is_marked_down``
 (False: the VIM was too slow, DR-2), ``instances`` (``id``, ``name``; for
@@ -29,12 +30,16 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from escalator.domain import events, x733
+from escalator.domain import events, impact, x733
 
 _RANKS: Mapping[str, int] = {str(item): item.rank for item in events.Severity}
 _WORST = max(_RANKS.values())
 
-Told = events.HostMarkedDown | events.HostMarkedUp | events.CampaignChanged
+MOST_PROBES = 8
+"""No subscription may ask that more kinds of probes agree."""
+
+_OfHosts = events.HostMarkedDown | events.HostMarkedUp | events.ImpactCorroborated
+Told = _OfHosts | events.CampaignChanged
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Subscriber:
 
     :ivar fault_types: empty means every type.
     :ivar min_rank: rank of the mildest severity that is told.
+    :ivar min_probes: so many kinds of probes must find a host or a link down.
     """
 
     id: str
@@ -69,15 +75,20 @@ class Subscriber:
     fault_types: frozenset[str]
     min_rank: int
     is_admin: bool
+    min_probes: int = 1
 
-    def wants(self, fault: events.Fault) -> bool:
+    def wants(self, fault: events.Fault, before: int = 0) -> bool:
         """Apply the subscription's own filter (DR-4).
 
         A severity that this version does not know counts as the worst:
         better one notice too many.
+
+        :param before: so many probes found it when it was told of last.
         """
+        needed = self.min_probes if fault.fault_type in impact.TAKES_HOST_DOWN else 1
         is_type = not self.fault_types or fault.fault_type in self.fault_types
-        return is_type and _RANKS.get(fault.severity, _WORST) >= self.min_rank
+        is_grave = _RANKS.get(fault.severity, _WORST) >= self.min_rank
+        return is_type and is_grave and before < needed <= fault.probes
 
 
 class Directory:
@@ -107,6 +118,7 @@ def subscriber(
     fault_types: Iterable[str],
     min_severity: str,
     is_admin: bool,
+    min_probes: int = 1,
 ) -> Subscriber:
     """Build a subscriber from a subscription's fields."""
     return Subscriber(
@@ -116,6 +128,7 @@ def subscriber(
         fault_types=frozenset(fault_types),
         min_rank=_RANKS.get(min_severity, 0),
         is_admin=is_admin,
+        min_probes=min_probes,
     )
 
 
@@ -139,19 +152,20 @@ def host_ref(host: str, project_id: str) -> str:
 
 
 def _host_notices(
-    event: events.HostMarkedDown | events.HostMarkedUp,
-    directory: Directory,
-    now: float,
+    event: _OfHosts, directory: Directory, now: float
 ) -> Iterator[Notice]:
     head: dict[str, Any] = {"event": "host.down", "sent_at": now}
-    state = "raised"
+    state, before = "raised", {}
+    if isinstance(event, events.ImpactCorroborated):
+        head["corroborated_at"] = event.corroborated_at
+        before = event.before
     if isinstance(event, events.HostMarkedUp):
         head = {"event": "host.up", "sent_at": now, "cleared_at": event.cleared_at}
         state = "cleared"
     related = x733.correlate_told(event)
-    for owner, found in _sort_out(event.impacts, directory):
+    for owner, found in _sort_out(event.impacts, directory, before):
         faults = [_fault_body(i, mine, state, owner, related) for i, mine in found]
-        ids = tuple(impact.fault.id for impact, _ in found)
+        ids = tuple(each.fault.id for each, _ in found)
         yield _notice(event.event_id, owner, ids, {**head, "faults": faults})
 
 
@@ -159,36 +173,40 @@ _Part = tuple[events.Impact, tuple[events.AffectedInstance, ...]]
 
 
 def _sort_out(
-    impacts: Iterable[events.Impact], directory: Directory
+    impacts: Iterable[events.Impact], directory: Directory, before: Mapping[str, int]
 ) -> Iterable[tuple[Subscriber, list[_Part]]]:
-    """Group impacts by subscriber, each with the instances it may see (DR-7)."""
+    """Group impacts by subscriber, each with the instances it may see (DR-7).
+
+    :param before: fault id -> how many probes had been told of so far.
+    """
     found: dict[str, tuple[Subscriber, list[_Part]]] = {}
 
     def add(item: Subscriber, part: _Part) -> None:
-        if item.wants(part[0].fault):
+        fault = part[0].fault
+        if item.wants(fault, before.get(fault.id, 0)):
             found.setdefault(item.id, (item, []))[1].append(part)
 
-    for impact in impacts:
+    for each in impacts:
         for admin in directory.admins:
-            add(admin, (impact, impact.instances))
+            add(admin, (each, each.instances))
         by_project: dict[str, list[events.AffectedInstance]] = {}
-        for instance in impact.instances:
+        for instance in each.instances:
             by_project.setdefault(instance.project_id, []).append(instance)
         for project_id, mine in by_project.items():
             for owner in directory.owners(project_id):
                 if not owner.is_admin:
-                    add(owner, (impact, tuple(mine)))
+                    add(owner, (each, tuple(mine)))
     return found.values()
 
 
 def _fault_body(
-    impact: events.Impact,
+    found: events.Impact,
     instances: Iterable[events.AffectedInstance],
     state: str,
     owner: Subscriber,
     related: Mapping[str, x733.Correlation],
 ) -> dict[str, Any]:
-    fault = impact.fault
+    fault = found.fault
     return {
         "fault_id": fault.id,
         "host_ref": _ref(fault.host, owner),
@@ -199,9 +217,9 @@ def _fault_body(
         "state": state,
         "is_root_cause": related[fault.id].is_root_cause,
         "correlated_fault_ids": list(related[fault.id].ids),
-        "is_marked_down": impact.is_marked_down,
+        "is_marked_down": found.is_marked_down,
         "instances": [_instance_body(item, owner) for item in instances],
-        "times": impact.times,
+        "times": found.times,
     }
 
 

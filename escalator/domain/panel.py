@@ -32,8 +32,8 @@ class Verdict:
     :ivar t0: epoch seconds; of a host that is down, when its last target
         can have failed.
     :ivar evidence: JSON object: the first probe's evidence; the interfaces
-        lost, if the host has several; the probes that voted, if there are
-        several.
+        lost, if the host has several; the probes that agree, if there are
+        several: of the interface lost that the fewest find dead.
     """
 
     kind: events.FaultType | None = None
@@ -87,13 +87,20 @@ class Panel:
                 del self._losses[target]
 
     def assume(self, fault: events.Fault) -> None:
-        """Believe an earlier monitor's ``fault`` until its targets answer."""
+        """Believe an earlier monitor's ``fault`` until its targets answer.
+
+        Only the probes that it names are believed, filled up to ``needed``: the
+        others have not agreed yet.
+        """
         mine = self._targets.get(fault.host, ())
         nics = fault.evidence.get("nics")
         if fault.fault_type == events.FaultType.LINK_DOWN:
             mine = tuple(t for t in mine if targets.nic_of(t) in (nics or ()))
+        named = fault.evidence.get("probes", ())
+        believed = sorted(self.probes, key=lambda probe: probe not in named)
+        count = max(sum(probe in named for probe in believed), self.needed)
         for target in mine:
-            for probe in self.probes:
+            for probe in believed[:count]:
                 loss = Loss(fault.times.get("T0", 0.0), {})
                 self._losses.setdefault(target, {}).setdefault(probe, loss)
 
@@ -117,7 +124,9 @@ class Panel:
                 targets.nic_of(t) for t in mine if t not in dead
             )
         if len(self.probes) > 1:
-            evidence["probes"] = sorted({p for t in dead for p in self._losses[t]})
+            # Who finds one interface dead says nothing of the others.
+            agreeing = [sorted(self._losses[t]) for t in dead]
+            evidence["probes"] = min(agreeing, key=len)
         kind = events.FaultType.HOST_DOWN if is_down else events.FaultType.LINK_DOWN
         # A host lived until the last of its interfaces fell silent.
         t0 = max(loss.t0 for loss in losses) if is_down else losses[0].t0

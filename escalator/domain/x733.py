@@ -66,7 +66,7 @@ def probable_cause(fault_type: str) -> str:
 
 
 def correlate_told(
-    event: events.HostMarkedDown | events.HostMarkedUp,
+    event: events.HostMarkedDown | events.HostMarkedUp | events.ImpactCorroborated,
 ) -> dict[str, Correlation]:
     """Return the correlation of an event's faults, those told before included."""
     faults = (*(impact.fault for impact in event.impacts), *event.others)

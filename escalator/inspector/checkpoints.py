@@ -33,9 +33,16 @@ class Checkpoints:
     """Tells each checkpoint of each open fault once; thread-safe, never blocks.
 
     :param known: what is open on a host.
+    :param with_states: a host that is marked down has the states of its instances set.
     """
 
-    def __init__(self, publisher: Publisher, known: standing.Standing) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        known: standing.Standing,
+        with_states: bool = False,
+    ) -> None:
+        self._with_states = with_states
         self._publisher = publisher
         self._known = known
         self._lock = threading.Lock()
@@ -57,6 +64,17 @@ class Checkpoints:
         """Tell what is at hand, once, then end; returns at once."""
         self._stopping.set()
         self._changed.set()
+
+    def marked(self, hosts: Iterable[str]) -> None:
+        """Take note of hosts that were marked down when nobody waited any more."""
+        hosts = list(hosts)
+        self.reach("T4", hosts)
+        if self._with_states:
+            self.reach("T3", hosts)
+
+    def states_set(self, host: str) -> None:
+        """Take note that the states of the instances of a host are set."""
+        self.reach("T3", [host])
 
     def reach(self, checkpoint: str, hosts: Iterable[str]) -> None:
         """Take note that ``checkpoint`` is reached for these hosts, now.

@@ -35,6 +35,17 @@ class Mapping:
         """Wait for the first map; False if it did not come in time."""
         return self._ready.wait(timeout_s)
 
+    def read(self) -> impact.Map:
+        """Return the latest map.
+
+        :raises VimUnavailable: none was ever read.
+        """
+        if not self.wait_ready(0.0):
+            raise errors.VimUnavailable(
+                call="list_instances", timeout_s=0, reason="no map was read yet"
+            )
+        return self.where
+
     def stop(self) -> None:
         """End; waits for a reading that is under way, but not for a hung one."""
         self._stop.set()

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from escalator import errors
 from escalator.domain import events, impact
 from escalator.drivers import base
 from escalator.inspector import (
@@ -53,13 +52,16 @@ class InspectorService:
         self.mapping = mapping.Mapping(vim, conf.inspector.map_interval_s)
         self.publisher = publisher
         self._standing = standing.Standing()
-        self._checkpoints = checkpoints.Checkpoints(publisher, self._standing)
+        self._checkpoints = checkpoints.Checkpoints(
+            publisher, self._standing, vim.waits_for_states
+        )
         self.marking = marking.Marking(
-            vim, conf.inspector.mark_down_timeout_s, self._marked_late
+            vim, conf.inspector.mark_down_timeout_s, self._checkpoints.marked
         )
         handlers: Mapping[type, Callable[[Sequence[Any]], None]] = {
             events.FaultConfirmed: self._confirmed,
             events.FaultCleared: self._cleared,
+            events.FaultCorroborated: self._corroborated,
         }
         self._adopting: adopting.Adopting | None = None
         if context is not None:
@@ -74,7 +76,7 @@ class InspectorService:
     def start(self) -> None:
         """Read the map first, then listen."""
         self._checkpoints.start()
-        self.marking.vim.begin_marking(self._states_set)
+        self.marking.vim.begin_marking(self._checkpoints.states_set)
         self.mapping.start()
         if not self.mapping.wait_ready(_MAP_WAIT_S):
             LOG.warning("No map yet: faults wait for it with the broker")
@@ -105,11 +107,7 @@ class InspectorService:
         :raises BusUnavailable: the facts not published are delivered again.
         :raises VimUnavailable: no map was ever read; they are delivered again.
         """
-        if not self.mapping.wait_ready(0.0):
-            raise errors.VimUnavailable(
-                call="list_instances", timeout_s=0, reason="no map was read yet"
-            )
-        where = self.mapping.where
+        where = self.mapping.read()
         times = {"T2": time.time()}
         current = self._standing.note_raised(_faults(deliveries))
         marked = self.marking.mark(impact.hosts_to_mark(current), True)
@@ -124,15 +122,32 @@ class InspectorService:
             self._tell_over(fact)
             self._held.hold(delivery, impact.hosts_to_mark(fact.faults))
 
-    def _marked_late(self, hosts: list[str]) -> None:
-        self._checkpoints.reach("T4", hosts)
-        if self.marking.vim.waits_for_states:
-            self._checkpoints.reach("T3", hosts)
+    def _corroborated(self, deliveries: Sequence[Any]) -> None:
+        """Map and tell each; marks nothing: that is done since the beginning.
 
-    def _states_set(self, host: str) -> None:
-        self._checkpoints.reach("T3", [host])
+        A host counts as marked if nothing is left to do for it here; what
+        another inspector still owes is not known.
 
-    def _tell_over(self, fact: events.FaultConfirmed) -> None:
+        :raises BusUnavailable: the facts not published are delivered again.
+        :raises VimUnavailable: no map was ever read; they are delivered again.
+        """
+        where = self.mapping.read()
+        times = {"T2": time.time()}
+        for delivery in deliveries:
+            fact = delivery.event
+            hosts = impact.hosts_to_mark(self._standing.current(fact.faults))
+            marked = [host for host in hosts if self.marking.is_settled([host])]
+            others = self._standing.others(fact.faults)
+            times["T5"] = time.time()
+            self.publisher.publish(
+                impact.corroborated(fact, where, marked, times, others)
+            )
+            self._tell_over(fact)
+            delivery.ack()
+
+    def _tell_over(
+        self, fact: events.FaultConfirmed | events.FaultCorroborated
+    ) -> None:
         """Tell an end again that overtook its beginning."""
         over = self._standing.find_over(fact, impact.effect_id(fact.event_id, "over"))
         if over is not None:

@@ -65,6 +65,11 @@ class Standing:
         with self._lock:
             return [f for host in hosts for f in self._open.get(host, {}).values()]
 
+    def current(self, faults: Iterable[events.Fault]) -> list[events.Fault]:
+        """Return those that are not known to be over; remembers nothing."""
+        with self._lock:
+            return [fault for fault in faults if fault.id not in self._over]
+
     def take_put_off(self, hosts: Iterable[str]) -> list[str]:
         """Return those that were put off, once."""
         with self._lock:
@@ -73,7 +78,7 @@ class Standing:
             return found
 
     def find_over(
-        self, fact: events.FaultConfirmed, event_id: str
+        self, fact: events.FaultConfirmed | events.FaultCorroborated, event_id: str
     ) -> events.FaultCleared | None:
         """Return the end of those of ``fact`` that are over, to be told again."""
         with self._lock:

@@ -13,7 +13,7 @@ already, and clear by (host, type).
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from oslo_log import log as logging
@@ -51,11 +51,18 @@ class Finding:
     t1: float
     evidence: dict[str, Any]
 
+    def to_fault(self, id: str) -> events.Fault:
+        """Return it as a fault with an id of its own."""
+        times = {"T0": self.t0, "T1": self.t1}
+        severity = SEVERITIES[self.kind]
+        return events.Fault(id, self.host, self.kind, severity, times, self.evidence)
+
 
 SEVERITIES = {
     events.FaultType.HOST_DOWN: events.Severity.CRITICAL,
     events.FaultType.LINK_DOWN: events.Severity.MAJOR,
     events.FaultType.MONITOR_ISOLATED: events.Severity.MAJOR,
+    events.FaultType.AGENT_SILENT: events.Severity.MAJOR,
 }
 
 
@@ -64,6 +71,8 @@ class Detection:
 
     :param watched: the fault types that are raised at all (DR-4); None means
         every type.
+    :ivar most_probes: nobody waits for more probes than so many to agree; with 1
+        nothing is told of those that agree later.
     """
 
     def __init__(
@@ -77,6 +86,7 @@ class Detection:
         self._late = late
         self._new_id = new_id
         self._watched = watched
+        self.most_probes = 1
         self._open: dict[Key, events.Fault] = {}
         self._lock = threading.Lock()
 
@@ -117,17 +127,23 @@ class Detection:
 
     def found(self, findings: Iterable[Finding]) -> None:
         """Publish faults that are not open yet: one event for all."""
-        faults = [
-            self._make(
-                (each.kind, each.host, ""),
-                SEVERITIES[each.kind],
-                {"T0": each.t0, "T1": each.t1},
-                each.evidence,
-            )
-            for each in findings
-        ]
+        faults = [each.to_fault(self._new_id()) for each in findings]
         with self._lock:
             self._confirm(faults)
+
+    def corroborate(self, findings: Iterable[Finding], at: float) -> None:
+        """Publish which open faults more probes find than were told of (DR-4).
+
+        One event for all.  What nobody waits for is not kept either: the end of
+        a fault is told with the evidence that its beginning was told with.
+        """
+        with self._lock:
+            grown, before = _find_grown(self._open, findings, self.most_probes)
+            if grown:
+                self._open.update((key_of(fault), fault) for fault in grown)
+                self._outbox.put(
+                    events.FaultCorroborated(self._new_id(), grown, before, at)
+                )
 
     def over(self, keys: Iterable[tuple[events.FaultType, str]], at: float) -> None:
         """Publish the end of those faults that are open: one event for all."""
@@ -146,33 +162,22 @@ class Detection:
         :param at: the verdict, epoch seconds.
         :param offset: epoch minus monotonic seconds.
         """
-        faults = [
-            self._make(
-                (events.FaultType.AGENT_SILENT, agent.host, agent.agent),
-                events.Severity.MAJOR,
-                {"T0": agent.since + offset, "T1": at},
+        self.found(
+            Finding(
+                events.FaultType.AGENT_SILENT,
+                agent.host,
+                agent.since + offset,
+                at,
                 {"agent": agent.agent, "interval_s": agent.interval_s},
             )
             for agent in agents
-        ]
-        with self._lock:
-            self._confirm(faults)
+        )
 
     def agents_back(self, host: str, agents: Iterable[str], at: float) -> None:
         """Publish that silent agents of ``host`` beat again."""
         kind = events.FaultType.AGENT_SILENT
         with self._lock:
             self._clear([(kind, host, agent) for agent in agents], at)
-
-    def _make(
-        self,
-        key: Key,
-        severity: events.Severity,
-        times: dict[str, float],
-        evidence: dict[str, Any],
-    ) -> events.Fault:
-        kind, host, _ = key
-        return events.Fault(self._new_id(), host, kind, severity, times, evidence)
 
     def _confirm(self, found: Sequence[events.Fault]) -> None:
         fresh = tuple(
@@ -209,6 +214,24 @@ class Detection:
 def key_of(fault: events.Fault) -> Key:
     """Return what makes ``fault`` the same as another one."""
     return fault.fault_type, fault.host, str(fault.evidence.get("agent", ""))
+
+
+def _find_grown(
+    known: Mapping[Key, events.Fault], findings: Iterable[Finding], most: int
+) -> tuple[tuple[events.Fault, ...], dict[str, int]]:
+    """Return faults with more probes than known, and fault id -> how many it had.
+
+    :param most: those that had so many are of no interest.
+    """
+    grown, before = [], {}
+    for each in findings:
+        fault = known.get((each.kind, each.host, ""))
+        if fault is not None and fault.probes < most:
+            found = dataclasses.replace(fault, evidence=each.evidence)
+            if found.probes > fault.probes:
+                grown.append(found)
+                before[fault.id] = fault.probes
+    return tuple(grown), before
 
 
 def _some(hosts: Iterable[str], most: int = 10) -> str:

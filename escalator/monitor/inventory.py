@@ -8,7 +8,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from escalator.domain import events, target
-from escalator.objects import fault, host
+from escalator.objects import fault, host, subscription
 
 LOG = logging.getLogger(__name__)
 
@@ -22,11 +22,13 @@ class Hosts:
     :ivar targets: target (see ``domain.target``) -> address.
     :ivar agents: hosts with an agent.
     :ivar worked_on: hosts held by a campaign.
+    :ivar most_probes: the largest ``min_probes`` of all subscriptions.
     """
 
     targets: dict[str, str]
     agents: frozenset[str]
     worked_on: frozenset[str] = frozenset()
+    most_probes: int = 1
 
 
 class Inventory:
@@ -43,9 +45,10 @@ class Inventory:
         They are read only if they are others than at the last call.
         """
         digest = host.HostList.read_digest(self._context)
+        most = subscription.SubscriptionList.read_most_probes(self._context)
         if self._last is None or self._last[0] != digest:
             self._last = (digest, self._read_all())
-        return self._last[1]
+        return dataclasses.replace(self._last[1], most_probes=most)
 
     def _read_all(self) -> Hosts:
         targets: dict[str, str] = {}

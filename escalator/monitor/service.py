@@ -157,6 +157,7 @@ class MonitorService:
         """
         was_mine, was_watched = self._sharing.mine, self._sharing.watched
         self._hosts = hosts
+        self._detection.most_probes = hosts.most_probes
         targets = self._targets = self._sharing.divide(hosts.targets)
         fresh = self._sharing.mine - was_mine
         if raised is not None:

@@ -132,16 +132,14 @@ class Weighing:
                 self._panel.lose(probe, failure.host, loss)
             for name in judged.returned:
                 self._panel.find(probe, name)
-            named = [failure.host for failure in judged.failed] + [*judged.returned]
-            hosts = list(dict.fromkeys(targets.host_of(name) for name in named))
             is_storm = any(failure.is_storm for failure in judged.failed)
             if is_storm or any(map(self._is_mine, self._doubted - self._expected)):
                 self._doubted |= {targets.host_of(f.host) for f in judged.failed}
-            self._settle(hosts, judged.at)
+            self._settle(_hosts_of(judged), judged.at)
 
     def _settle(self, hosts: Iterable[str], at: float) -> None:
         """Tell what is clear of these hosts; the rest is to be weighed."""
-        findings, over = [], []
+        findings, over, known = [], [], []
         for host in hosts:
             verdict = self._panel.judge(host)
             if not self._is_mine(host):
@@ -153,6 +151,7 @@ class Weighing:
                 over += [(_DOWN, host), (_LINK, host)]
             elif self._detection.is_known(verdict.kind, host):
                 self._forget(host)
+                known.append(_finding(host, verdict, at))
             elif verdict.kind == _LINK:
                 self._waiting.put(host, self._settle_s, is_moved=False)
             elif host in self._doubted or self._windows.is_worked_on(host):
@@ -162,6 +161,7 @@ class Weighing:
                 findings.append(_finding(host, verdict, at))
         self._detection.found(findings)
         self._detection.over(over, at)
+        self._detection.corroborate(known, at)
 
     def _forget(self, host: str) -> None:
         self._waiting.drop(host)
@@ -208,6 +208,12 @@ class _Outlet:
 
     def judged(self, judged: report.Judged) -> None:
         self._weighing.judged(self._probe, judged)
+
+
+def _hosts_of(judged: report.Judged) -> list[str]:
+    """Return the hosts that a round is about, each once, in its order."""
+    named = [failure.host for failure in judged.failed] + [*judged.returned]
+    return list(dict.fromkeys(targets.host_of(name) for name in named))
 
 
 def _finding(host: str, verdict: panel.Verdict, at: float) -> detection.Finding:

@@ -69,6 +69,7 @@ class NotifierService:
         handlers = {
             events.HostMarkedDown: teller.take,
             events.HostMarkedUp: teller.take,
+            events.ImpactCorroborated: teller.take,
             events.CampaignChanged: teller.take,
             events.SubscriptionsChanged: self._refresh,
         }

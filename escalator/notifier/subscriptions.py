@@ -96,6 +96,7 @@ def _read_all(context: Any) -> Iterator[notice.Subscriber]:
                 fault_types=item.fault_types,
                 min_severity=item.min_severity,
                 is_admin=item.is_admin,
+                min_probes=item.min_probes,
             )
         # The server may cap a page: only an empty one is the end.
         marker = page.objects[-1].id

@@ -84,6 +84,18 @@ class FaultCleared(EventObject):
 
 
 @base.Registry.register
+class FaultCorroborated(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.FaultCorroborated
+    fields = {
+        "event_id": fields.UUIDField(),
+        "faults": fields.RecordsField(events.Fault),
+        "before": fields.JsonField(),
+        "corroborated_at": ovo.FloatField(),
+    }
+
+
+@base.Registry.register
 class HostMarkedDown(EventObject):
     VERSION = "1.0"
     DOMAIN = events.HostMarkedDown
@@ -114,6 +126,19 @@ class CheckpointReached(EventObject):
         "event_id": fields.UUIDField(),
         "checkpoint": ovo.StringField(),
         "reached_at": fields.JsonField(),
+    }
+
+
+@base.Registry.register
+class ImpactCorroborated(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.ImpactCorroborated
+    fields = {
+        "event_id": fields.UUIDField(),
+        "impacts": fields.RecordsField(events.Impact),
+        "before": fields.JsonField(),
+        "corroborated_at": ovo.FloatField(),
+        "others": fields.RecordsField(events.Fault),
     }
 
 
@@ -220,9 +245,11 @@ class AlarmReported(EventObject):
 CLASSES: tuple[type[EventObject], ...] = (
     FaultConfirmed,
     FaultCleared,
+    FaultCorroborated,
     HostMarkedDown,
     HostMarkedUp,
     CheckpointReached,
+    ImpactCorroborated,
     StepReported,
     AgentBeat,
     CampaignChanged,

@@ -16,7 +16,8 @@ class Subscription(base.EscalatorObject):
     """A webhook of one project (DR-4, DR-7).
 
     ``fault_types`` empty means every type; ``min_severity`` one of
-    ``domain.events.Severity``; ``is_admin`` hears of every project's
+    ``domain.events.Severity``; ``min_probes`` kinds of probes must find a host
+    or a link down before it is told, 1 to 8; ``is_admin`` hears of every project's
     instances and of hosts without any.  The signing secret is derived from
     the notifier's key and the id: it is stored nowhere and never travels.
     """
@@ -31,6 +32,7 @@ class Subscription(base.EscalatorObject):
         "url": ovo.StringField(),
         "fault_types": ovo.ListOfStringsField(),
         "min_severity": ovo.StringField(),
+        "min_probes": ovo.IntegerField(),
         "is_admin": ovo.BooleanField(),
         "created_at": fields.DateTimeField(),
     }
@@ -70,6 +72,12 @@ class SubscriptionList(base.EscalatorList):
     VERSION = "1.0"
     KIND = "subscription"
     fields = {"objects": base.list_field("Subscription")}
+
+    @classmethod
+    @base.remotable
+    def read_most_probes(cls, context: Any) -> int:
+        """Return the largest ``min_probes`` of all; 1 if there is none."""
+        return int(cls._store().read("subscription_probes")[0]["most"])
 
     @classmethod
     @base.remotable

@@ -30,6 +30,7 @@ def create(call: Call) -> Reply:
         url=given["url"],
         fault_types=given.get("fault_types", []),
         min_severity=given.get("min_severity", events.Severity.WARNING.value),
+        min_probes=given.get("min_probes", 1),
         is_admin=is_admin,
     )
     made.create()

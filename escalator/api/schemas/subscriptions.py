@@ -8,18 +8,26 @@ from escalator.api.schemas.fields import (
     TEXT,
     TIME,
     UUID,
+    WHOLE,
     closed,
     page_of,
     text,
     wrapped,
 )
-from escalator.domain import events
+from escalator.domain import events, notice
 
 _FAULT_TYPES = {
     "type": "array",
     "items": {"enum": [kind.value for kind in events.FaultType]},
     "uniqueItems": True,
     "description": "Empty: every type.",
+}
+_PROBES = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": notice.MOST_PROBES,
+    "description": "So many kinds of probes must find a host or a link down; 1 if "
+    "left out.",
 }
 _SEVERITY = {"enum": [severity.value for severity in events.Severity]}
 
@@ -31,6 +39,7 @@ REQUEST = wrapped(
             "url": text(2048),
             "fault_types": _FAULT_TYPES,
             "min_severity": _SEVERITY,
+            "min_probes": _PROBES,
             "project_id": {**text(64), "description": "Administrators only."},
             "all_projects": {
                 "type": "boolean",
@@ -48,6 +57,7 @@ _PROPERTIES: dict[str, Any] = {
     "url": TEXT,
     "fault_types": {"type": "array", "items": TEXT},
     "min_severity": TEXT,
+    "min_probes": WHOLE,
     "all_projects": FLAG,
     "created_at": TIME,
 }

@@ -184,8 +184,12 @@ class TestOpenstack(unittest.TestCase):
 
     def test_a_subscription_comes_and_goes(self) -> None:
         made = self.json_of(
-            "subscription", "create", "--url", "https://noc.example/", "--all-projects"
+            *("subscription", "create", "--url", "https://noc.example/"),
+            *("--all-projects", "--min-probes", "2"),
         )
+        self.assertEqual(2, made["min_probes"])
+        (row,) = self.json_of("subscription", "list")
+        self.assertEqual(2, row["min_probes"])
         self.assertEqual(64, len(made["secret"]))
         done = self.run_command("subscription", "delete", made["id"], "not-there")
         self.assertEqual(1, done.returncode)

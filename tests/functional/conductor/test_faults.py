@@ -32,6 +32,19 @@ def up(one: events.Impact, at: float = 20.0) -> events.HostMarkedUp:
     return events.HostMarkedUp(str(uuid.uuid4()), (gone,), at)
 
 
+def more(one: events.Impact, *probes: str) -> events.ImpactCorroborated:
+    """Let these probes agree on it, later."""
+    fault = dataclasses.replace(one.fault, evidence={"probes": list(probes)})
+    times = {**fault.times, "T2": 90.0, "T5": 91.0}
+    grown = events.Impact(fault, one.instances, True, times)
+    return events.ImpactCorroborated(
+        str(uuid.uuid4()), (grown,), {fault.id: len(probes) - 1}, 89.0
+    )
+
+
+Told = events.HostMarkedDown | events.HostMarkedUp | events.ImpactCorroborated
+
+
 class Case(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -45,10 +58,12 @@ class Case(unittest.TestCase):
         beds.add_hosts(opened, 3)
         return beds.EngineBed(opened, beds.FakeFleet())
 
-    def tell(self, *facts: events.HostMarkedDown | events.HostMarkedUp) -> None:
+    def tell(self, *facts: Told) -> None:
         for fact in facts:
             if isinstance(fact, events.HostMarkedDown):
                 self.bed.faults.apply_down(fact)
+            elif isinstance(fact, events.ImpactCorroborated):
+                self.bed.faults.apply_corroborated(fact)
             else:
                 self.bed.faults.apply_up(fact)
 
@@ -198,3 +213,77 @@ class TestCheckpoints(Case):
         self.reach(one, "T3", 99.0)
         self.reach(one, "T2", 99.0)
         self.assertEqual({**one.times, "T3": 15.0}, self.shown()[0])
+
+
+class TestCorroborated(Case):
+    """DR-4: further probes find a fault that is told of already."""
+
+    def end(self, facts: Sequence[Told]) -> object:
+        self.tell(*facts)
+        rows = self.bed.rows(models.fault)
+        keys = ("id", "state", "cleared_at", "times", "is_marked_down", "evidence")
+        return self.host(), [[row[key] for key in keys] for row in rows]
+
+    def test_every_order_with_repeats_ends_alike(self) -> None:
+        one = found("host.down")
+        told: dict[str, Told] = {
+            "b": down(one),
+            "2": more(one, "icmp", "tcp"),
+            "3": more(one, "bfd", "icmp", "tcp"),
+        }
+        orders = {order for n in ("b23", "bb23", "b2233") for order in _orders(n)}
+        wanted = None
+        for number, order in enumerate(sorted(orders)):
+            with self.subTest("".join(order)):
+                self.bed = self.make(f"grown-{number}")
+                came = self.end([told[each] for each in order])
+                wanted = wanted or came
+                self.assertEqual(wanted, came)
+        ((row,),) = (wanted[1],)  # type: ignore[index]
+        self.assertEqual(one.times, row[3], "the checkpoints are the beginning's")
+        self.assertEqual({"probes": ["bfd", "icmp", "tcp"]}, row[5])
+
+    def test_one_that_comes_after_the_end_raises_nothing(self) -> None:
+        one = found("host.down")
+        grown = more(one, "icmp", "tcp")
+        # The monitor tells the end with the evidence of all that it told.
+        end = up(grown.impacts[0])
+        told: dict[str, Told] = {"b": down(one), "2": grown, "e": end}
+        for number, order in enumerate(sorted(_orders("b2e"))):
+            with self.subTest("".join(order)):
+                self.bed = self.make(f"over-{number}")
+                self.tell(*(told[each] for each in order))
+                self.assertEqual(("up", ""), self.host())
+                self.assertEqual({one.fault.id: "cleared"}, self.faults())
+                (row,) = self.bed.rows(models.fault)
+                self.assertEqual({"probes": ["icmp", "tcp"]}, row["evidence"])
+                self.assertEqual(one.times["T2"], row["times"]["T2"])
+
+    def test_a_campaign_reacts_once_whichever_comes_first(self) -> None:
+        one = found("host.down")
+        first, grown = down(one), more(one, "icmp", "tcp")
+        seen = []
+        for number, facts in enumerate(
+            [(first,), (first, grown), (grown, first), (grown, first, grown, first)]
+        ):
+            with self.subTest(number):
+                self.bed = self.make(f"react-{number}")
+                campaign = beds.start_campaign(self.bed, beds.rolling_plan())
+                self.bed.step()
+                self.tell(*facts)
+                journal = self.bed.rows(models.journal)
+                noted = [row for row in journal if row["object_type"] == "fault"]
+                (stored,) = self.bed.rows(models.fault)
+                self.assertEqual([campaign], stored["campaign_ids"])
+                seen.append(len(noted))
+        self.assertEqual([1, 1, 1, 1], seen)
+
+    def test_one_of_a_double_is_no_second_fault(self) -> None:
+        """A monitor that was killed told the same fault under two ids."""
+        first, again = found("host.down"), found("host.down", at=11.0)
+        self.tell(down(first), more(again, "icmp", "tcp"))
+        self.assertEqual({first.fault.id: "raised"}, self.faults())
+
+
+def _orders(letters: str) -> set[tuple[str, ...]]:
+    return set(itertools.permutations(letters))

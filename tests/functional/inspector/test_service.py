@@ -1,7 +1,9 @@
 """The inspector on a real RabbitMQ with the simulated VIM."""
 
+import dataclasses
 import os
 import tempfile
+import time
 import unittest
 import uuid
 from collections.abc import Sequence
@@ -44,7 +46,8 @@ class TestInspector(unittest.TestCase):
         self.publisher = Unsteady(self.conf)
         self.addCleanup(self.publisher.close)
         self.impacts = helpers.Inbox()
-        self.listen("conductor", [events.HostMarkedDown, events.HostMarkedUp])
+        kinds = [events.HostMarkedDown, events.HostMarkedUp, events.ImpactCorroborated]
+        self.listen("conductor", kinds)
 
     def listen(self, pool: str, kinds: Sequence[type[Any]]) -> None:
         listener = bus.EventListener(
@@ -84,6 +87,32 @@ class TestInspector(unittest.TestCase):
         self.publisher.publish(events.FaultCleared(str(uuid.uuid4()), fact.faults, 1.0))
         self.assertTrue(self.impacts.wait(2))
         self.assertFalse(any(each.is_forced_down for each in self.vim.list_hosts()))
+
+    def test_what_further_probes_find_goes_through(self) -> None:
+        """DR-4, DR-7."""
+        self.start()
+        fact = helpers.fault("a")
+        (fault,) = fact.faults
+        more = dataclasses.replace(fault, evidence={"probes": ["icmp", "tcp"]})
+        self.publisher.publish(fact)
+        self.assertTrue(self.impacts.wait(1))
+        self.publisher.failures = 1
+        grown = events.FaultCorroborated(
+            str(uuid.uuid4()), (more,), {fault.id: 1}, time.time()
+        )
+        # The monitor repeats what the broker may not have taken.
+        bus.EventPublisher.publish(self.publisher, grown)
+        bus.EventPublisher.publish(self.publisher, grown)
+        self.assertTrue(self.impacts.wait(3))
+        _, told, again = self.told()
+        self.assertIsInstance(told, events.ImpactCorroborated)
+        self.assertEqual(told.event_id, again.event_id)
+        (impact,) = told.impacts
+        self.assertEqual(2, impact.fault.probes)
+        self.assertEqual({fault.id: 1}, told.before)
+        self.assertTrue(impact.is_marked_down)
+        self.assertEqual(4, len(impact.instances))
+        self.assertEqual(0, self.publisher.failures)
 
     def test_what_was_confirmed_before_the_inspector_came_is_not_lost(self) -> None:
         for _ in range(3):

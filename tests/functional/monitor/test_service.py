@@ -33,6 +33,7 @@ class Conductor:
         self.raised: list[events.Fault] = []
         self.is_away = False
         self.windows: dict[str, datetime.datetime] = {}
+        self.most_probes = 1
 
     def read(self, kind: str, marker: str | None = None, **query: Any) -> Any:
         if self.is_away:
@@ -41,6 +42,8 @@ class Conductor:
             return []
         if kind == "host_digest":
             return [{"digest": repr((self.targets, sorted(self.windows)))}]
+        if kind == "subscription_probes":
+            return [{"most": self.most_probes}]
         if kind == "fault":
             return [
                 {name: getattr(fault, name) for name in events.Fault.__slots__}
@@ -192,6 +195,42 @@ class EmbeddedTest(ServiceCase):
         (fault,) = self.beat_for(1.5, mute)
         self.assertEqual(dead, fault.host)
         self.assertEqual(["heartbeat", "simulated"], fault.evidence["probes"])
+
+    def test_a_probe_that_agrees_later_is_told_to_those_who_wait(self) -> None:
+        """DR-4: and to nobody if nobody does; a change takes effect by itself."""
+        self.conf.set_override("probes", ["simulated", "heartbeat"], "monitor")
+        self.conf.set_override("other_interval_s", 0.05, "monitor")
+        self.conf.set_override("heartbeat_interval_s", 0.05, "agent")
+        first, second, third = self.names
+        self.launch(self.conductor, in_process=True)
+        self.beat_for(0.5, first, second, third)
+        fleet.fleet().kill(first)
+        self.beat_for(0.3, first, second, third)
+        self.beat_for(1.5, second, third)
+        self.assertEqual(["FaultConfirmed"], self.kinds_of(first))
+        self.conductor.most_probes = 2
+        self.beat_for(0.5, second, third)
+        fleet.fleet().kill(second)
+        (_, raised) = self.beat_for(0.3, second, third)
+        self.assertEqual(["simulated"], raised.evidence["probes"])
+        self.assertEqual(["FaultConfirmed"], self.kinds_of(second))
+        self.beat_for(1.5, third)
+        wanted = ["FaultConfirmed", "FaultCorroborated"]
+        self.assertEqual(wanted, self.kinds_of(second))
+        grown = [e for e in self.broker.events if hasattr(e, "before")][-1]
+        self.assertEqual({raised.id: 1}, grown.before)
+        self.assertEqual(raised.times, grown.faults[0].times)
+        both = ["heartbeat", "simulated"]
+        self.assertEqual(both, grown.faults[0].evidence["probes"])
+
+    def kinds_of(self, host: str) -> list[str]:
+        """Return what was told of a dead host, in order."""
+        return [
+            type(event).__name__
+            for event in self.broker.events
+            for fault in event.faults
+            if (fault.host, fault.fault_type) == (host, "host.down")
+        ]
 
     def test_a_broker_that_dies_takes_no_host_down(self) -> None:
         """Beats alone decide here, and all of them end at once."""

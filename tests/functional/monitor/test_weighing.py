@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from escalator.domain import events, panel
 from escalator.monitor import detection, lateness, report, weighing, windows
 
+Facts = events.FaultConfirmed | events.FaultCleared | events.FaultCorroborated
 SETTLE_S = 0.1
 AGAIN_S = 0.3
 A1, A2 = "a%eth1", "a%eth2"
@@ -33,7 +34,9 @@ class Peers:
         self.is_calm = True
 
 
-class WeighingTest(unittest.TestCase):
+class Case(unittest.TestCase):
+    probes: tuple[str, ...] = ("icmp",)
+
     def setUp(self) -> None:
         self.events: list[events.Event] = []
         self.changed = threading.Condition()
@@ -41,7 +44,7 @@ class WeighingTest(unittest.TestCase):
         self.peers = Peers()
         self.others: set[str] = set()
         self.ends: dict[str, float] = {}
-        jury = panel.Panel(["icmp"])
+        jury = panel.Panel(self.probes)
         self.weighing = weighing.Weighing(
             jury,
             self.detection,
@@ -61,21 +64,26 @@ class WeighingTest(unittest.TestCase):
             self.changed.notify_all()
 
     def tell(
-        self, failed: Sequence[report.Failure] = (), returned: Sequence[str] = ()
+        self,
+        failed: Sequence[report.Failure] = (),
+        returned: Sequence[str] = (),
+        probe: str = "icmp",
     ) -> None:
         judged = report.Judged(time.time(), tuple(failed), tuple(returned))
-        self.weighing.outlet("icmp").judged(judged)
+        self.weighing.outlet(probe).judged(judged)
 
     def told(self, count: int, timeout_s: float = 3.0) -> list[tuple[str, str, str]]:
         with self.changed:
             self.changed.wait_for(lambda: len(self.events) >= count, timeout_s)
             return [
-                (type(event).__name__[5:], fault.fault_type.value, fault.host)
+                (type(event).__name__[5:], str(fault.fault_type), fault.host)
                 for event in self.events
-                if isinstance(event, events.FaultConfirmed | events.FaultCleared)
+                if isinstance(event, Facts)
                 for fault in event.faults
             ]
 
+
+class WeighingTest(Case):
     def test_a_dead_host_is_told_before_the_call_returns(self) -> None:
         self.tell([failure(A1), failure(A2), failure("b")])
         self.assertEqual(1, len(self.events))
@@ -161,3 +169,76 @@ class WeighingTest(unittest.TestCase):
         self.detection.adopt([known])
         self.weighing.compare(["b", "c"])
         self.assertEqual([("Confirmed", "host.down", "b")], self.told(0))
+
+
+class SeveralProbesTest(Case):
+    """DR-4: one probe tells the fault at once; who waits hears of the others."""
+
+    probes = ("icmp", "tcp", "bfd")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.detection.most_probes = 3
+
+    def test_the_second_probe_is_told_for_all_hosts_of_its_round(self) -> None:
+        self.tell([failure("b"), failure("c")])
+        self.tell([failure("b"), failure("c")], probe="tcp")
+        raised, grown = self.events
+        assert isinstance(raised, events.FaultConfirmed)
+        assert isinstance(grown, events.FaultCorroborated)
+        ids = [fault.id for fault in raised.faults]
+        self.assertEqual(ids, [fault.id for fault in grown.faults])
+        self.assertEqual(dict.fromkeys(ids, 1), grown.before)
+        for fault in grown.faults:
+            self.assertEqual(["icmp", "tcp"], fault.evidence["probes"])
+        self.tell(returned=["b"])
+        self.tell([failure("b")])
+        self.assertEqual(2, len(self.events), "told once")
+
+    def test_one_interface_alone_is_not_the_host(self) -> None:
+        self.tell([failure(A1), failure(A2)])
+        self.tell([failure(A1)], probe="tcp")
+        self.assertEqual([("Confirmed", "host.down", "a")], self.told(0))
+        self.tell([failure(A2)], probe="tcp")
+        self.assertEqual(("Corroborated", "host.down", "a"), self.told(0)[-1])
+
+    def test_a_lost_link_too(self) -> None:
+        self.tell([failure(A2)])
+        self.assertEqual([("Confirmed", "link.down", "a")], self.told(1))
+        self.tell([failure(A2)], probe="bfd")
+        self.assertEqual(("Corroborated", "link.down", "a"), self.told(0)[-1])
+
+    def test_a_monitor_that_takes_over_repeats_nothing(self) -> None:
+        evidence = {"probes": ["icmp", "tcp"]}
+        old = events.Fault("1", "b", "host.down", "critical", {"T1": 1.0}, evidence)
+        self.detection.adopt([old])
+        self.weighing.adopt([old], ["b"])
+        self.weighing.compare(["b"])
+        self.tell([failure("b")])
+        self.assertEqual([], self.events)
+        self.assertEqual({"b"}, self.weighing.lost("tcp"))
+        self.tell([failure("b")], probe="bfd")
+        (grown,) = self.events
+        assert isinstance(grown, events.FaultCorroborated)
+        self.assertEqual({"1": 2}, grown.before)
+        self.tell(returned=["b"], probe="tcp")
+        self.tell(returned=["b"], probe="bfd")
+        self.assertEqual(1, len(self.events))
+        self.tell(returned=["b"])
+        self.assertEqual(("Cleared", "host.down", "b"), self.told(0)[-1])
+
+    def test_a_second_vantage_tells_what_the_first_one_could_not(self) -> None:
+        """It watched the host all along; the first monitor was killed too soon."""
+        self.others = {"b"}
+        self.tell([failure("b")])
+        self.tell([failure("b")], probe="tcp")
+        self.assertEqual([], self.events)
+        old = events.Fault(
+            "1", "b", "host.down", "critical", {"T1": 1.0}, {"probes": ["icmp"]}
+        )
+        self.others = set()
+        self.detection.adopt([old])
+        self.weighing.compare(["b"])
+        self.assertEqual([("Corroborated", "host.down", "b")], self.told(0))
+        self.weighing.compare(["b"])
+        self.assertEqual(1, len(self.events))

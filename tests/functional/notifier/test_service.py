@@ -65,12 +65,15 @@ class NotifierTest(unittest.TestCase):
         self.addCleanup(listener.wait, 2.0)
         self.addCleanup(listener.stop)
 
-    def consumer(self, project_id: str, **options: Any) -> consumer.ConsumerProcess:
+    def consumer(
+        self, project_id: str, min_probes: int = 1, **options: Any
+    ) -> consumer.ConsumerProcess:
         """Start a consumer and subscribe it."""
-        process = consumer.ConsumerProcess(self.directory / project_id, **options)
+        name = f"{project_id}-{min_probes}"
+        process = consumer.ConsumerProcess(self.directory / name, **options)
         self.addCleanup(process.stop)
         row = fakes.row(project_id)
-        row["url"] = process.url
+        row |= {"url": process.url, "min_probes": min_probes}
         self.store.rows.append(row)
         return process
 
@@ -115,6 +118,29 @@ class NotifierTest(unittest.TestCase):
         self.assertEqual(sorted(hops), hops)
         self.assertEqual((1, 0), (len(red.heard()), len(blue.heard())))
         self.wait_empty()
+
+    def test_each_owner_hears_when_its_number_of_probes_agrees(self) -> None:
+        """DR-4: k of n for each subscription; DR-10: the end to who heard."""
+        one, two, three = (self.consumer("red", count) for count in (1, 2, 3))
+        self.start()
+        fact = fakes.host_down("red")
+        self.publisher.publish(fact)
+        self.assertEqual("delivered", self.outcome().state)
+        self.assertEqual([1, 0, 0], [len(each.heard()) for each in (one, two, three)])
+        grown = fakes.corroborated(fact, "icmp", "tcp")
+        self.publisher.publish(grown)
+        self.publisher.publish(grown)
+        self.assertEqual("delivered", self.outcome().state)
+        self.wait_empty()
+        self.assertEqual([1, 1, 0], [len(each.heard()) for each in (one, two, three)])
+        self.publisher.publish(
+            events.HostMarkedUp(str(uuid.uuid4()), grown.impacts, 9.0)
+        )
+        self.assertEqual("delivered", self.outcome().state)
+        self.assertEqual("delivered", self.outcome().state)
+        self.wait_empty()
+        self.assertTrue(self.outcomes.empty())
+        self.assertEqual([2, 2, 0], [len(each.heard()) for each in (one, two, three)])
 
     def test_a_hung_owner_delays_nobody_and_becomes_a_dead_letter(self) -> None:
         self.consumer("red", delay=60)

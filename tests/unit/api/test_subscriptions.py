@@ -80,6 +80,26 @@ class TestSubscriptions(unittest.TestCase):
         self.assertEqual("/subscription/fault_types/1", problem["source"]["pointer"])
         self.assertIn("host.down", problem["remedy"])
 
+    def test_so_many_probes_must_agree(self) -> None:
+        """DR-4: k of n for each subscription; one unless it says more."""
+        for given, wanted in (({}, 1), ({"min_probes": 1}, 1), ({"min_probes": 8}, 8)):
+            made = self.subscribe(**given).json["subscription"]
+            self.assertEqual(wanted, made["min_probes"])
+            shown = self.house.get(f"/v1/subscriptions/{made['id']}")
+            self.assertEqual(wanted, shown.json["subscription"]["min_probes"])
+
+    def test_a_bad_number_of_probes_is_refused_with_its_place(self) -> None:
+        """DR-4."""
+        for bad in (0, 9, -1, 1.5, "2", True, None, [2]):
+            with self.subTest(bad):
+                answer = self.subscribe(min_probes=bad)
+                self.assertEqual(400, answer.status_code)
+                (problem,) = answer.json["errors"]
+                pointer = problem["source"]["pointer"]
+                self.assertEqual("/subscription/min_probes", pointer)
+                self.assertTrue(problem["remedy"])
+        self.assertEqual([], self.house.store.rows.get("subscription", []))
+
     def test_delete_of_none(self) -> None:
         path = "/v1/subscriptions/5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb"
         self.assertEqual(404, self.house.client.call("DELETE", path).status_code)

@@ -125,6 +125,14 @@ class HostTest(unittest.TestCase):
         found = told(aodh_event.notices(down(impact("node", "red")), False))
         self.assertEqual(["escalator.host.down"], [e["event_type"] for e in found])
 
+    def test_what_further_probes_find_is_no_news_to_an_alarm(self) -> None:
+        """DR-4: it was told at once; how many must agree is the operator's policy."""
+        found = impact("node", "red")
+        event = events.ImpactCorroborated(
+            str(uuid.uuid4()), (found,), {found.fault.id: 1}, 9.0
+        )
+        self.assertEqual((), aodh_event.notices(event))
+
     def test_a_repeat_has_the_same_ids(self) -> None:
         event = down(impact("node", "red", "blue"), impact("other", "red"))
         self.assertEqual(aodh_event.notices(event), aodh_event.notices(event))

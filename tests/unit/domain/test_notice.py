@@ -1,5 +1,6 @@
 """Which subscription hears what (DR-4, DR-7, DR-10)."""
 
+import dataclasses
 import json
 import unittest
 import uuid
@@ -126,6 +127,80 @@ class FilterTest(unittest.TestCase):
     def test_administrators_filter_too(self) -> None:
         admin = subscriber(is_admin=True, fault_types=["link.down"])
         self.assertEqual({}, tell([impact("n", "red/1")], admin))
+
+
+def agreed(*probes: str, **changes: Any) -> events.Impact:
+    """Build an impact on which these probes agree."""
+    found = impact("n", "red/1", **changes)
+    evidence = {"probes": list(probes)} if probes else {}
+    return dataclasses.replace(
+        found, fault=dataclasses.replace(found.fault, evidence=evidence)
+    )
+
+
+class ProbesTest(unittest.TestCase):
+    """DR-4: k of n for each subscription."""
+
+    def setUp(self) -> None:
+        self.subscribers = [
+            subscriber(f"k{count}", min_probes=count) for count in (1, 2, 3)
+        ]
+
+    def grown(self, found: events.Impact, before: int) -> dict[str, notice.Notice]:
+        event = events.ImpactCorroborated(
+            EVENT_ID, (found,), {found.fault.id: before}, 7.5
+        )
+        told = notice.notices(event, notice.Directory(self.subscribers), 8.0)
+        return {item.subscription_id: item for item in told}
+
+    def test_a_beginning_is_told_to_those_whose_number_is_reached(self) -> None:
+        for probes, wanted in (
+            ((), {"k1"}),
+            (("icmp",), {"k1"}),
+            (("icmp", "tcp"), {"k1", "k2"}),
+            (("bfd", "icmp", "tcp"), {"k1", "k2", "k3"}),
+        ):
+            for kind in ("host.down", "link.down"):
+                with self.subTest(kind, probes=probes):
+                    told = tell([agreed(*probes, fault_type=kind)], *self.subscribers)
+                    self.assertEqual(wanted, set(told))
+
+    def test_faults_that_no_probe_finds_pass(self) -> None:
+        for kind in ("agent.silent", "alarm", "monitor.isolated", "from a newer one"):
+            with self.subTest(kind):
+                told = tell([agreed(fault_type=kind)], *self.subscribers)
+                self.assertEqual({"k1", "k2", "k3"}, set(told))
+
+    def test_further_probes_are_told_to_those_who_waited_for_them(self) -> None:
+        two, three = agreed("icmp", "tcp"), agreed("bfd", "icmp", "tcp")
+        self.assertEqual({"k2"}, set(self.grown(two, 1)))
+        self.assertEqual({"k3"}, set(self.grown(three, 2)))
+        self.assertEqual({"k2", "k3"}, set(self.grown(three, 1)))
+        self.assertEqual(set(), set(self.grown(two, 2)))
+
+    def test_the_late_notice_is_the_notice_of_the_same_fault(self) -> None:
+        """Its times are the fault's own; the wait that was asked for is beside."""
+        late = self.grown(agreed("icmp", "tcp"), 1)["k2"].body
+        soon = tell([agreed("icmp")], *self.subscribers)["k1"].body
+        self.assertEqual("host.down", late["event"])
+        self.assertEqual(soon["faults"], late["faults"])
+        self.assertEqual(7.5, late["corroborated_at"])
+        self.assertNotIn("corroborated_at", soon)
+
+    def test_other_filters_hold_for_the_late_notice(self) -> None:
+        """DR-7 too."""
+        self.subscribers = [
+            subscriber("link", min_probes=2, fault_types=["link.down"]),
+            subscriber("blue", min_probes=2, project_id="blue"),
+            subscriber("admin", min_probes=2, project_id="", is_admin=True),
+        ]
+        self.assertEqual({"admin"}, set(self.grown(agreed("icmp", "tcp"), 1)))
+
+    def test_an_end_is_told_to_those_who_heard_of_the_beginning(self) -> None:
+        """DR-10."""
+        event = events.HostMarkedUp(EVENT_ID, (agreed("icmp", "tcp"),), 9.0)
+        told = notice.notices(event, notice.Directory(self.subscribers), 9.1)
+        self.assertEqual({"k1", "k2"}, {item.subscription_id for item in told})
 
 
 class BatchTest(unittest.TestCase):

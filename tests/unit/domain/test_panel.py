@@ -54,6 +54,37 @@ class PanelTest(unittest.TestCase):
         self.panel.watch(NICS)
         self.assertEqual(panel.FINE, self.panel.judge("a"))
 
+    def test_those_agree_who_find_every_lost_interface(self) -> None:
+        """DR-4: one probe's dead link and another's make no two who agree."""
+        self.panel = panel.Panel(PROBES)
+        self.panel.watch(["a%eth1", "a%eth2"])
+        self.lose("a%eth1")
+        self.lose("a%eth1", probe="bfd")
+        self.assertEqual(["bfd", "icmp"], self.panel.judge("a").evidence["probes"])
+        self.lose("a%eth2", probe="bfd")
+        found = self.panel.judge("a")
+        self.assertEqual((DOWN, ["bfd"]), (found.kind, found.evidence["probes"]))
+        self.lose("a%eth2")
+        self.assertEqual(["bfd", "icmp"], self.panel.judge("a").evidence["probes"])
+
+    def test_only_the_probes_that_an_earlier_monitor_named_have_agreed(self) -> None:
+        """DR-4: a take-over corroborates nothing by itself."""
+        for needed, named, wanted in (
+            (1, ["tcp"], ["tcp"]),
+            (1, ["bfd", "tcp"], ["bfd", "tcp"]),
+            (1, None, ["icmp"]),
+            (2, ["bfd"], ["bfd", "icmp"]),
+            (1, ["gone"], ["icmp"]),
+        ):
+            with self.subTest(needed=needed, named=named):
+                evidence = {"probes": named} if named else {}
+                self.panel = panel.Panel(PROBES, needed)
+                self.panel.watch(NICS)
+                fault = events.Fault("1", "a", DOWN, "critical", {}, evidence)
+                self.panel.assume(fault)
+                found = self.panel.judge("a")
+                self.assertEqual((DOWN, wanted), (found.kind, found.evidence["probes"]))
+
     @given(
         st.integers(1, 3),
         st.sets(st.tuples(st.sampled_from(PROBES), st.sampled_from(NICS))),

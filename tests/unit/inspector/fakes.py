@@ -126,6 +126,13 @@ def cleared(*faults: events.Fault, at: float = 200.0) -> FakeDelivery:
     return FakeDelivery(events.FaultCleared(str(uuid.uuid4()), faults, at))
 
 
+def corroborated(*faults: events.Fault, before: int = 1) -> FakeDelivery:
+    counts = {fault.id: before for fault in faults}
+    return FakeDelivery(
+        events.FaultCorroborated(str(uuid.uuid4()), faults, counts, 150.0)
+    )
+
+
 class FakePublisher:
     """Keeps what is published; raises the ``failures`` first."""
 

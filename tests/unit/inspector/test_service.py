@@ -1,5 +1,6 @@
 """From a confirmed fault to its impact, over a fake bus and a fake VIM."""
 
+import dataclasses
 import time
 import unittest
 from typing import Any
@@ -250,18 +251,106 @@ class TestCleared(Case):
         self.assertTrue(self.told()[-1].impacts[0].is_marked_down)
 
 
+class TestCorroborated(Case):
+    """DR-4: what further probes find is told; the mark stands already."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.fault = fakes.fault("a")
+        self.more = dataclasses.replace(self.fault, evidence={"probes": ["x", "y"]})
+
+    def test_it_is_joined_with_the_map_and_marks_nothing(self) -> None:
+        self.listener.hand_over(fakes.confirmed(self.fault))
+        calls = len(self.vim.calls)
+        delivery = fakes.corroborated(self.more)
+        self.listener.hand_over(delivery)
+        told = self.told()[-1]
+        self.assertIsInstance(told, events.ImpactCorroborated)
+        self.assertEqual({self.fault.id: 1}, told.before)
+        self.assertEqual(150.0, told.corroborated_at)
+        (impact,) = told.impacts
+        self.assertEqual(self.more, impact.fault)
+        self.assertEqual(["i1", "i2"], [each.id for each in impact.instances])
+        self.assertTrue(impact.is_marked_down)
+        self.assertEqual(["T0", "T1", "T2", "T5"], sorted(impact.times))
+        self.assertEqual(self.fault.times["T1"], impact.times["T1"])
+        self.assertEqual(calls, len(self.vim.calls))
+        self.assertEqual(1, delivery.acks)
+
+    def test_a_repeat_has_the_same_id(self) -> None:
+        delivery = fakes.corroborated(self.more)
+        self.listener.hand_over(delivery)
+        self.listener.hand_over(delivery)
+        first, second = self.told()
+        self.assertEqual(first.event_id, second.event_id)
+        self.assertNotEqual(delivery.event.event_id, first.event_id)
+
+    def test_a_failed_publish_leaves_it_with_the_bus(self) -> None:
+        self.publisher.failures = [errors.BusUnavailable(timeout_s=1, reason="away")]
+        delivery = fakes.corroborated(self.more)
+        with self.assertRaises(errors.BusUnavailable):
+            self.listener.hand_over(delivery)
+        self.assertEqual(0, delivery.acks)
+        self.listener.hand_over(delivery)
+        self.assertEqual((1, 1), (delivery.acks, len(self.told())))
+
+    def test_it_opens_no_fault(self) -> None:
+        """One that comes after the end keeps no host down for ever."""
+        self.listener.hand_over(fakes.corroborated(self.more))
+        link = fakes.fault("a", "link.down")
+        self.listener.hand_over(fakes.confirmed(link))
+        self.listener.hand_over(fakes.cleared(link))
+        self.assertEqual(set(), self.vim.down)
+
+    def test_one_that_comes_after_its_end_is_told_with_its_end(self) -> None:
+        """DR-10: whoever waited for it is not left with a host that is down."""
+        end = fakes.cleared(self.more)
+        self.listener.hand_over(end)
+        self.listener.hand_over(fakes.corroborated(self.more))
+        first, late, again = self.told()
+        self.assertFalse(late.impacts[0].is_marked_down)
+        self.assertIsInstance(again, events.HostMarkedUp)
+        self.assertEqual(end.event.cleared_at, again.cleared_at)
+        self.assertEqual([self.more], [each.fault for each in again.impacts])
+        self.assertNotEqual(first.event_id, again.event_id)
+
+
+class TestCorroboratedInDebt(Case):
+    mark_down_timeout_s = 0.02
+
+    def test_what_the_vim_still_owes_is_told_as_not_marked(self) -> None:
+        """DR-2."""
+        gate = self.vim.hold(True)
+        self.addCleanup(gate.set)
+        fault = fakes.fault("a")
+        self.listener.hand_over(fakes.confirmed(fault))
+        self.listener.hand_over(fakes.corroborated(fault))
+        self.assertFalse(self.told()[-1].impacts[0].is_marked_down)
+        gate.set()
+        self.assertTrue(
+            self.vim.wait_for(lambda: self.service.marking.is_settled(["a"]))
+        )
+        self.listener.hand_over(fakes.corroborated(fault))
+        self.assertTrue(self.told()[-1].impacts[0].is_marked_down)
+
+
 class TestLife(Case):
-    def test_it_listens_to_both_facts_in_its_pool(self) -> None:
+    def test_it_listens_to_the_monitors_facts_in_its_pool(self) -> None:
         self.assertEqual("inspector", self.listener.pool)
         self.assertEqual(
-            {events.FaultConfirmed, events.FaultCleared}, set(self.listener.handlers)
+            {events.FaultConfirmed, events.FaultCleared, events.FaultCorroborated},
+            set(self.listener.handlers),
         )
         self.assertGreater(self.listener.max_batch, 1)
         self.assertTrue(self.listener.is_manual)
 
     def test_it_watches_what_others_take_in_a_queue_of_its_own(self) -> None:
         self.assertNotIn(self.watcher.pool, topology.POOLS["fault"])
-        self.assertEqual(set(self.listener.handlers), set(self.watcher.handlers))
+        # What further probes find neither begins nor ends a fault.
+        self.assertEqual(
+            set(self.listener.handlers) - {events.FaultCorroborated},
+            set(self.watcher.handlers),
+        )
         self.assertFalse(self.watcher.is_manual)
 
     def test_the_map_is_there_before_the_first_fact(self) -> None:

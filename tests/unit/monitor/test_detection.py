@@ -8,7 +8,7 @@ from escalator.monitor import detection, lateness
 DOWN = events.FaultType.HOST_DOWN
 
 
-class DetectionTest(unittest.TestCase):
+class Case(unittest.TestCase):
     def setUp(self) -> None:
         self.outbox: list[events.Event] = []
         self.detection = detection.Detection(self, lateness.Lateness(0.05))
@@ -24,6 +24,8 @@ class DetectionTest(unittest.TestCase):
     def returned(self, *hosts: str, at: float = 20.0) -> None:
         self.detection.over([(DOWN, host) for host in hosts], at)
 
+
+class DetectionTest(Case):
     def test_only_watched_types_are_raised(self) -> None:
         """DR-4."""
         late = lateness.Lateness(0.05)
@@ -103,6 +105,92 @@ class DetectionTest(unittest.TestCase):
         assert isinstance(cleared, events.FaultCleared)
         self.assertEqual((fault,), cleared.faults)
         self.assertEqual({"a"}, self.detection.hosts_down())
+
+
+class CorroborationTest(Case):
+    """DR-4: further probes find what is open, and somebody waits for them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.detection.most_probes = 3
+
+    def find(self, *probes: str, at: float = 10.0, hosts: str = "a") -> None:
+        """Let these probes agree on hosts; confirm those that are not open yet."""
+        found = [
+            detection.Finding(DOWN, host, at, at, {"probes": list(probes)})
+            for host in hosts
+        ]
+        self.detection.corroborate(found, at)
+        self.detection.found(found)
+
+    def test_a_round_is_one_event_about_the_same_faults(self) -> None:
+        self.find("icmp", hosts="ab")
+        self.find("icmp", "tcp", hosts="abc", at=12.0)
+        raised, grown, third = self.outbox
+        assert isinstance(raised, events.FaultConfirmed)
+        assert isinstance(grown, events.FaultCorroborated)
+        assert isinstance(third, events.FaultConfirmed)
+        self.assertEqual(12.0, grown.corroborated_at)
+        for old, new in zip(raised.faults, grown.faults, strict=True):
+            self.assertEqual((old.id, old.times), (new.id, new.times))
+            self.assertEqual(["icmp", "tcp"], new.evidence["probes"])
+            self.assertEqual(1, grown.before[new.id])
+
+    def test_each_number_is_told_once(self) -> None:
+        for probes in ("i", "it", "i", "it", "bit", "t", "bit"):
+            self.find(*probes)
+        grown = [e for e in self.outbox if isinstance(e, events.FaultCorroborated)]
+        counts = [(*e.before.values(), e.faults[0].probes) for e in grown]
+        self.assertEqual([(1, 2), (2, 3)], counts)
+
+    def test_a_fault_is_cleared_with_what_was_told_of_it(self) -> None:
+        """DR-10: only who heard of the beginning hears of the end."""
+        self.find("icmp")
+        self.find("icmp", "tcp")
+        self.detection.most_probes = 2
+        self.find("bfd", "icmp", "tcp")
+        self.returned("a")
+        cleared = self.outbox[-1]
+        assert isinstance(cleared, events.FaultCleared)
+        self.assertEqual(["icmp", "tcp"], cleared.faults[0].evidence["probes"])
+
+    def test_nothing_is_published_for_nobody(self) -> None:
+        for most in (1, 2):
+            with self.subTest(most=most):
+                self.outbox.clear()
+                self.detection.most_probes = most
+                host = str(most)
+                self.find(*"it"[:most], hosts=host)
+                self.find("b", "i", "t", hosts=host)
+                self.assertEqual(1, len(self.outbox))
+
+    def test_who_waits_since_later_hears_of_the_next_probe(self) -> None:
+        self.detection.most_probes = 1
+        self.find("i")
+        self.find("i", "t")
+        self.detection.most_probes = 3
+        self.find("b", "i", "t")
+        grown = self.outbox[-1]
+        assert isinstance(grown, events.FaultCorroborated)
+        self.assertEqual([1], list(grown.before.values()))
+
+    def test_what_an_earlier_monitor_told_is_not_repeated(self) -> None:
+        evidence = {"probes": ["i", "t"]}
+        old = events.Fault("id-1", "a", DOWN, "critical", {"T1": 1.0}, evidence)
+        self.detection.adopt([old])
+        self.find("i", "t")
+        self.assertEqual([], self.outbox)
+        self.find("b", "i", "t")
+        (grown,) = self.outbox
+        assert isinstance(grown, events.FaultCorroborated)
+        self.assertEqual({"id-1": 2}, grown.before)
+
+    def test_what_ended_meanwhile_is_not_told(self) -> None:
+        self.find("i")
+        self.returned("a")
+        found = detection.Finding(DOWN, "a", 1.0, 1.0, {"probes": ["i", "t"]})
+        self.detection.corroborate([found], 30.0)
+        self.assertIsInstance(self.outbox[-1], events.FaultCleared)
 
 
 class LatenessTest(unittest.TestCase):

@@ -41,6 +41,22 @@ def host_down(*projects: str, event_id: str = "") -> events.HostMarkedDown:
     return events.HostMarkedDown(event_id or str(uuid.uuid4()), (impact,))
 
 
+def corroborated(
+    fact: events.HostMarkedDown, *probes: str, before: int = 1
+) -> events.ImpactCorroborated:
+    """Build the fact that these probes agree on what ``fact`` told."""
+    impacts = tuple(with_probes(each, *probes) for each in fact.impacts)
+    return events.ImpactCorroborated(
+        str(uuid.uuid4()), impacts, {each.fault.id: before for each in impacts}, 1.0
+    )
+
+
+def with_probes(impact: events.Impact, *probes: str) -> events.Impact:
+    """Return an impact that these probes agree on."""
+    fault = dataclasses.replace(impact.fault, evidence={"probes": list(probes)})
+    return dataclasses.replace(impact, fault=fault)
+
+
 def subscriber(id: str, project_id: str) -> notice.Subscriber:
     return notice.subscriber(id, project_id, URL, (), "warning", False)
 
@@ -211,5 +227,6 @@ def row(project_id: str) -> dict[str, Any]:
         "url": URL,
         "fault_types": [],
         "min_severity": "warning",
+        "min_probes": 1,
         "is_admin": False,
     }

@@ -23,12 +23,14 @@ FINGERPRINTS = {
     "CheckpointReached": "1.0-eb0acb3e3dc4dc7ef6e1ebb4fd55850b",
     "FaultCleared": "1.0-7910b372ce3c718124ca9c84224b7a64",
     "FaultConfirmed": "1.0-ec59d52f981b84b72a46b583911877e2",
+    "FaultCorroborated": "1.0-880c251579afc6a7d4356a6ed17428fb",
     "FaultRecord": "1.0-6d4a6177f4b9ec7be4b90a1a9f9c21d7",
     "FaultRecordList": "1.0-3059c57db326e80b22ca09afa555134c",
     "Host": "1.0-361407fe052ebd9b4ad366fb8984d060",
     "HostList": "1.0-bc8b1527471912897296a6f50b595b98",
     "HostMarkedDown": "1.0-8cd3cff627c1647f35705a7b3335eed6",
     "HostMarkedUp": "1.0-f6e8c9a865a622838eb2b8d8313cf955",
+    "ImpactCorroborated": "1.0-d8833853a2f2958dbaf15bf07c6ed2b0",
     "JournalEntry": "1.0-2aa668c040477272d1628658fb45afd7",
     "JournalList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
     "NoticeSettled": "1.0-b9d65379a22ad39e44484f5ee123af2b",
@@ -46,8 +48,8 @@ FINGERPRINTS = {
     "StepRelease": "1.0-61ee80c864591626dad102be9a8a7235",
     "StepReported": "1.0-7f1e50f44b6f33b6b4c3178aebf6df5b",
     "StepStop": "1.0-db0a7d845a321f57435b71cc7026db2c",
-    "Subscription": "1.0-45b147d37ca1b377f0437529b5867023",
-    "SubscriptionList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
+    "Subscription": "1.0-b877479c83c73352da3e4bdf1bd7cf23",
+    "SubscriptionList": "1.0-848bee72df514848ef8309f82709dbed",
     "SubscriptionsChanged": "1.0-7ab07ba3e377012a4def2a874ff946ed",
 }
 """Change one only together with the class's VERSION and its history."""
@@ -79,6 +81,8 @@ EVENTS: tuple[Any, ...] = (
         UUID, "0" * 64, "a1", "load", "low", "ok", "insufficient data", "r", "m1", 7.5
     ),
     events.CheckpointReached(UUID, "T3", {UUID: 2.5}),
+    events.FaultCorroborated(UUID, (FAULT,), {UUID: 1}, 2.5),
+    events.ImpactCorroborated(UUID, (IMPACT,), {UUID: 1}, 2.5, (FAULT,)),
 )
 COMMANDS: tuple[Any, ...] = (
     commands.RunStep(
