@@ -82,8 +82,9 @@ class Planning:
     ) -> tuple[plan.Plan, list[dict[str, Any]], list[plan.Target]]:
         with self.engine.database.begin() as connection:
             targets = tokens.read_targets(connection, None, 0.0)
+            now = self.engine.database.now(connection)
         made, warnings = campaign_file.understand(
-            document, dict(params), self.catalogue, targets
+            document, dict(params), self.catalogue, targets, now
         )
         return made, list(warnings), targets
 

@@ -53,6 +53,11 @@ BOMB = "&a [" + "x, " * 99 + "x]\n    b: [" + "*a, " * 21 + "*a]"
 """Aliases of aliases: small to send, large to build."""
 
 
+GONE = """schedule:
+  windows: [{id: past, start: 2020-01-01T22:00+01:00, end: 2020-01-02T05:00Z}]
+"""
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -89,6 +94,19 @@ class Case(unittest.TestCase):
 
 
 class TestRefusals(Case):
+    def test_windows_are_judged_by_the_clock_of_the_database(self):
+        """CM-1: what is over is refused; the times may stand without quotes."""
+        with self.assertRaises(errors.InvalidInput) as caught:
+            self.create(DOCUMENT + GONE)
+        found = [
+            (each["rule"], each["pointer"], each["line"])
+            for each in caught.exception.findings
+            if each["severity"] == "error"
+        ]
+        line = (DOCUMENT + GONE).splitlines().index("schedule:") + 2
+        self.assertEqual([("C745", "/schedule/windows", line)], found)
+        self.create((DOCUMENT + GONE).replace("2020-01-02", "2999-01-02"))
+
     def test_bad_files_store_nothing_and_tell_place_rule_and_remedy(self):
         beds.add_hosts(self.database, 4)
         for change, rule in (
