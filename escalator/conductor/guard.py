@@ -72,7 +72,8 @@ def check(
         f"guard.campaigns: campaign {other} works on {host} too"
         for host, other in sorted(others.items())
     ]
-    begun = {lines[slot]["host"] for slot in fresh if _is_begun(lines[slot])}
+    active = states.SlotState.ACTIVE
+    begun = {e.host for slot, e in fresh.items() if lines[slot]["to_state"] == active}
     found += invariants.check_windows(begun, situation.plan.windows, batch.now)
     if _undoes_everything(campaign):
         counts = work.count_slots(connection, campaign["id"])
@@ -99,12 +100,6 @@ def _goes_out(line: Row) -> bool:
         and line["to_state"] in invariants.OUT
         and line["from_state"] not in invariants.OUT
     )
-
-
-def _is_begun(line: Row) -> bool:
-    """Say whether a slot goes forward, for the first time or once more."""
-    is_new = line["from_state"] in ("", states.SlotState.REVERTED)
-    return is_new and bool(line["to_state"] == states.SlotState.ACTIVE)
 
 
 @session.retry_on_conflict
