@@ -67,6 +67,11 @@ def understand(
     return understood, _tell(found, loaded.lines)
 
 
+def tell(text: str, found: Iterable[Finding]) -> tuple[Told, ...]:
+    """Return findings about a faultless text with their lines."""
+    return _tell(found, campaign_text.load(text).lines)
+
+
 def _refusal(found: Sequence[Finding], lines: Mapping[str, int]) -> errors.InvalidInput:
     told = _tell(found, lines)
     wrong = [each for each in told if each["severity"] == "error"]

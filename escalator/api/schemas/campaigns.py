@@ -372,6 +372,11 @@ PLAN = wrapped(
                 "items": closed({"gate": TEXT, "at_s": NUMBER}),
             },
             "most_out": WHOLE,
+            "closed": {
+                "type": "array",
+                "items": closed({"start_s": NUMBER, "end_s": NUMBER}),
+            },
+            "left": WHOLE,
             "stuck": STUCK,
             "what_if": WHAT_IF,
         },
