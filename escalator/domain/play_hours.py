@@ -71,16 +71,18 @@ class Calendar:
         return bool(self._hours.too_late(self._start_at + now_s, need_s))
 
     def wake_s(self, now_s: float, begun: int) -> float | None:
-        """Return when those that wait for a window are to be tried again, or None.
+        """Return when those that wait for a window are to be looked at, or None.
 
-        Each time is returned once.
+        That is when the next one opens, or when the last one closes.  Each time is
+        returned once.
 
         :param begun: how many visits there were until now.
         """
         at_s = self.opens_s(now_s)
         found = self._hours.following(self._start_at + now_s)
         if at_s <= now_s and found:
-            at_s = self.opens_s(self._since_start(found.end))
+            end_s = self._since_start(found.end)
+            at_s = end_s if self.is_over(end_s) else self.opens_s(end_s)
         if at_s == math.inf or at_s <= self._woken_at:
             return None
         self._fruitless = 0 if begun != self._begun else self._fruitless + 1

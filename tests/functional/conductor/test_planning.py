@@ -305,7 +305,9 @@ class TestForecast(Case):
         window = f"{{id: w, start: {at:%FT%T}Z, end: {end:%FT%T}Z}}"
         document = f"{DOCUMENT}schedule: {{windows: [{window}]}}\n"
         told = self.plans.forecast(document, {}, 1, {"parallel.computes": "1"})
-        self.assertGreater(min(each["start_s"] for each in told["visits"]), 900.0)
+        first_s = min(each["start_s"] for each in told["visits"])
+        self.assertTrue(900.0 < first_s <= 1000.0, first_s)
+        self.assertLess(told["what_if"]["before"]["end_s"]["p50"], 1100.0)
         self.assertIn(told["left"], (2, 3, 4))
         self.assertEqual(0.0, told["closed"][0]["start_s"])
         (found,) = [each for each in told["findings"] if each["rule"] == "C748"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import random
 import unittest
 
 from escalator.domain import (
@@ -118,6 +119,17 @@ class SimulationTest(unittest.TestCase):
             self.assertEqual([expected], [each.at_s for each in found.gates], stage.id)
 
 
+class CalendarTest(unittest.TestCase):
+    def test_each_time_to_look_again_is_told_once(self):
+        calendar = play_hours.Calendar(hours((1000, 3000), (9000, 9100)), START, {})
+        told = [calendar.wake_s(at, 0) for at in (0, 500, 1000, 2000, 9050, 9060, 9100)]
+        self.assertEqual([1000.0, None, 9000.0, None, 9100.0, None, None], told)
+
+    def test_without_windows_it_is_always_open(self):
+        calendar = play_hours.Calendar((), START, {})
+        self.assertEqual((7.0, ()), (calendar.opens_s(7.0), calendar.closed(9.0)))
+
+
 class ForecastTest(unittest.TestCase):
     def test_the_plan_says_when_it_is_closed_and_who_is_left(self):
         found = forecast.make(
@@ -145,13 +157,20 @@ class ForecastTest(unittest.TestCase):
 
 
 class PlayTest(unittest.TestCase):
-    def play(self, made, chance=None):
+    def test_what_is_under_way_when_the_last_one_closes_is_finished(self):
+        """Hosts three times as slow as anybody knows."""
+        library = fault_library.Library(slow_share=1.0, slow_factor=3.0)
+        run = self.play(made_plan((0, 890)), random.Random(1), library)
+        self.assertEqual("holding", run.outcome)
+        self.assertGreater(run.end_s, 1200.0)
+
+    def play(self, made, chance=None, library=None):
         setting = play.Setting(
             made,
             tuple(HOSTS),
             {},
             {},
-            fault_library.Library(),
+            library or fault_library.Library(),
             {},
             start_at=START,
         )
@@ -162,12 +181,15 @@ class PlayTest(unittest.TestCase):
         self.assertEqual(("committed", 9600.0), (run.outcome, run.end_s))
 
     def test_after_the_last_window_it_holds(self):
-        run = self.play(made_plan((1000, 2400)))
-        self.assertIn(run.outcome, ("holding", "waiting"))
-        self.assertFalse(run.is_smooth)
-        run = self.play(made_plan((1000, 1890)))
-        self.assertFalse(run.is_smooth)
-        self.assertEqual(1600.0, run.end_s)
+        for spans, end_s in (
+            (((1000, 2400),), 2400.0),
+            (((1000, 3000), (9000, 9100)), 9100.0),
+            (((-2000, -1000),), 0.0),
+        ):
+            run = self.play(made_plan(*spans))
+            told = (run.outcome, run.end_s, run.reason)
+            reason = "the last change window closed"
+            self.assertEqual(("holding", end_s, reason), told)
 
     def test_without_windows_nothing_changes(self):
         self.assertEqual(1800.0, self.play(made_plan()).end_s)
