@@ -33,6 +33,8 @@ _SHOWN = (
     "plan_rev",
     "progress",
     "gates",
+    "windows",
+    "window",
     "project_id",
     "user_id",
     "file_digest",
@@ -44,6 +46,8 @@ _CELLS = {
     "params": Structure,
     "progress": Progress,
     "gates": Structure,
+    "windows": Structure,
+    "window": Structure,
     "summary": Structure,
     "findings": Structure,
 }

@@ -61,6 +61,8 @@ class Plan(command.ShowOne):
             "visits": Visits(plan["visits"]),
             "gates": Structure(plan.get("gates", [])),
             "most_out": plan["most_out"],
+            "closed": Structure(plan.get("closed", [])),
+            "left": plan.get("left", 0),
             "end_s": Structure(plan["end_s"]),
             "stuck": Structure(plan["stuck"]),
             "findings": Structure(plan["findings"]),

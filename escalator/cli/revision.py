@@ -4,6 +4,7 @@ import argparse
 import uuid
 from typing import Any
 
+import yaml
 from osc_lib.command import command
 
 from escalator.cli import campaign
@@ -66,6 +67,23 @@ class Set(command.ShowOne):
             metavar="<n>",
             help="Hosts that may be given up before the campaign stops",
         )
+        windows = parser.add_mutually_exclusive_group()
+        windows.add_argument(
+            "--window",
+            type=_window,
+            action="append",
+            metavar="<start>/<end>",
+            help="A change window in place of all present ones: two times with their"
+            " offsets, or the mapping of a campaign file, as in '{days: [mon], from:"
+            ' "23:00", to: "05:30", tz: Europe/Madrid}\' (repeat for more)',
+        )
+        windows.add_argument(
+            "--no-window",
+            action="store_const",
+            const=[],
+            dest="window",
+            help="Take all change windows out: hosts may be begun at any time",
+        )
         for option, metavar, text in (
             ("exclude", "<tag>", "Begin no more hosts with this tag"),
             ("skip", "<host>", "Leave out a host not begun, give up a failed one"),
@@ -89,13 +107,32 @@ class Set(command.ShowOne):
             "retry": parsed_args.retry,
         }
         wanted: Row = {name: value for name, value in given.items() if value}
-        for name in ("max_quarantined", "reason"):
-            if (value := getattr(parsed_args, name)) is not None:
+        for name, value in (
+            ("max_quarantined", parsed_args.max_quarantined),
+            ("windows", parsed_args.window),
+            ("reason", parsed_args.reason),
+        ):
+            if value is not None:
                 wanted[name] = value
         row: Row = client_of(self.app).act(
             parsed_args.campaign, "change", wanted, str(uuid.uuid4())
         )
         return campaign.show(row)
+
+
+def _window(text: str) -> Row:
+    if text.lstrip().startswith("{"):
+        try:
+            body = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - texts only
+        except yaml.YAMLError as error:
+            raise argparse.ArgumentTypeError(f"cannot be read: {error}") from error
+        return dict(body)
+    start, sign, end = text.partition("/")
+    if not (start and sign and end):
+        raise argparse.ArgumentTypeError(
+            "write <start>/<end>, as in 2026-12-01T22:00+01:00/2026-12-02T05:00+01:00"
+        )
+    return {"start": start, "end": end}
 
 
 def _limit(text: str) -> tuple[str, int | str]:

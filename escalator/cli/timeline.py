@@ -55,9 +55,15 @@ def draw(plan: Row, path: pathlib.Path) -> None:
         if has_rows:
             _draw_rows(axes[0][0], visits, hosts, scale, colours)
         _draw_counts(axes[-1][0], visits, scale, colours)
+        for each in plan.get("closed", []):
+            for axis in (row[0] for row in axes):
+                axis.axvspan(
+                    each["start_s"] / scale, each["end_s"] / scale, color="0.92"
+                )
         p90 = plan["end_s"]["p90"] / scale
         axes[-1][0].axvline(p90, color="grey", linestyle=":")
-        axes[-1][0].set_xlabel(f"{unit} from the start; dotted: end at p90")
+        shaded = "; grey: closed" if plan.get("closed") else ""
+        axes[-1][0].set_xlabel(f"{unit} from the start; dotted: end at p90{shaded}")
         figure.suptitle(f"{plan['summary']['name']}: at most {plan['most_out']} out")
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {})
         pyplot.close(figure)

@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import rehearsing
+from escalator.conductor import learning, rehearsing
 from escalator.conductor import sharing as sharings
 from escalator.conductor.situation import CLOSED as CLOSED
 from escalator.conductor.situation import Situation as Situation
@@ -23,6 +23,7 @@ from escalator.db import preflight_orders, preflights, session, signals, tokens,
 from escalator.domain import (
     ability,
     budget,
+    change_window,
     ordering,
     stages,
     states,
@@ -38,6 +39,7 @@ class Admission:
 
     def __init__(self, engine: engines.Engine) -> None:
         self.engine = engine
+        self.learning = learning.Learning()
 
     def read(
         self, connection: session.Connection, campaign: Row, now: float
@@ -65,6 +67,8 @@ class Admission:
         has_stages = any(each.stages for each in made.procedures)
         for row in stored.read(connection, campaign["id"]) if has_stages else ():
             gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
+        hours = change_window.Hours(made.windows)
+        is_asked = made.windows and not hours.closed(now)
         return Situation(
             made,
             targets,
@@ -75,6 +79,9 @@ class Admission:
             counted,
             is_vim_silent,
             others,
+            now,
+            hours,
+            self.learning.read(connection, now) if is_asked else {},
         )
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:

@@ -1,7 +1,7 @@
 """Starting and resuming: nothing begins that a preflight refuses (V-3, V-5)."""
 
 from escalator import errors
-from escalator.conductor import changing, drift, preflight
+from escalator.conductor import changing, closing, drift, preflight
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -28,9 +28,12 @@ class Beginning:
 
         If the preflight refuses, it goes back to where it was.  While agents are
         asked it stays in preflight.
+
+        :raises Conflict: its change windows are all over.
         """
         was_undone = wish.campaign["started_at"] is not None
         if not wish.is_again:
+            closing.check_start(self.engine, wish)
             wish.move(self.engine, State.PREFLIGHT, "started by an operator")
         situation = self.execution.admission.read(
             wish.connection, wish.campaign, wish.batch.now

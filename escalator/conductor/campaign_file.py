@@ -33,12 +33,14 @@ def understand(
     params: Mapping[str, Any],
     catalogue: reading.Catalogue,
     targets: Sequence[plan.Target] | None,
+    now: float | None = None,
 ) -> tuple[plan.Plan, tuple[Told, ...]]:
     """Return the plan and the warnings (pure).
 
     :param params: values given at submission.
     :param catalogue: installed actions and checkpoint drivers by name.
     :param targets: the inventory, or None to judge without one.
+    :param now: epoch seconds, or None to judge without a clock.
     :raises InvalidInput: every finding at once, warnings among them, by line.
     """
     loaded = campaign_text.load(text)
@@ -59,10 +61,15 @@ def understand(
         raise _refusal(found, loaded.lines)
     understood = reading.read(document, params, catalogue)
     if targets is not None:
-        found += made.told_of_file(lints.check_submission(understood, targets))
+        found += made.told_of_file(lints.check_submission(understood, targets, now))
     if lints.has_errors(found):
         raise _refusal(found, loaded.lines)
     return understood, _tell(found, loaded.lines)
+
+
+def tell(text: str, found: Iterable[Finding]) -> tuple[Told, ...]:
+    """Return findings about a faultless text with their lines."""
+    return _tell(found, campaign_text.load(text).lines)
 
 
 def _refusal(found: Sequence[Finding], lines: Mapping[str, int]) -> errors.InvalidInput:

@@ -20,7 +20,15 @@ Row = Mapping[str, Any]
 State = states.CampaignState
 
 _CLOSED = states.ENDED | {State.DRAFT, State.PREFLIGHT, State.SOAKING}
-_KEYS = ("parallel", "budgets", "max_quarantined", "exclude", "skip", "retry")
+_KEYS = (
+    "parallel",
+    "budgets",
+    "max_quarantined",
+    "windows",
+    "exclude",
+    "skip",
+    "retry",
+)
 
 
 class Changing:
@@ -41,7 +49,10 @@ class Changing:
             raise errors.Conflict(
                 f"A campaign that is {state} cannot be changed; submit a new one."
             )
-        if all(wish.arguments.get(key) in (None, [], {}) for key in _KEYS):
+        is_for_ever = wish.arguments.get("windows") == []
+        if not is_for_ever and all(
+            wish.arguments.get(key) in (None, [], {}) for key in _KEYS
+        ):
             raise errors.InvalidInput(
                 kind="order", summary=f"nothing to change; give {', '.join(_KEYS)}"
             )
@@ -55,6 +66,7 @@ class Changing:
             wish.arguments.get("budgets", {}),
             wish.arguments.get("exclude", ()),
             wish.arguments.get("max_quarantined"),
+            wish.arguments.get("windows"),
         )
         made = self._judged(situation, asked)
         told = revision.differences(situation.plan, asked)
@@ -134,7 +146,7 @@ class Changing:
 
         :raises InvalidInput: with every finding at once.
         """
-        found = list(revision.find(situation.plan, asked))
+        found = list(revision.find(situation.plan, asked, situation.now))
         if not found:
             made = revision.apply(situation.plan, asked)
             found = list(lints.check_fleet(made, situation.targets))

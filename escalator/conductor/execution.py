@@ -11,6 +11,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import (
+    closing,
     continuing,
     drift,
     failure_budget,
@@ -150,8 +151,10 @@ class Execution:
         self.continuing.go_on(connection, batch, campaign)
         situation = self.admission.read(connection, campaign, batch.now)
         campaign = drift.note(connection, batch, campaign, situation)
-        broken = drift.judge(connection, campaign) or failure_budget.judge(
-            connection, campaign, situation
+        broken = (
+            drift.judge(connection, campaign)
+            or failure_budget.judge(connection, campaign, situation)
+            or closing.judge(situation)
         )
         if broken is not None:
             to, reason = broken

@@ -17,10 +17,12 @@ def read(
     targets: list[plan.Target],
     look_s: float,
     lease_s: float,
+    start_at: float = 0.0,
 ) -> play.Setting:
     """Return the plan on the inventory as it is, with what was learned.
 
     :param look_s: seconds between two looks at the campaigns.
+    :param start_at: when the campaign would be started, epoch seconds.
     """
     return play.Setting(
         made,
@@ -31,6 +33,7 @@ def read(
         rooms={},
         look_s=look_s,
         lease_s=lease_s,
+        start_at=start_at,
     )
 
 

@@ -33,6 +33,7 @@ def look(
 
     Several gates may open in a row: what follows them may take nobody.  A gate
     opens to a system that passes a preflight (V-5); otherwise an operator is asked.
+    None opens by itself outside the change windows (CM-1).
     """
     if not any(each.stages for each in situation.plan.procedures):
         return campaign
@@ -107,6 +108,8 @@ def _judge(
     if now_is == gate:
         return campaign
     if now_is.state is State.OPEN:
+        if situation.hours.closed(situation.now):
+            return campaign
         refusal = preflights.ensure(connection, batch, campaign)
         if preflight.is_wait(refusal):
             return campaign

@@ -72,6 +72,9 @@ def check(
         f"guard.campaigns: campaign {other} works on {host} too"
         for host, other in sorted(others.items())
     ]
+    active = states.SlotState.ACTIVE
+    begun = {e.host for slot, e in fresh.items() if lines[slot]["to_state"] == active}
+    found += invariants.check_windows(begun, situation.plan.windows, batch.now)
     if _undoes_everything(campaign):
         counts = work.count_slots(connection, campaign["id"])
         undone = {

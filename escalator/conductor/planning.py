@@ -14,7 +14,7 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import campaign_file, drift, foreseeing
 from escalator.conductor import engine as engines
 from escalator.db import revisions, session, tokens, work
-from escalator.domain import forecast, plan, reading, states
+from escalator.domain import forecast, lint_windows, plan, reading, states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -56,22 +56,25 @@ class Planning:
         """Say what a file would do with the inventory as it is; store nothing (P-0).
 
         :param asked: see ``foreseeing.answer``.
-        :returns: ``digest``, ``findings``, ``summary``, ``visits`` and ``gates``
-            (seconds from the start), ``end_s`` (expected, p50, p90), ``most_out``,
-            ``stuck``.
+        :returns: ``digest``, ``findings``, ``summary``, ``visits``, ``gates`` and
+            ``closed`` (seconds from the start), ``end_s`` (expected, p50, p90),
+            ``most_out``, ``left`` (when the last window closes), ``stuck``.
         :raises InvalidInput: with every finding at once.
         """
         made, warnings, targets = self._understand(document, params)
         with self.engine.database.begin() as connection:
+            now = self.engine.database.now(connection)
+            lease_s = self.engine.settings.lease_s
             setting = foreseeing.read(
-                connection, made, targets, self.look_s, self.engine.settings.lease_s
+                connection, made, targets, self.look_s, lease_s, now
             )
-        found = forecast.make(made, targets, setting.learned, seed)
+        found = forecast.make(made, targets, setting.learned, seed, now)
+        left = lint_windows.find_left(found.left)
         encoded = engines.PLAN_CODEC.encode(made)
         return {
-            "digest": forecast.digest(encoded, targets, setting.learned, seed),
+            "digest": forecast.digest(encoded, targets, setting.learned, seed, now),
             "seed": seed,
-            "findings": warnings,
+            "findings": [*warnings, *campaign_file.tell(document, left)],
             "summary": _summary(made, targets),
             **_foreseen(found),
             **foreseeing.answer(setting, asked, seed),
@@ -82,8 +85,9 @@ class Planning:
     ) -> tuple[plan.Plan, list[dict[str, Any]], list[plan.Target]]:
         with self.engine.database.begin() as connection:
             targets = tokens.read_targets(connection, None, 0.0)
+            now = self.engine.database.now(connection)
         made, warnings = campaign_file.understand(
-            document, dict(params), self.catalogue, targets
+            document, dict(params), self.catalogue, targets, now
         )
         return made, list(warnings), targets
 
@@ -195,6 +199,8 @@ def _foreseen(found: forecast.Forecast) -> dict[str, Any]:
         },
         "gates": [dataclasses.asdict(each) for each in found.timeline.gates],
         "most_out": found.timeline.most_out(),
+        "closed": [dataclasses.asdict(each) for each in found.closed],
+        "left": found.left,
         "stuck": [{"host": host, "reason": reason} for host, reason in stuck],
     }
 

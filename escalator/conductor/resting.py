@@ -33,12 +33,14 @@ def explain(
 ) -> list[admissions.Wait]:
     """Return what keeps the campaign itself, without a host; first the main thing.
 
-    A running one waits at gates at most: these name their procedure.
+    A running one waits for its change window, or at gates: these name their procedure.
     """
     state, own, told = campaign["state"], campaign["id"], campaign["state_reason"]
     is_asking = preflight.is_wait(told) and preflight_orders.read_wait(connection, own)
     found = [told] if is_asking else []
     if state == State.RUNNING:
+        closed = situation.hours.closed(situation.now) if situation.waiting() else ""
+        found += [closed] if closed else []
         return [*(admissions.Wait("", "", each) for each in found), *_gates(situation)]
     if not (is_asking and state == State.PREFLIGHT):
         found += _SENTENCES[State(state)](connection, campaign)
@@ -67,7 +69,10 @@ def _gates(situation: admissions.Situation) -> list[admissions.Wait]:
     for procedure in ordering.next_procedures(procedures, situation.done()):
         at = situation.standing(procedure)
         gate = situation.gates.get(procedure.id, {}).get(at.stage)
-        if gate is not None and gate.state in _ASKED_GATES:
+        if gate is None or gate.state not in _ASKED_GATES:
+            continue
+        is_due = gate.opens_at is not None and gate.opens_at <= situation.now
+        if not (is_due and situation.hours.closed(situation.now)):
             found.append(admissions.Wait("", procedure.id, at.reason))
     return found
 

@@ -13,12 +13,14 @@ from escalator.conductor import rehearsing
 from escalator.domain import (
     ability,
     budget,
+    change_window,
     last,
     ordering,
     sharing,
     single_step,
     stages,
     states,
+    timing,
 )
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
@@ -62,6 +64,9 @@ class Situation:
     :ivar counted: targets that budgets count.
     :ivar is_vim_silent: every VIM agent is silent.
     :ivar others: the other campaigns under way; the ledger counts them in.
+    :ivar now: epoch seconds.
+    :ivar hours: when hosts may be begun.
+    :ivar learned: how long steps take; empty if ``hours`` do not ask.
     """
 
     plan: plans.Plan
@@ -73,6 +78,9 @@ class Situation:
     counted: Sequence[plans.Target] = ()
     is_vim_silent: bool = False
     others: sharing.Others = dataclasses.field(default_factory=sharing.Others)
+    now: float = 0.0
+    hours: change_window.Hours = dataclasses.field(default_factory=change_window.Hours)
+    learned: timing.Learned = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -150,6 +158,33 @@ class Situation:
     def needed(self, procedure: plans.Procedure) -> tuple[str, ...]:
         """Return the budgets of which a target needs tokens, of all campaigns."""
         return self.others.limit(procedure).budgets
+
+    def too_late(self, procedure: plans.Procedure, target: plans.Target) -> str:
+        """Return why a target's visit would outlast the change window, or ""."""
+        if not self.hours.windows:
+            return ""
+        slots = self.slots.get(procedure.id, {})
+        is_rehearsed = rehearsing.is_due(procedure, slots)
+        key = (procedure.id, target.role, is_rehearsed)
+        if key not in self._needs:
+            need_s = timing.longest_s(procedure, target, self.learned, is_rehearsed)
+            self._needs[key] = need_s
+        return self.hours.too_late(self.now, self._needs[key])
+
+    @functools.cached_property
+    def _needs(self) -> dict[tuple[str, str, bool], float]:
+        return {}
+
+    def waiting(self) -> list[str]:
+        """Return the hosts that are still to be begun, by any procedure; sorted."""
+        return sorted(
+            {
+                target.name
+                for each in self.plan.procedures
+                for target in self.selected(each)
+                if is_waiting(target, self.slots.get(each.id, {}))
+            }
+        )
 
     def is_over(self) -> bool:
         """Say whether every procedure is complete."""
@@ -268,6 +303,8 @@ def _closed(
     """Return why a target cannot be begun at all, or ""."""
     if not engines.is_open_to(campaign, target.name, target.rack, procedure.id):
         return shut(campaign)
+    if reason := situation.hours.closed(situation.now):
+        return reason
     if target.is_quarantined:
         return "waits: the host is quarantined"
     if target.is_kept:
@@ -278,4 +315,4 @@ def _closed(
         return "waits: its agent is silent"
     if situation.is_vim_silent and ability.needs_vim(procedure):
         return "waits: every VIM agent is silent"
-    return ""
+    return situation.too_late(procedure, target)

@@ -15,6 +15,7 @@ from escalator.db import (
     fault_records,
     fetching,
     gates,
+    hours,
     models,
     preflights,
     revisions,
@@ -33,7 +34,7 @@ class Store:
     def __init__(self, database: session.Database) -> None:
         self.database = database
         self._readers: dict[str, Callable[..., list[dict[str, Any]]]] = {
-            "campaign": _campaigns,
+            "campaign": lambda at, **query: _campaigns(at, database.now, **query),
             "step": _steps,
             "journal": _journal,
             "preflight": preflights.read,
@@ -69,6 +70,7 @@ class Store:
 
 def _campaigns(
     connection: sa.Connection,
+    now: hours.Clock,
     id: str | None = None,
     project_id: str | None = None,
     state: str | None = None,
@@ -94,14 +96,15 @@ def _campaigns(
         limit,
         is_descending=True,
     )
-    return [_campaign(connection, row) for row in rows]
+    return [_campaign(connection, now, row) for row in rows]
 
 
-def _campaign(connection: sa.Connection, row: Row) -> dict[str, Any]:
+def _campaign(connection: sa.Connection, now: hours.Clock, row: Row) -> dict[str, Any]:
     made = revisions.read(connection, row["id"], row["plan_rev"])
     return {
         **row,
         "plan": made["plan"] if made else {},
+        **hours.told(connection, now, made),
         "gates": gates.told(connection, row["id"]),
         "progress": {
             "slots": work.count_slots(connection, row["id"]),

@@ -5,12 +5,15 @@ about to be committed (``conductor.guard``), and counts again.  Source: V-2.
 """
 
 import dataclasses
+import datetime
 import math
+import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from escalator.domain import budget as budgeting
 from escalator.domain import plan, selector, states
+from escalator.domain.change_window import DAYS, ChangeWindow
 
 _OUT = frozenset({"active", "undoing", "undone", "reverting", "failed"})
 OUT = _OUT | {"undo_failed"}
@@ -193,6 +196,36 @@ def check_levels(
         for each in left
         if each.level > made.procedure(procedure).level
     ]
+
+
+def check_windows(
+    begun: Iterable[str], windows: Sequence[ChangeWindow], now: float
+) -> list[str]:
+    """Return hosts that are begun outside every change window (CM-1).
+
+    :param begun: those hosts.
+    :param now: epoch seconds.
+    """
+    at = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    if not windows or any(_is_open(each, at) for each in windows):
+        return []
+    return [
+        f"guard.window: {host} is begun outside the change windows"
+        for host in sorted(begun)
+    ]
+
+
+def _is_open(each: ChangeWindow, at: datetime.datetime) -> bool:
+    """Say whether the clock on the wall shows a time of the window."""
+    if each.start:
+        read = datetime.datetime.fromisoformat
+        return read(each.start) <= at < read(each.end)
+    local = at.astimezone(zoneinfo.ZoneInfo(each.zone))
+    clock, weekday = f"{local:%H:%M}", local.weekday()
+    is_today, is_next = DAYS[weekday] in each.days, DAYS[weekday - 1] in each.days
+    if each.opens < each.closes:
+        return is_today and each.opens <= clock < each.closes
+    return (is_today and clock >= each.opens) or (is_next and clock < each.closes)
 
 
 def check_host(host: str, standing: Mapping[str, Any] | None, campaign_id: str) -> str:

@@ -63,6 +63,7 @@ def _is_reported(path: doc.Path, fact: str) -> bool:
 
 def _ids(filled: Mapping[str, Any]) -> Iterator[Finding]:
     yield from twice(doc.rows(filled, "checkpoints"))
+    yield from twice(doc.rows(doc.table(filled, "schedule"), "schedule", "windows"))
     for path, body in doc.rows(filled, "procedures"):
         yield from twice(doc.rows(body, *path, "steps"))
         yield from twice(doc.rows(body, *path, "stages"))

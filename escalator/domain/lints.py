@@ -56,6 +56,14 @@ C712  a quorum or headroom that can never admit
 C721  a stage that takes nobody
 C722  a gate behind which nobody is left (warning)
 C731  nobody stands in for what is interrupted (E-3; warning if best effort)
+C741  a change window that cannot be read, or says no times (CM-1)
+C742  a change window that ends before it begins
+C743  a time zone that nobody knows
+C744  change windows that overlap
+C745  change windows that are all over
+C746  a visit that fits into no change window
+C747  a change window that is too short for some visits (warning)
+C748  hosts are left when the last change window closes (warning)
 C801  a ladder without a last rung
 C802  a failure class that no last rung answers (P-4c)
 C803  a rung that is never reached (warning)
@@ -94,6 +102,7 @@ from escalator.domain import (
     lint_scopes,
     lint_stages,
     lint_steps,
+    lint_windows,
     parameters,
     plan,
     reading,
@@ -117,16 +126,18 @@ def check(
     params: Mapping[str, Any],
     catalogue: Catalogue,
     targets: Sequence[plan.Target] | None,
+    now: float | None = None,
 ) -> tuple[Finding, ...]:
     """Return every finding of a document that its schema accepts (pure).
 
     :param targets: the inventory, for rules that need one; None: without.
+    :param now: epoch seconds, for rules that need the time; None: without.
     """
     findings = check_document(document, params, catalogue, targets)
     if targets is None or has_errors(findings):
         return findings
     understood = reading.read(document, params, catalogue)
-    told = check_submission(understood, targets)
+    told = check_submission(understood, targets, now)
     found = _compose(document, params).told_of_file(told)
     return (*findings, *dict.fromkeys(found))
 
@@ -160,6 +171,7 @@ def check_document(
         *lint_recovery.find(made.document),
         *lint_restore.find(made.document, catalogue),
         *lint_preflight.find(made.document, catalogue),
+        *lint_windows.find(lint_windows.rows(made.document)),
     )
     found = (
         *findings,
@@ -177,18 +189,22 @@ def check_fleet(
 
     Told of the plan's procedures: see ``composition.Composition.told_of_file``.
     """
-    return tuple(lint_fleet.find(understood, targets))
+    found = lint_fleet.find(understood, targets)
+    return (*found, *lint_windows.find_short(understood))
 
 
 def check_submission(
-    understood: plan.Plan, targets: Sequence[plan.Target]
+    understood: plan.Plan, targets: Sequence[plan.Target], now: float | None = None
 ) -> tuple[Finding, ...]:
     """Return :func:`check_fleet`, and what is judged before the start only (pure).
 
     A change under way can bring no redundancy back, and may be what saves the rest.
+
+    :param now: epoch seconds, for rules that need the time; None: without.
     """
     found = lint_redundancy.find(understood, targets)
-    return (*check_fleet(understood, targets), *found)
+    over = lint_windows.find_over(understood.windows, now)
+    return (*check_fleet(understood, targets), *found, *over)
 
 
 def has_errors(findings: Sequence[Finding]) -> bool:

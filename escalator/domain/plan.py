@@ -1,13 +1,14 @@
 """A plan: what a campaign file says once it is understood.
 
-Plan > Procedure > Step, frozen dataclasses.  ``domain.lints`` judges a
-document, ``domain.reading`` turns a faultless one into a Plan.  A plan names no
-host: targets are selected when a slot opens (P-4a).
+``domain.lints`` judges a document, ``domain.reading`` turns a faultless one into a
+Plan.  It names no host: targets are selected when a slot opens (P-4a).
 """
 
 import dataclasses
 import enum
 from typing import Any
+
+from escalator.domain.change_window import ChangeWindow
 
 
 class Try(enum.StrEnum):
@@ -328,8 +329,8 @@ class Plan:
     :ivar commit_after_s: seconds after which a campaign that waits for an
         operator's commit commits itself; None: never.
     :ivar attribution: one or none: without it every fault in scope counts.
-    :ivar max_quarantined: more quarantined hosts than this stop the campaign
-        by its fault policy; None: no limit.
+    :ivar max_quarantined: more of them stop the campaign; None: no limit.
+    :ivar windows: when hosts may be begun; empty: always.
     """
 
     name: str
@@ -347,6 +348,7 @@ class Plan:
     preflight: Preflight = Preflight()
     on_drift: DriftPolicy = DriftPolicy()
     attribution: tuple[Attribution, ...] = ()
+    windows: tuple[ChangeWindow, ...] = ()
 
     def procedure(self, procedure_id: str) -> Procedure:
         """Return the procedure of that id.

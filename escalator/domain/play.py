@@ -15,6 +15,7 @@ from escalator.domain import (
     budget,
     draining,
     fault_library,
+    play_hours,
     play_restore,
     relocation,
     timing,
@@ -48,6 +49,7 @@ class Setting:
     :ivar look_s: seconds between two looks at what is due.
     :ivar lease_s: seconds beyond a deadline until an agent is given up.
     :ivar visited_not: spare hosts: in the fleet, but not to be worked on.
+    :ivar start_at: epoch seconds; decides nothing but when windows are open.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class Setting:
     look_s: float = 0.0
     lease_s: float = 0.0
     visited_not: frozenset[str] = frozenset()
+    start_at: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ class World:
         self.setting = setting
         self.plan = setting.plan
         self.chance = chance
+        self.calendar = play_hours.Calendar(
+            setting.plan.windows, setting.start_at, setting.learned
+        )
         self.now = 0.0
         self.orders = 0
         self.targets = {each.name: each for each in setting.targets}

@@ -6,7 +6,7 @@ Source: P-2, P-4b, R-2, V-1.
 import random
 
 from escalator.domain import campaign as rules
-from escalator.domain import ordering, rollback, single_step
+from escalator.domain import ordering, play_hours, rollback, single_step
 from escalator.domain import play_losses as losses
 from escalator.domain.plan import Method, Procedure
 from escalator.domain.play import (
@@ -72,8 +72,27 @@ class Forward:
         lane.left += sum(1 for each in chosen if each.name in world.dead)
         return lane
 
+    def is_closed(self) -> bool:
+        """Say whether no window opens any more, and what was begun is finished."""
+        is_idle = not any(lane.under_way for lane in self.lanes.values())
+        return is_idle and self.world.calendar.is_over(self.world.now)
+
+    def _wake(self) -> None:
+        """See to it that those that wait for a window are tried again."""
+        world = self.world
+        wake_s = world.calendar.wake_s(world.now, len(world.slots))
+        if wake_s is not None:
+            world.at(wake_s - world.now, self._woken)
+
+    def _woken(self) -> None:
+        for lane in self.lanes.values():
+            lane.recall([play_hours.WINDOW])
+
     def _admit(self, lane: Lane) -> None:
         world = self.world
+        if world.calendar.opens_s(world.now) > world.now:
+            self._wake()
+            return
         whole = self._obstacle(lane)
         while (at := lane.next()) is not None:
             host = lane.hosts[at]
@@ -88,6 +107,10 @@ class Forward:
             if refusals:
                 first = refusals[0]
                 lane.refuse(at, (first.budget, first.key), first.text())
+                continue
+            if world.calendar.is_late(world.now, lane.procedure, target, False):
+                lane.refuse(at, play_hours.WINDOW, play_hours.LATE)
+                self._wake()
                 continue
             lane.begin(at)
             slot = Slot(lane.procedure, target)
@@ -219,6 +242,8 @@ class _Campaign:
             self.state = State.SOAKING if soak_s else State.COMMITTED
             if soak_s:
                 self.world.at(soak_s, self._soaked)
+        if self.state is State.RUNNING and self.forward.is_closed():
+            self._escalate("hold", "campaign", "", "the last change window closed")
         if self.state is State.ROLLING_BACK and self.backward and self.backward.look():
             states = [slot.state for slot in self.backward.slots]
             self.state, _ = rules.rollback_outcome(states, self.backward.is_partial)

@@ -13,6 +13,7 @@ from typing import Any
 from escalator import errors
 from escalator.domain import (
     artifacts,
+    change_window,
     composition,
     duration,
     parameters,
@@ -129,6 +130,10 @@ def read(
         ),
         on_drift=_drift(doc.table(filled, "on_drift")),
         attribution=_attribution(doc.table(filled, "finish")),
+        windows=tuple(
+            change_window.read(each)
+            for each in doc.table(filled, "schedule").get("windows", ())
+        ),
     )
 
 

@@ -106,6 +106,18 @@ WAITS = (
         "waits: another campaign keeps the host until it is committed",
         "commit that campaign, or roll it back",
     ),
+    Reason("W137", "waits: the change window opens at", NOTHING),
+    Reason(
+        "W138",
+        "waits: it would not end before the change window closes",
+        "nothing; it is begun in the next window that is long enough, or give it a"
+        " longer one with campaign set --window",
+    ),
+    Reason(
+        "W139",
+        "waits: the last change window closed",
+        "give it another one: campaign set --window",
+    ),
     Reason("W141", "waits: preflight: its agent is asked", NOTHING),
     Reason("W142", "waits: preflight: mended by", NOTHING),
     Reason("W143", "waits: preflight: as many hosts as may be are", NOTHING),
@@ -149,6 +161,12 @@ WAITS = (
         "W157",
         "waits: the campaign holds: the guard stopped it",
         "mend what the invariant names, report the bug, then campaign resume, or"
+        " campaign rollback",
+    ),
+    Reason(
+        "W166",
+        "waits: the campaign holds: the last change window",
+        "give it another window with campaign set --window, then campaign resume; or"
         " campaign rollback",
     ),
     Reason(

@@ -8,8 +8,14 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from escalator.domain import (
+    change_window,
+    lint_order,
+    lint_references,
+    lint_windows,
+    plan,
+)
 from escalator.domain import document as doc
-from escalator.domain import lint_order, plan
 from escalator.domain.finding import Finding, point
 
 Amount = int | str
@@ -26,16 +32,24 @@ class Change:
     :ivar budgets: budget -> new limit.
     :ivar exclude: tags whose hosts are begun no more.
     :ivar max_quarantined: new limit of the failure budget; None: as it is.
+    :ivar windows: new change windows, as in the file; None: as they are.
     """
 
     parallel: Mapping[str, Amount]
     budgets: Mapping[str, Amount]
     exclude: Sequence[str] = ()
     max_quarantined: int | None = None
+    windows: Sequence[Mapping[str, Any]] | None = None
 
 
-def find(made: plan.Plan, change: Change) -> Iterator[Finding]:
-    """Judge a change by the rules of campaign files (C202, C402, C502, C701)."""
+def find(
+    made: plan.Plan, change: Change, now: float | None = None
+) -> Iterator[Finding]:
+    """Judge a change by the rules of campaign files (C202, C402, C502, C701, C74x).
+
+    :param now: epoch seconds; None: windows may be over.
+    """
+    yield from _find_windows(change, now)
     if change.max_quarantined is not None and change.max_quarantined < 0:
         yield Finding(
             "C202",
@@ -72,6 +86,37 @@ def find(made: plan.Plan, change: Change) -> Iterator[Finding]:
                 )
 
 
+def _find_windows(change: Change, now: float | None) -> Iterator[Finding]:
+    entries: list[doc.Row] = [
+        ((*_PLACE, "windows", at), body) for at, body in enumerate(_windows(change))
+    ]
+    found = [*lint_references.twice(entries), *lint_windows.find(entries)]
+    found += [
+        Finding(
+            "C202",
+            point(*place),
+            "a window that is not whole",
+            "write start and end, or days, from, to and tz",
+        )
+        for place, body in entries
+        if not found and not lint_windows.is_whole(body)
+    ]
+    yield from found
+    if not found:
+        fresh = [change_window.read(body) for _, body in entries]
+        place = point(*_PLACE, "windows")
+        for each in lint_windows.find_over(fresh, now):
+            yield dataclasses.replace(each, pointer=place)
+
+
+def _windows(change: Change) -> Sequence[Mapping[str, Any]]:
+    """Return the windows, each with an id."""
+    return [
+        {"id": f"window-{number}", **body}
+        for number, body in enumerate(change.windows or (), 1)
+    ]
+
+
 def apply(made: plan.Plan, change: Change) -> plan.Plan:
     """Return the plan with the change; :func:`find` found nothing."""
     shut = tuple(plan.Condition("tag", (tag,)) for tag in change.exclude)
@@ -79,6 +124,9 @@ def apply(made: plan.Plan, change: Change) -> plan.Plan:
     return dataclasses.replace(
         made,
         max_quarantined=made.max_quarantined if limit is None else limit,
+        windows=made.windows
+        if change.windows is None
+        else tuple(change_window.read(each) for each in _windows(change)),
         selectors=tuple(
             dataclasses.replace(
                 each,
@@ -127,7 +175,14 @@ def differences(made: plan.Plan, change: Change) -> list[str]:
     if change.max_quarantined is not None:
         before = "no limit" if made.max_quarantined is None else made.max_quarantined
         found.append(f"max_quarantined: {before} -> {change.max_quarantined}")
+    if change.windows is not None:
+        after = [change_window.read(each) for each in _windows(change)]
+        found.append(f"windows: {_told(made.windows)} -> {_told(after)}")
     return found + [f"exclude tag {tag}" for tag in change.exclude]
+
+
+def _told(windows: Sequence[change_window.ChangeWindow]) -> str:
+    return " and ".join(each.text() for each in windows) or "always"
 
 
 def _shown(number: int, percent: float) -> str:

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 
 from escalator.domain import last, ordering, stages
-from escalator.domain.plan import Procedure, Target
+from escalator.domain.plan import Opening, Procedure, Target
 
 Key = tuple[str, str]
 _Place = tuple[str, str, float]
@@ -79,7 +79,10 @@ class WaitingRoom:
 
 
 class Lane:
-    """One procedure: its targets in order, and how many are under way."""
+    """One procedure: its targets in order, and how many are under way.
+
+    :ivar is_rehearsed: whether its undo is proven, or need not be.
+    """
 
     def __init__(
         self, procedure: Procedure, chosen: Sequence[Target], queue: last.Queue
@@ -95,7 +98,7 @@ class Lane:
         self._stages = list(procedure.stages)
         self._population = len(chosen)
         self._room = self._take()
-        self._is_rehearsed = not procedure.rehearse_undo
+        self.is_rehearsed = not procedure.rehearse_undo
 
     @property
     def is_done(self) -> bool:
@@ -106,13 +109,13 @@ class Lane:
 
         :param seconds: of one round.
         """
-        if self._is_rehearsed:
+        if self.is_rehearsed:
             return seconds
         return 2 * seconds + self.procedure.undo_s
 
     def next(self) -> Target | None:
         """Return the next target to be tried, if there is room for one."""
-        most = self._most if self._is_rehearsed else 1
+        most = self._most if self.is_rehearsed else 1
         if self._under_way >= most or self._room == 0:
             return None
         found = self._waiting.next()
@@ -136,7 +139,7 @@ class Lane:
         """Note that a target is done."""
         self._under_way -= 1
         self.left -= 1
-        self._is_rehearsed = True
+        self.is_rehearsed = True
         self.queue.settle(target)
 
     def recall(self, keys: Sequence[Key]) -> None:
@@ -158,6 +161,11 @@ class Lane:
     def wait_s(self) -> float:
         """Seconds until the gate of the present stage opens."""
         return self._stages[0].wait_s
+
+    @property
+    def is_approved(self) -> bool:
+        """True if a person opens the gate of the present stage."""
+        return self._stages[0].gate == Opening.APPROVE
 
     def open(self) -> str:
         """Go on to the next stage; returns the name of the gate."""

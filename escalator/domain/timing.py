@@ -71,6 +71,23 @@ def expected_s(procedure: Procedure, target: Target, learned: Learned) -> float:
     return sum(of_step(each, target, learned).median_s for each in procedure.steps)
 
 
+def longest_s(
+    procedure: Procedure, target: Target, learned: Learned, is_rehearsed: bool = False
+) -> float:
+    """Return what a visit hardly ever takes longer than.
+
+    The p90 of each step, at most its timeout; their sum lies above the p90 of the sum.
+
+    :param is_rehearsed: the visit goes there, back and there again.
+    """
+    found = 0.0
+    for step in procedure.steps:
+        known = of_step(step, target, learned)
+        p90_s = known.median_s * math.exp(_P90 * known.sigma)
+        found += min(p90_s, step.timeout_s)
+    return 2 * found + procedure.undo_s if is_rehearsed else found
+
+
 def sample_s(
     procedure: Procedure, target: Target, learned: Learned, chance: random.Random
 ) -> float:

@@ -18,7 +18,8 @@ class Campaign(base.EscalatorObject):
 
     ``document`` is the file as it was accepted, ``plan`` its rendered form,
     ``progress`` counts slots by procedure and state, ``gates`` are those of stages
-    that began.  Times are aware UTC.
+    that began, ``window`` is the change window that is open or the next one: its
+    ``start``, ``end`` and ``is_open``.  Times are aware UTC.
     """
 
     VERSION = "1.0"
@@ -36,6 +37,8 @@ class Campaign(base.EscalatorObject):
         "plan_rev": ovo.IntegerField(),
         "progress": fields.JsonField(),
         "gates": fields.JsonField(),
+        "windows": fields.JsonField(),
+        "window": fields.JsonField(nullable=True),
         "created_at": fields.DateTimeField(),
         "updated_at": fields.DateTimeField(),
         "started_at": fields.DateTimeField(nullable=True),

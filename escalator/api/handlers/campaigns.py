@@ -17,7 +17,7 @@ _TAKERS: dict[str, tuple[str, ...]] = {
     "procedure": ("pause", "resume"),
     "without": ("rollback",),
     **dict.fromkeys(("parallel", "budgets", "exclude", "skip", "retry"), ("change",)),
-    "max_quarantined": ("change",),
+    **dict.fromkeys(("max_quarantined", "windows"), ("change",)),
     **dict.fromkeys(("kind", "revision", "gate"), ("approve",)),
 }
 

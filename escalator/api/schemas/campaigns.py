@@ -19,7 +19,7 @@ from escalator.api.schemas.fields import (
     wrapped,
 )
 from escalator.api.schemas.what_if import ASKED, STUCK, WHAT_IF
-from escalator.domain import collection, preflight_finding, states
+from escalator.domain import change_window, collection, preflight_finding, states
 
 _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
@@ -34,6 +34,30 @@ _LIMITS: dict[str, Any] = {
             {"type": "integer", "minimum": -1, "maximum": 1_000_000},
             {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$(?!\n)"},
         ]
+    },
+}
+
+_WINDOW: dict[str, Any] = {
+    **closed(
+        {
+            "id": text(64),
+            "start": text(64),
+            "end": text(64),
+            "days": {
+                "type": "array",
+                "items": {"enum": list(change_window.DAYS)},
+                "minItems": 1,
+                "maxItems": 7,
+            },
+            "from": text(5),
+            "to": text(5),
+            "tz": text(64),
+        }
+    ),
+    "dependentRequired": {
+        "start": ["end"],
+        "end": ["start"],
+        **{key: ["days", "from", "to", "tz"] for key in ("days", "from", "to", "tz")},
     },
 }
 
@@ -84,6 +108,13 @@ ACTION = wrapped(
                         "maximum": 1_000_000,
                         "description": "Change: hosts that may be given up.",
                     },
+                    "windows": {
+                        "type": "array",
+                        "items": _WINDOW,
+                        "maxItems": 50,
+                        "description": "Change: all change windows, as in the file;"
+                        " none: hosts may be begun at any time.",
+                    },
                     "exclude": {
                         **_NAMES,
                         "description": "Change: tags whose hosts are begun no more.",
@@ -123,6 +154,12 @@ _GATE = closed(
         "reason": TEXT,
     }
 )
+_OPEN_OR_NEXT = {
+    "oneOf": [
+        closed({"start": TEXT, "end": TEXT, "is_open": {"type": "boolean"}}),
+        {"type": "null"},
+    ]
+}
 _BRIEF: dict[str, Any] = {
     "id": UUID,
     "name": TEXT,
@@ -135,6 +172,8 @@ _BRIEF: dict[str, Any] = {
     "plan_rev": WHOLE,
     "progress": ANY,
     "gates": {"type": "array", "items": _GATE},
+    "windows": {"type": "array", "items": TEXT},
+    "window": _OPEN_OR_NEXT,
     "created_at": TIME,
     "updated_at": TIME,
     "started_at": TIME,
@@ -333,6 +372,11 @@ PLAN = wrapped(
                 "items": closed({"gate": TEXT, "at_s": NUMBER}),
             },
             "most_out": WHOLE,
+            "closed": {
+                "type": "array",
+                "items": closed({"start_s": NUMBER, "end_s": NUMBER}),
+            },
+            "left": WHOLE,
             "stuck": STUCK,
             "what_if": WHAT_IF,
         },

@@ -44,3 +44,13 @@ class TimelineTest(unittest.TestCase):
         path = self.folder / "none.svg"
         timeline.draw({**api.PLAN, "visits": []}, path)
         self.assertTrue(path.exists())
+
+    def test_what_is_closed_is_grey(self) -> None:
+        """CM-1: in each half of the picture; nothing of it without windows."""
+        closed = [{"start_s": 0.0, "end_s": 60.0}]
+        for more, count in (({"closed": closed}, 2), ({"closed": []}, 0), ({}, 0)):
+            path = self.folder / "closed.svg"
+            timeline.draw({**api.PLAN, **more}, path)
+            drawn = path.read_text()
+            self.assertEqual(count, drawn.count("fill: #ebebeb"))
+            self.assertEqual(bool(count), "grey: closed" in drawn)

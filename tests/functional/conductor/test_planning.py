@@ -1,6 +1,7 @@
 """Campaign files and operators' wishes on a real SQLite database."""
 
 import dataclasses
+import datetime
 import os
 import tempfile
 import unittest
@@ -53,6 +54,11 @@ BOMB = "&a [" + "x, " * 99 + "x]\n    b: [" + "*a, " * 21 + "*a]"
 """Aliases of aliases: small to send, large to build."""
 
 
+GONE = """schedule:
+  windows: [{id: past, start: 2020-01-01T22:00+01:00, end: 2020-01-02T05:00Z}]
+"""
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -89,6 +95,19 @@ class Case(unittest.TestCase):
 
 
 class TestRefusals(Case):
+    def test_windows_are_judged_by_the_clock_of_the_database(self):
+        """CM-1: what is over is refused; the times may stand without quotes."""
+        with self.assertRaises(errors.InvalidInput) as caught:
+            self.create(DOCUMENT + GONE)
+        found = [
+            (each["rule"], each["pointer"], each["line"])
+            for each in caught.exception.findings
+            if each["severity"] == "error"
+        ]
+        line = (DOCUMENT + GONE).splitlines().index("schedule:") + 2
+        self.assertEqual([("C745", "/schedule/windows", line)], found)
+        self.create((DOCUMENT + GONE).replace("2020-01-02", "2999-01-02"))
+
     def test_bad_files_store_nothing_and_tell_place_rule_and_remedy(self):
         beds.add_hosts(self.database, 4)
         for change, rule in (
@@ -275,6 +294,32 @@ class TestForecast(Case):
         self.assertEqual(one, self.forecast())
         self.assertNotEqual(one["digest"], self.forecast(seed=2)["digest"])
         self.assertEqual([], self.bed.rows(models.campaign))
+
+    def test_a_plan_that_does_not_fit_into_its_windows_is_told(self):
+        """CM-1: six visits, two at once, in a window with room for one round."""
+        with self.database.begin() as connection:
+            now = self.database.now(connection)
+        at = datetime.datetime.fromtimestamp(now + 1000.0, datetime.UTC)
+        at = at.replace(microsecond=0)
+        end = at + datetime.timedelta(seconds=4)
+        window = f"{{id: w, start: {at:%FT%T}Z, end: {end:%FT%T}Z}}"
+        document = f"{DOCUMENT}schedule: {{windows: [{window}]}}\n"
+        told = self.plans.forecast(document, {}, 1, {"parallel.computes": "1"})
+        first_s = min(each["start_s"] for each in told["visits"])
+        self.assertTrue(900.0 < first_s <= 1000.0, first_s)
+        self.assertLess(told["what_if"]["before"]["end_s"]["p50"], 1100.0)
+        self.assertIn(told["left"], (2, 3, 4))
+        self.assertEqual(0.0, told["closed"][0]["start_s"])
+        (found,) = [each for each in told["findings"] if each["rule"] == "C748"]
+        line = len(document.splitlines())
+        self.assertEqual(("warning", line), (found["severity"], found["line"]))
+        self.assertIn(f"up to {told['left']} hosts are left", found["detail"])
+        self.assertFalse(told["what_if"]["before"]["is_feasible"])
+        later = document.replace(f"end: {end:%FT%T}Z", "end: 2999-01-01T00:00:00Z")
+        told = self.plans.forecast(later, {}, 1, {"parallel.computes": "1"})
+        self.assertEqual([], told["findings"])
+        self.assertEqual(0, told["left"])
+        self.assertTrue(told["what_if"]["before"]["is_feasible"])
 
     def test_budgets_hold_and_everybody_goes_out(self):
         told = self.forecast()

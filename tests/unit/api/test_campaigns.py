@@ -249,6 +249,16 @@ class TestAct(CampaignCase):
             "parallel": {"computes": "25%"},
             "budgets": {"rack": 1},
             "max_quarantined": 0,
+            "windows": [
+                {"start": "2026-12-01T22:00:00Z", "end": "2026-12-02T04:00:00Z"},
+                {
+                    "id": "n",
+                    "days": ["mon"],
+                    "from": "23:00",
+                    "to": "05:00",
+                    "tz": "UTC",
+                },
+            ],
             "exclude": ["old"],
             "skip": ["compute-01"],
             "retry": ["compute-02"],
@@ -261,6 +271,9 @@ class TestAct(CampaignCase):
             {"exclude": "old"},
             {"max_quarantined": -1},
             {"max_quarantined": "10%"},
+            {"windows": [{"start": "2026-12-01T22:00:00Z"}]},
+            {"windows": [{"days": ["monday"], "from": "1", "to": "2", "tz": "UTC"}]},
+            {"windows": {}},
             {"colour": "red"},
         ):
             answer = self.act(name="change", arguments=wrong)

@@ -60,6 +60,27 @@ class TestCommands(test_client.ClientCase):
             with self.assertRaises((argparse.ArgumentTypeError, ValueError)):
                 revision._limit(text)
 
+    def test_windows_are_two_times_or_what_a_file_says(self) -> None:
+        """CM-1"""
+        times = ("2026-12-01T22:00+01:00", "2026-12-02T05:00+01:00")
+        weekly = {"days": ["mon", "tue"], "from": "23:00", "to": "05:30", "tz": "UTC"}
+        self.run_command(
+            revision.Set,
+            "--window",
+            "/".join(times),
+            "--window",
+            "{days: [mon, tue], from: 23:00, to: '05:30', tz: UTC}",
+        )
+        single = dict(zip(("start", "end"), times, strict=True))
+        self.assertEqual(("change", {"windows": [single, weekly]}), self.ordered())
+        self.run_command(revision.Set, "--no-window")
+        self.assertEqual(("change", {"windows": []}), self.ordered())
+
+    def test_windows_that_cannot_be_read_are_refused(self) -> None:
+        for text in ("tonight", "/", "2026-12-01T22:00Z/", "{days: [", "{a: b} c"):
+            with self.assertRaises(argparse.ArgumentTypeError, msg=text):
+                revision._window(text)
+
     def test_approve(self) -> None:
         self.run_command(campaign.Approve, "--revision", "3")
         self.assertEqual(("approve", {"revision": 3}), self.ordered())

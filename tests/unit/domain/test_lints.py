@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from escalator.domain import finding, lints
+from escalator.domain import change_window, finding, lints
 from escalator.domain.plan import Target
 from tests.fixtures import campaigns
 
@@ -19,6 +19,7 @@ Document = dict[str, Any]
 Change = Callable[[Document], object]
 
 FLEET = campaigns.fleet()
+NOW = change_window.moment("2026-11-22T00:00:00Z").timestamp()
 GOLDEN: Document = yaml.safe_load(campaigns.golden())
 
 
@@ -73,6 +74,20 @@ def _stages(*stages: Any) -> Change:
     return lambda document: document["procedures"][0].update(stages=list(stages))
 
 
+SINGLE = {"start": "2026-12-01T22:00:00Z", "end": "2026-12-02T22:00:00Z"}
+WEEKLY = {"days": ["mon"], "from": "23:00", "to": "05:30", "tz": "Europe/Madrid"}
+
+
+def _windows(*windows: dict[str, Any]) -> Change:
+    """Return the change that gives the campaign change windows."""
+
+    def change(document: Document) -> None:
+        rows = [{"id": f"w{at}", **each} for at, each in enumerate(windows)]
+        document["schedule"] = {"windows": copy.deepcopy(rows)}
+
+    return change
+
+
 def _both(*changes: Change) -> Change:
     """Return the change that makes several ones."""
 
@@ -81,6 +96,11 @@ def _both(*changes: Change) -> Change:
             each(document)
 
     return change
+
+
+def _long(document: Document) -> None:
+    """Let a step take long."""
+    document["procedures"][0]["steps"][3].update(expected="10m", timeout="1h")
 
 
 P = ("procedures", 0)
@@ -414,6 +434,55 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             _stages({"id": "a", "take": 2}, {"id": "b", "take": 10}),
         )
     ],
+    "C741": [
+        ("/schedule/windows/0", _windows({})),
+        ("/schedule/windows/0", _windows({**SINGLE, "days": ["mon"]})),
+        ("/schedule/windows/0/end", _windows({**SINGLE, "end": "2026-12-32T00:00Z"})),
+        ("/schedule/windows/0/start", _windows({**SINGLE, "start": "2026-12-01"})),
+        ("/schedule/windows/0/to", _windows({**WEEKLY, "to": "25:00"})),
+        ("/schedule/windows/0/from", _windows({**WEEKLY, "from": "22:00Z"})),
+    ],
+    "C742": [
+        ("/schedule/windows/0/end", _windows({**SINGLE, "end": SINGLE["start"]})),
+        (
+            "/schedule/windows/0/end",
+            _windows({**SINGLE, "end": "2026-12-01T22:59+02:00"}),
+        ),
+        ("/schedule/windows/0/to", _windows({**WEEKLY, "to": "23:00"})),
+    ],
+    "C743": [
+        ("/schedule/windows/0/tz", _windows({**WEEKLY, "tz": "Europe/Atlantis"})),
+        ("/schedule/windows/0/tz", _windows({**WEEKLY, "tz": "../../etc/passwd"})),
+        ("/schedule/windows/0/tz", _windows({**WEEKLY, "tz": "Europe"})),
+    ],
+    "C744": [
+        (
+            "/schedule/windows/1",
+            _windows(SINGLE, {**SINGLE, "end": "2027-01-01T00:00Z"}),
+        ),
+        (
+            "/schedule/windows/1",
+            _windows(WEEKLY, {**WEEKLY, "from": "04:00", "days": ["tue"]}),
+        ),
+        ("/schedule/windows/1", _windows(SINGLE, {**WEEKLY, "days": ["tue"]})),
+        ("/schedule/windows/1", _windows(WEEKLY, {**WEEKLY, "tz": "UTC"})),
+    ],
+    "C745": [
+        (
+            "/schedule/windows",
+            _windows({"start": "2026-11-20T22:00Z", "end": "2026-11-22T00:00Z"}),
+        )
+    ],
+    "C746": [
+        ("/schedule/windows", _windows({**SINGLE, "end": "2026-12-01T22:00:10Z"})),
+        ("/schedule/windows", _both(_windows({**WEEKLY, "to": "23:01"}), _long)),
+    ],
+    "C747": [
+        (
+            "/schedule/windows/1",
+            _both(_windows(SINGLE, {**WEEKLY, "to": "23:01"}), _long),
+        ),
+    ],
     "C703": [("/procedures/0", _put(*P, "budgets", []))],
     "C705": [
         (
@@ -548,7 +617,7 @@ def _check(
     document: Document, targets: list[Target] | None = None
 ) -> tuple[finding.Finding, ...]:
     fleet = FLEET if targets is None else targets
-    return lints.check(document, {}, campaigns.CATALOGUE, fleet)
+    return lints.check(document, {}, campaigns.CATALOGUE, fleet, NOW)
 
 
 class MutationTest(unittest.TestCase):
@@ -575,6 +644,7 @@ class MutationTest(unittest.TestCase):
         of_the_schema = {"C201", "C202", "C203", "C204", "C611"}
         elsewhere = of_the_text | of_the_schema
         fleet_only = {"C702", "C706"}
+        elsewhere |= {"C748"}  # Of a plan that is played: see test_simulation.
         self.assertEqual(documented - elsewhere - fleet_only, set(MUTATIONS))
 
     def test_warnings_do_not_refuse(self) -> None:
@@ -590,6 +660,7 @@ class MutationTest(unittest.TestCase):
                     "C704",
                     "C705",
                     "C722",
+                    "C747",
                     "C908",
                     "C803",
                 )
@@ -734,6 +805,45 @@ class FleetTest(unittest.TestCase):
         self.assertEqual(["C704"], [each.rule for each in _check(document)])
 
 
+class WindowTest(unittest.TestCase):
+    """CM-1: what is no fault of change windows."""
+
+    def found(self, *windows: dict[str, Any]) -> list[tuple[str, str]]:
+        document = _golden()
+        _windows(*windows)(document)
+        return [(each.rule, each.pointer) for each in _check(document)]
+
+    def test_windows_that_touch_do_not_overlap(self) -> None:
+        after = {"start": SINGLE["end"], "end": "2026-12-03T00:00:00Z"}
+        self.assertEqual([], self.found(after, SINGLE))
+        self.assertEqual([], self.found(WEEKLY, {**WEEKLY, "days": ["tue", "sun"]}))
+        morning = {**WEEKLY, "days": ["tue"], "from": "05:30", "to": "07:00"}
+        self.assertEqual([], self.found(WEEKLY, morning))
+
+    def test_one_that_is_still_to_come_is_enough(self) -> None:
+        gone = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"}
+        self.assertEqual([], self.found(gone, SINGLE))
+        self.assertEqual([], self.found(gone, WEEKLY))
+
+    def test_without_a_clock_nothing_is_over(self) -> None:
+        document = _golden()
+        MUTATIONS["C745"][0][1](document)
+        self.assertEqual((), lints.check(document, {}, campaigns.CATALOGUE, FLEET))
+
+    def test_far_away_windows(self) -> None:
+        far = {"start": "8990-12-01T00:00:00Z", "end": "8999-12-30T00:00:00Z"}
+        self.assertEqual([("C744", "/schedule/windows/1")], self.found(WEEKLY, far))
+        beyond = {**far, "end": "9999-12-31T23:00:00-05:00"}
+        self.assertEqual([("C741", "/schedule/windows/0/end")], self.found(beyond))
+
+    def test_ids_are_given_once(self) -> None:
+        document = _golden()
+        _windows(SINGLE, WEEKLY)(document)
+        document["schedule"]["windows"][1]["id"] = "w0"
+        found = [(each.rule, each.pointer) for each in _check(document)]
+        self.assertEqual([("C403", "/schedule/windows/1/id")], found)
+
+
 class RobustnessTest(unittest.TestCase):
     @given(st.data())
     def test_no_shape_makes_the_lints_stumble(self, data: st.DataObject) -> None:
@@ -742,6 +852,7 @@ class RobustnessTest(unittest.TestCase):
             [None, 0, -1, 1.5, True, "", "x", "${y}", [], {}, [[]]]
         ).map(copy.deepcopy)
         document: Any = _golden()
+        _windows(SINGLE, WEEKLY)(document)
         for _ in range(data.draw(st.integers(1, 4))):
             paths = [path for path in campaigns.nodes(document) if path]
             path = data.draw(st.sampled_from(paths))

@@ -56,7 +56,7 @@ class CatalogueTest(unittest.TestCase):
         told = {reason.find(text).code for text in texts} - {"W100"}
         # Said without "waits", or in parts.
         apart = {"W118", "W119", "W129", "W130", "W131", "W132", "W133", "W146"}
-        apart |= {"W147", "W157", "W163", "W164", "W165"}
+        apart |= {"W147", "W157", "W163", "W164", "W165", "W166"}
         self.assertEqual({each.code for each in reason.WAITS}, told | apart)
 
     def test_the_user_guide_lists_them(self):

@@ -17,7 +17,7 @@ FINGERPRINTS = {
     "Alarm": "1.0-658d9ba7489fc0907b8ade30daab412f",
     "AlarmList": "1.0-4486c0bd2d2491c70a62cc2395e9d141",
     "AlarmReported": "1.0-c5edfb6d5fec0d5dfc70832f6598c049",
-    "Campaign": "1.0-6a2e592c3d08b2c5dfb7c2bcda30a242",
+    "Campaign": "1.0-d7d8ab793757fe4aa5da5d22debb7e84",
     "CampaignChanged": "1.0-cd5eff9c18f746a73b1d64b5404a6419",
     "CampaignList": "1.0-0950e98598252a186699f5c4287eec6e",
     "CheckpointReached": "1.0-eb0acb3e3dc4dc7ef6e1ebb4fd55850b",
