@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from escalator import errors
 from escalator.domain import commands
 from escalator.drivers import base
 
@@ -45,7 +46,24 @@ class EnableScheduling(_VimAction):
         return {"is_enabled": True}
 
 
-class Drain(_VimAction):
+class _Emptying(_VimAction):
+    """An action that moves every instance away."""
+
+    def dry_run(self, order: commands.RunStep) -> list[str]:
+        """Ask the VIM what stands in the way (V-3)."""
+        try:
+            return self.vim.try_drain(order.host)
+        except errors.NotFound as error:
+            return [str(error)]
+        except errors.VimUnavailable as error:
+            raise errors.ActionFailed(
+                action=order.action,
+                failure_class="transient",
+                reason=f"could not be told: {error}",
+            ) from error
+
+
+class Drain(_Emptying):
     """Move every instance off the host (O-0c)."""
 
     undo = "none_needed"
@@ -55,7 +73,7 @@ class Drain(_VimAction):
         return {"moved": self.vim.drain(order.host)}
 
 
-class Vacate(_VimAction):
+class Vacate(_Emptying):
     """Disable scheduling, then drain: the way back before an undo."""
 
     undo = "vim.enable_scheduling"

@@ -7,6 +7,7 @@ from escalator import errors
 from escalator.drivers import base
 from escalator.drivers.vim.openstack import calls as nova
 from escalator.drivers.vim.openstack import (
+    dry_run,
     following,
     model,
     moving,
@@ -17,20 +18,19 @@ from escalator.drivers.vim.openstack import (
     states,
 )
 
-_EVACUATIONS = "2.59"
-
 
 class Openstack(base.Vim):
     """Nova as the VIM; made after a fork, follows it from the first question on.
 
-    :param adapter: a compute adapter with an administrator's credentials.
+    :param adapter: a compute adapter with an administrator's credentials; that of
+        Placement beside it.
     :param timeout_s: deadline of one attempt of one call.
     """
 
     waits_for_states = False
 
     def __init__(
-        self, adapter: nova.Adapter, timeout_s: float, options: settings.Options
+        self, adapter: session.Compute, timeout_s: float, options: settings.Options
     ) -> None:
         self.calls = nova.Calls(adapter, timeout_s)
         self._services = services.Services(self.calls)
@@ -46,6 +46,12 @@ class Openstack(base.Vim):
                 self._model.find,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
+        placement = nova.Calls(
+            adapter.placement, timeout_s, "Placement", self.calls.figures
+        )
+        self._dry_run = dry_run.DryRun(
+            self.calls, placement, reader, self._services, self._moving
+        )
         self._following = following.Following(
             self._model, reader, self._states, options.source, self.calls.figures
         )
@@ -91,10 +97,7 @@ class Openstack(base.Vim):
         :raises ActionFailed: one did not move; those moved stay moved.
         :raises NotFound: Nova has no such host.
         """
-        known = {each.name: each for each in self.list_hosts()}
-        if host not in known:
-            raise errors.NotFound(kind="host", id=host)
-        if known[host].is_forced_down:
+        if self._is_dead(host):
             raise errors.ActionFailed(
                 action="drain", reason=f"{host} is down; nothing can be migrated"
             )
@@ -102,6 +105,23 @@ class Openstack(base.Vim):
             return self._moving.drain(host)
         finally:
             self._following.refresh()
+
+    def try_drain(self, host: str) -> list[str]:
+        """Return what stands in the way of a drain now; changes nothing (V-3).
+
+        :raises ActionFailed: it cannot be told, e.g. Placement is too old.
+        :raises NotFound: Nova has no such host.
+        """
+        if self._is_dead(host):
+            return [f"{host} is down; nothing can be migrated"]
+        places = {each.id: each.host for each in self._model.servers()}
+        return self._dry_run.obstacles(host, places)
+
+    def _is_dead(self, host: str) -> bool:
+        known = {each.name: each for each in self.list_hosts()}
+        if host not in known:
+            raise errors.NotFound(kind="host", id=host)
+        return known[host].is_forced_down
 
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
         """Force hosts down, or undo it; instances' states follow (DR-5, DR-10).
@@ -114,7 +134,7 @@ class Openstack(base.Vim):
         """
         if is_down and self._states is not None:
             self._states.hush()
-        evacuated = {} if is_down else self._find_evacuated(hosts)
+        evacuated = {} if is_down else self._services.find_evacuated(hosts)
         ready = [host for host in hosts if host not in evacuated]
         try:
             self._services.force_down(ready, is_down)
@@ -148,21 +168,3 @@ class Openstack(base.Vim):
                 self._states.put_to_error(self._model.servers(host))
             else:
                 self._states.restore(self._model.servers(host))
-
-    def _find_evacuated(self, hosts: Sequence[str]) -> dict[str, int]:
-        """Return host -> instances it still believes to have, but were evacuated.
-
-        nova-compute deletes them when it starts; Nova refuses the undo until then.
-
-        :raises VimUnavailable: Nova does not answer.
-        """
-        if not self.calls.supports(_EVACUATIONS):
-            return {}
-        found = {}
-        for host in hosts:
-            path = f"/os-migrations?migration_type=evacuation&source_compute={host}"
-            rows = self.calls.read("list_migrations", path, _EVACUATIONS)["migrations"]
-            count = sum(each["status"] == "done" for each in rows)
-            if count:
-                found[host] = count
-        return found

@@ -15,6 +15,7 @@ BY_ID = "2.53"
 """From here on a service is named by id; before, by host."""
 
 BY_HOST = "2.11"
+EVACUATIONS = "2.59"
 AT_ONCE = 8
 
 
@@ -54,6 +55,24 @@ class Services:
                     raise failure
         for failure in failures:
             raise failure
+
+    def find_evacuated(self, hosts: Sequence[str]) -> dict[str, int]:
+        """Return host -> instances it still believes to have, but were evacuated.
+
+        nova-compute deletes them when it starts; Nova refuses the undo until then.
+
+        :raises VimUnavailable: Nova does not answer.
+        """
+        if not self._calls.supports(EVACUATIONS):
+            return {}
+        found = {}
+        for host in hosts:
+            path = f"/os-migrations?migration_type=evacuation&source_compute={host}"
+            rows = self._calls.read("list_migrations", path, EVACUATIONS)["migrations"]
+            count = sum(each["status"] == "done" for each in rows)
+            if count:
+                found[host] = count
+        return found
 
     def set_scheduling(self, host: str, is_enabled: bool, reason: str) -> None:
         """Enable or disable a host for new instances; safe to repeat.
