@@ -165,6 +165,19 @@ class RoomTest(Case):
         self.placement.traits["c3"] = ["CUSTOM_FAST"]
         self.assertEqual([], self.tried())
 
+    def test_what_a_child_provider_has(self):
+        """A graphics card is a provider below that of its host."""
+        specs = {"resources:VGPU": "1"}
+        for _ in range(3):
+            self.nova.add_server("c1", flavor=placement.flavor(extra_specs=specs))
+        self.assertEqual(3, len(self.tried()))
+        self.placement.children["c2"] = {"VGPU": 2}
+        told = self.the_one()
+        self.assertIn("1 of 3 instances fit nowhere together", told)
+        self.assertIn("1 VGPU is missing", told)
+        self.placement.children["c2"] = {"VGPU": 3}
+        self.assertEqual([], self.tried())
+
     def test_the_zone_to_which_it_is_pinned(self):
         self.nova.add_host("c2", zone="az2")
         self.nova.add_host("c3", zone="az2")
@@ -203,8 +216,10 @@ class GroupTest(Case):
         self.assertIn("no host has enough left for one of them, or", told)
 
     def test_a_wish_forbids_nothing(self):
-        self.grouped("soft-anti-affinity", "c1", "c2", "c3")
-        self.assertEqual([], self.tried())
+        for policy in ("soft-anti-affinity", "soft-affinity"):
+            for hosts in (("c1", "c2", "c3"), ("c1", "c1")):
+                self.grouped(policy, *hosts)
+                self.assertEqual([], self.tried())
 
     def test_nova_moves_no_member_of_an_affinity_group(self):
         self.grouped("affinity", "c1", "c1")
@@ -253,8 +268,8 @@ class TroubleTest(Case):
         self.assertIn("403", self.trouble())
 
     def test_an_old_placement(self):
-        self.placement.newest = "1.28"
-        self.assertIn("could not be told: Placement is older than 1.29", self.trouble())
+        self.placement.newest = "1.32"
+        self.assertIn("could not be told: Placement is older than 1.33", self.trouble())
 
     def test_a_flavor_that_placement_does_not_understand(self):
         odd = placement.flavor(extra_specs={"resources:CUSTOM_ODD": "1"})

@@ -40,14 +40,14 @@ class PackingTest(unittest.TestCase):
 
     def test_who_has_one_choice_goes_first(self) -> None:
         """The order of the instances does not matter."""
-        pieces = [piece("any", 2, "a", "b"), piece("only", 2, "a")]
+        pieces = [piece("any", 2, "a", "b"), piece("only", 2, "b")]
         self.assertIsNone(packing.pack(pieces, free(a=2, b=2), {}))
         self.assertIsNone(packing.pack(pieces[::-1], free(a=2, b=2), {}))
 
     def test_the_large_go_before_the_small(self) -> None:
-        pieces = [piece("a1", 2, "a", "b"), piece("a2", 2, "a", "b")]
-        pieces += [piece("z", 4, "a", "b")]
-        self.assertIsNone(packing.pack(pieces, free(a=4, b=4), {}))
+        pieces = [piece(f"a{n}", 2, "a", "b") for n in range(2)]
+        pieces += [piece(f"z{n}", 3, "a", "b") for n in range(2)]
+        self.assertIsNone(packing.pack(pieces, free(a=5, b=5), {}))
 
     def test_every_class_counts(self) -> None:
         cells = {("a", CPU): 8.0, ("a", "MEMORY_MB"): 1024.0}

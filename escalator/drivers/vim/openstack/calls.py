@@ -234,7 +234,7 @@ class Calls:
 
 def _told(error: refusals.HTTPClientError) -> str:
     """Return what the service says of its refusal; Placement says why in details."""
-    details = str(error.details or "").strip()[:_DETAILS]
+    details = " ".join(str(error.details or "").split())[:_DETAILS]
     return f"{error}: {details}" if details else str(error)
 
 

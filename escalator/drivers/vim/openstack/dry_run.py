@@ -21,8 +21,9 @@ FLAVORS = "2.53"
 ZONES = "2.96"
 """From here on a server tells to which availability zone it is pinned."""
 
-CANDIDATES = "1.29"
-"""Placement's first with whole trees of providers."""
+CANDIDATES = "1.33"
+"""Placement's first that has trees of providers (1.29), the trait of a host that is
+disabled, and groups of resources with any name."""
 
 AT_MOST = 1000
 """Candidates asked for; Nova's scheduler asks for as many."""
