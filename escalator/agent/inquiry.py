@@ -35,7 +35,8 @@ class Inquiry:
     def answer(self, order: commands.RunStep) -> dict[str, Any]:
         """Return ``facts``, ``obstacles``, and what was ``collected``, if asked for.
 
-        An action that is not installed is none: check ``actions`` judges that.
+        An action that is not installed is none: check ``actions`` judges that.  A
+        question to the VIM is about another host: there are no facts of it.
 
         :raises ActionFailed: an action cannot tell, e.g. its mirror is away.
         """
@@ -52,7 +53,8 @@ class Inquiry:
                 timeout_s=max(0.0, end - time.monotonic()),
             )
             obstacles += self._ask(kind, asked, number)
-        answer = {"facts": self._tell(), "obstacles": obstacles}
+        facts = self._tell() if order.executor == "node" else {}
+        answer = {"facts": facts, "obstacles": obstacles}
         if wanted := order.params.get("collect"):
             answer["collected"] = {
                 kind: self._collect(kind, max(0.0, end - time.monotonic()))

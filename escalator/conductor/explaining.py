@@ -98,6 +98,8 @@ def _errands(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         reason = f"waits: preflight: mended by {row['action']}"
         if row["intent"] == commands.ASK:
             reason = "waits: preflight: its agent is asked"
+            if row["executor"] == "vim":
+                reason = "waits: preflight: the VIM is asked whether it can be drained"
         if row["state"] == remedies.READY:
             reason = "waits: preflight: as many hosts as may be are under way already"
         place = {"host": row["host"], "procedure": "", "name": row["action"]}

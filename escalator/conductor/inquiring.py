@@ -90,18 +90,21 @@ def ask(
     connection: session.Connection,
     batch: batches.Batch,
     campaign: Row,
-    questions: Mapping[str, Row],
+    questions: Mapping[str, Mapping[str, Row]],
     number: int,
 ) -> None:
-    """Write a question for each host.
+    """Write the questions.
 
+    :param questions: ``node`` or ``vim``, who is asked -> host -> what.
     :param number: the round: 1 after the remedies.
     """
     blank = plan.Remedy("", "", {}, remedies.ASK_S, plan.Idempotence.NATURAL)
     rows = [
         _row(campaign, host, commands.ASK, number, batch.now, blank)
-        | {"params": {key: list(each) for key, each in questions[host].items()}}
-        for host in sorted(questions)
+        | {"executor": executor}
+        | {"params": {key: list(each) for key, each in asked[host].items()}}
+        for executor, asked in questions.items()
+        for host in sorted(asked)
     ]
     stored.insert_orders(connection, rows)
 
@@ -143,7 +146,12 @@ def open_of(rows: Sequence[Row]) -> list[remedies.Errand]:
     """Return those that are not over."""
     return [
         remedies.Errand(
-            row["id"], row["host"], row["intent"], row["state"], row["hard_at"]
+            row["id"],
+            row["host"],
+            row["intent"],
+            row["state"],
+            row["hard_at"],
+            row["executor"],
         )
         for row in rows
         if row["state"] in remedies.OPEN
@@ -227,7 +235,7 @@ def _order(
             step_id=row["id"],
             campaign_id=row["campaign_id"],
             host=row["host"],
-            executor="node",
+            executor=row["executor"],
             kind=commands.ASK if row["intent"] == commands.ASK else "action",
             intent=row["intent"],
             action=row["action"],
@@ -270,6 +278,7 @@ def _row(
         "campaign_id": campaign["id"],
         "host": host,
         "intent": intent,
+        "executor": "node",
         "round": number,
         "about": remedy.check,
         "action": remedy.action,

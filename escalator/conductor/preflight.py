@@ -62,7 +62,8 @@ class Preflights:
             self.engine, connection, batch, campaign, situation, orders
         )
         at_once = remedies.at_once(situation.plan, len(sight.selected()))
-        if due := _due(sight, orders):
+        due = _due(sight, orders)
+        if any(due.values()):
             inquiring.begin(connection, batch, campaign, asked, at_once)
             inquiring.ask(connection, batch, campaign, due, int(bool(orders)))
             return self._wait(connection, batch, campaign)
@@ -223,14 +224,20 @@ def abandon(
     _store(connection, batch, campaign, verdict, orders)
 
 
-def _due(sight: rules.Sight, orders: Sequence[Row]) -> dict[str, rules.Question]:
-    """Return the questions to ask now: first all, then those of hosts mended."""
+def _due(
+    sight: rules.Sight, orders: Sequence[Row]
+) -> dict[str, Mapping[str, rules.Question]]:
+    """Return who is asked what now: first all, then the agents of hosts mended.
+
+    The VIM is not asked where none of its agents would answer.
+    """
     if not orders:
-        return dict(sight.questions)
+        drains = {} if sight.is_vim_silent else sight.drains
+        return {"node": sight.questions, "vim": drains}
     if any(row["round"] for row in orders):
         return {}
     mended = {row["host"] for row in orders if row["intent"] == commands.REMEDY}
-    return {host: sight.questions.get(host, {}) for host in mended}
+    return {"node": {host: sight.questions.get(host, {}) for host in mended}}
 
 
 def _told(row: Row) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def look(
 
     :param orders: rows of its questions and remedies.
     """
-    answers = _answers(orders)
+    answers = _answers(orders, "node")
     todo = {
         procedure: [
             dataclasses.replace(each, facts={**each.facts, **answers[each.name].facts})
@@ -86,6 +86,8 @@ def look(
         next_ids=frozenset(each.id for each in following),
         questions=_questions(situation, todo, {*busy, *midway}),
         answers=answers,
+        drains=_drains(situation, todo, {*busy, *midway}),
+        vim_answers=_answers(orders, "vim"),
         midway=midway,
         is_mended=any(row["intent"] == commands.REMEDY for row in orders),
         remedied={
@@ -134,27 +136,52 @@ def _questions(
         each.id: situation.matching(each) if kinds else todo.get(each.id, ())
         for each in made.procedures
     }
-    able = {
-        target.name
-        for targets in selected.values()
-        for target in targets
-        if target.is_up
-        and target.has_agent
-        and not target.is_quarantined
-        and target.name not in apart
-    }
     return {
         host: {"deeds": deeds.get(host, ()), "collect": kinds}
-        for host in sorted(able)
+        for host in _able(selected, apart)
         if kinds or host in deeds
     }
 
 
-def _answers(orders: Sequence[Row]) -> dict[str, ability.Answer]:
-    """Return the latest answer of each host that was asked."""
+def _drains(
+    situation: admissions.Situation,
+    todo: Mapping[str, Sequence[plan.Target]],
+    apart: Collection[str],
+) -> dict[str, rules.Question]:
+    """Return what the VIM is asked about which host (V-3).
+
+    :param apart: hosts on which something may be at work.
+    """
+    deeds = ability.drains(situation.plan, todo)
+    return {
+        host: {"deeds": deeds[host]} for host in _able(todo, apart) if host in deeds
+    }
+
+
+def _able(
+    selected: Mapping[str, Sequence[plan.Target]], apart: Collection[str]
+) -> list[str]:
+    """Return the hosts about which it makes sense to ask."""
+    return sorted(
+        {
+            target.name
+            for targets in selected.values()
+            for target in targets
+            if target.is_up
+            and target.has_agent
+            and not target.is_quarantined
+            and target.name not in apart
+        }
+    )
+
+
+def _answers(orders: Sequence[Row], executor: str) -> dict[str, ability.Answer]:
+    """Return the latest answer about each host, of its own agent or of the VIM's."""
     found = {}
     for row in orders:
         if row["intent"] != commands.ASK or row["state"] in remedies.OPEN:
+            continue
+        if row["executor"] != executor:
             continue
         result = row["result"] or {}
         found[row["host"]] = ability.Answer(

@@ -67,6 +67,7 @@ preflight_order = sa.Table(
     sa.Column("campaign_id", ID, nullable=False),
     text("host"),
     text("intent", sa.String(16)),
+    text("executor", sa.String(16)),
     count("round"),
     text("about", sa.String(64)),
     text("action"),
@@ -84,8 +85,9 @@ preflight_order = sa.Table(
     at("ended_at"),
     sa.Index("ix_preflight_order_campaign", "campaign_id"),
 )
-"""``intent``: ask or remedy; ``round``: 1 after the remedies; ``about``: the check
-that a remedy is for; ``state``: ready, dispatched, done or failed."""
+"""``intent``: ask or remedy; ``executor``: node or vim, who gets it; ``round``: 1 after
+the remedies; ``about``: the check that a remedy is for; ``state``: ready, dispatched,
+done or failed."""
 
 vim_agent = sa.Table(
     "vim_agent",

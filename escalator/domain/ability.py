@@ -1,14 +1,19 @@
 """What agents have, and can have, of what a plan needs (V-3).  Pure."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from escalator.domain import plan
+from escalator.domain import draining, plan
 from escalator.domain.preflight_finding import Finding
 
 ARTIFACTS = "artifacts"
 """The check that asks agents whether what is to be installed can be had."""
+
+MIGRATION = "migration"
+"""The check that asks the VIM whether hosts can be drained, if a file names it."""
+
+_NAMED = 20
 
 _RELEASE = "bring agent and conductor to the same release"
 
@@ -26,7 +31,7 @@ class Told:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
-    """What an agent answered to a preflight's question.
+    """What an agent, of a host or of the VIM, answered to a preflight's question.
 
     :ivar obstacles: what stands in the way of the plan's actions there.
     :ivar trouble: why there is no answer, or "".
@@ -47,14 +52,35 @@ def questions(
 
     :returns: ``{"action": ..., "with": ...}`` of each, without doubles.
     """
-    if ARTIFACTS not in made.preflight.checks:
+    return _questions(made, todo, ARTIFACTS, lambda step: step.executor == "node")
+
+
+def drains(
+    made: plan.Plan, todo: Mapping[str, Sequence[plan.Target]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the same of what the VIM is asked about: moving instances away."""
+    return _questions(
+        made,
+        todo,
+        MIGRATION,
+        lambda step: step.executor == "vim" and step.action in draining.ACTIONS,
+    )
+
+
+def _questions(
+    made: plan.Plan,
+    todo: Mapping[str, Sequence[plan.Target]],
+    check: str,
+    is_asked: Callable[[plan.Step], bool],
+) -> dict[str, list[dict[str, Any]]]:
+    if check not in made.preflight.checks:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
     for procedure in made.procedures:
         deeds = [
             {"action": step.action, "with": step.params}
             for step in procedure.steps
-            if step.kind == "action" and step.executor == "node"
+            if step.kind == "action" and is_asked(step)
         ]
         for target in todo.get(procedure.id, ()):
             known = found.setdefault(target.name, [])
@@ -79,6 +105,33 @@ def unavailable(host: str, answer: Answer | None) -> Iterator[Finding]:
             host,
             f"{host}: {'; '.join(answer.obstacles)}",
             "bring it into the repositories of the host, or correct the file",
+        )
+
+
+def immovable(host: str, answer: Answer | None, is_silent: bool) -> Iterator[Finding]:
+    """Judge what the VIM answered about the drain of a host; None: nothing.
+
+    :param is_silent: no VIM agent was heard of lately, so none was asked.
+    """
+    if answer is None:
+        why = "every VIM agent is silent" if is_silent else "it was not asked in time"
+        answer = Answer(trouble=why)
+    if answer.trouble:
+        yield Finding(
+            "migration.unknown",
+            host,
+            f"{host}: whether the VIM can drain it is unknown: {answer.trouble}",
+            "look at the VIM and its agents, then make another preflight",
+        )
+    elif answer.obstacles:
+        told = "; ".join(answer.obstacles[:_NAMED])
+        if len(answer.obstacles) > _NAMED:
+            told += f" (and {len(answer.obstacles) - _NAMED} more)"
+        yield Finding(
+            "migration.obstructed",
+            host,
+            f"{host}: {told}",
+            "make room, or have the instances made movable by their owners",
         )
 
 

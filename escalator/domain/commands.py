@@ -5,7 +5,8 @@ from typing import Any
 
 ASK = "ask"
 """Kind and intent of a preflight's question; ``params``: ``{"deeds": [{"action": ...,
-"with": {...}}]}``.  Answered by ``{"facts": {...}, "obstacles": [text, ...]}``."""
+"with": {...}}]}``.  Answered by ``{"facts": {...}, "obstacles": [text, ...]}``; the
+VIM's agents have no facts."""
 
 REMEDY = "remedy"
 """Intent of a preflight's order to mend what it found; nothing undoes it."""

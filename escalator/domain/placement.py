@@ -7,9 +7,10 @@ most on a host, so its names say which instances may not meet.
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from escalator.domain import budget, ordering, plan, selector
+from escalator.domain.preflight_finding import Finding
 
 DRAIN = "vim.drain"
 
@@ -46,6 +47,39 @@ class Shortage:
 def drains(procedure: plan.Procedure) -> bool:
     """Say whether a procedure moves instances away."""
     return any(step.action == DRAIN for step in procedure.steps)
+
+
+def judge(
+    made: plan.Plan,
+    procedure: plan.Procedure,
+    todo: Sequence[plan.Target],
+    targets: Sequence[plan.Target],
+    begun: Collection[str],
+) -> Iterator[Finding]:
+    """Find what stands in the way of a procedure's first drains.
+
+    :param begun: hosts that the campaign has worked on: none is left out midway.
+    """
+    first = first_hosts(made, procedure, todo, targets)
+    short = shortage(first, targets)
+    if short is not None:
+        yield Finding(
+            "capacity.room",
+            "",
+            f"{procedure.id}: {short.leaving} instances leave {len(first)} hosts at"
+            f" once, the others have room for {short.room}",
+            short.remedy(),
+        )
+        return
+    roles = {target.name: target.role for target in first}
+    for host, group in stuck(first, targets):
+        what = f"a member of group {group}" if group else "an instance"
+        yield Finding(
+            "migration.stuck",
+            host if host not in begun else "",
+            f"{host}: {what} fits on no other host",
+            f"add a spare {roles[host]} host, or lower parallel",
+        )
 
 
 def first_hosts(

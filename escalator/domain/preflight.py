@@ -2,35 +2,37 @@
 
 Pure: what was read goes in, findings and what follows from them come out.
 
-=======================  ==================================================
-``selection.empty``      no host is selected
-``health.down``          a host is down
-``health.busy``          another campaign works on a host (before a start)
-``health.silent``        a host's agent is silent
-``health.fault``         a fault of a host is open
-``health.quarantine``    a host is quarantined, and the selector does not leave it
-                         out: the campaign would wait for it without end
-``health.too_many``      more hosts would be left out than ``max_excluded``
-``alarms.open``          an alarm that was declared to the campaign is raised
-``capacity.room``        what is drained first does not find room elsewhere
-``migration.stuck``      an instance of the first hosts has nowhere to go
-``layers.vim_away``      compute hosts are to be changed, and the VIM is away
-``layers.vim_down``      compute hosts are to be changed, and a control host is down
-``layers.nfvi_down``     control hosts are to be changed, and a compute host is down
-``layers.service``       a service of Escalator is not alive
-``actions.missing``      a host's agent does not have an action of the plan
-``actions.version``      a host's agent has another version of it
-``actions.vim_missing``  a VIM agent does not have an action of the plan
-``actions.vim_version``  a VIM agent has another version of it
-``actions.vim_silent``   the VIM has to do something, and no VIM agent is heard of
-``disk.low``             a host has less free disk space than ``min_disk_gib``
-``artifacts.missing``    what is to be installed cannot be had on a host
-``artifacts.unknown``    nobody could say whether it can be had
-``statistics.missing``   a host's statistics could not be collected
-``statistics.high``      one of them is beyond its limit
-``logs.missing``         a host's logs could not be counted
-``logs.high``            they tell of more errors than their limit
-=======================  ==================================================
+=========================  ==================================================
+``selection.empty``        no host is selected
+``health.down``            a host is down
+``health.busy``            another campaign works on a host (before a start)
+``health.silent``          a host's agent is silent
+``health.fault``           a fault of a host is open
+``health.quarantine``      a host is quarantined, and the selector does not leave it
+                           out: the campaign would wait for it without end
+``health.too_many``        more hosts would be left out than ``max_excluded``
+``alarms.open``            an alarm that was declared to the campaign is raised
+``capacity.room``          what is drained first does not find room elsewhere
+``migration.stuck``        an instance of the first hosts has nowhere to go
+``migration.obstructed``   the VIM says what stands in the way of a host's drain
+``migration.unknown``      the VIM could not say whether a host can be drained
+``layers.vim_away``        compute hosts are to be changed, and the VIM is away
+``layers.vim_down``        compute hosts are to be changed, and a control host is down
+``layers.nfvi_down``       control hosts are to be changed, and a compute host is down
+``layers.service``         a service of Escalator is not alive
+``actions.missing``        a host's agent does not have an action of the plan
+``actions.version``        a host's agent has another version of it
+``actions.vim_missing``    a VIM agent does not have an action of the plan
+``actions.vim_version``    a VIM agent has another version of it
+``actions.vim_silent``     the VIM has to do something, and no VIM agent is heard of
+``disk.low``               a host has less free disk space than ``min_disk_gib``
+``artifacts.missing``      what is to be installed cannot be had on a host
+``artifacts.unknown``      nobody could say whether it can be had
+``statistics.missing``     a host's statistics could not be collected
+``statistics.high``        one of them is beyond its limit
+``logs.missing``           a host's logs could not be counted
+``logs.high``              they tell of more errors than their limit
+=========================  ==================================================
 """
 
 import dataclasses
@@ -88,6 +90,8 @@ class Sight:
     :ivar next_ids: procedures that may run now.
     :ivar questions: host -> what its agent is asked about.
     :ivar answers: host -> what it answered.
+    :ivar drains: host -> what the VIM is asked about it.
+    :ivar vim_answers: host -> what the VIM answered.
     :ivar remedied: (check, host) -> what was done about it, for people.
     :ivar midway: hosts on which a step may be at work: none is asked or mended.
     :ivar is_mended: remedies were tried once; what is left blocks.
@@ -109,6 +113,8 @@ class Sight:
     next_ids: Collection[str] = ()
     questions: Mapping[str, Question] = dataclasses.field(default_factory=dict)
     answers: Mapping[str, ability.Answer] = dataclasses.field(default_factory=dict)
+    drains: Mapping[str, Question] = dataclasses.field(default_factory=dict)
+    vim_answers: Mapping[str, ability.Answer] = dataclasses.field(default_factory=dict)
     remedied: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     midway: Collection[str] = ()
     is_mended: bool = False
@@ -280,6 +286,9 @@ def _of_hosts(sight: Sight, selected: Mapping[str, plan.Target]) -> Iterator[Fin
         yield from _disk(wanted, target)
         if name in sight.questions and ability.ARTIFACTS in wanted.checks:
             yield from ability.unavailable(name, sight.answers.get(name))
+        if name in sight.drains:
+            answer = sight.vim_answers.get(name)
+            yield from ability.immovable(name, answer, sight.is_vim_silent)
     for name in sorted(sight.questions):
         # One that was midway when the others were asked is judged the next time.
         if name in selected or name in sight.answers:
@@ -368,26 +377,8 @@ def _down(sight: Sight, roles: Collection[str]) -> list[str]:
 
 def _room(sight: Sight, gone: Collection[str]) -> Iterator[Finding]:
     for procedure in sight.made.procedures:
-        if procedure.id not in sight.next_ids or not placement.drains(procedure):
-            continue
-        todo = [t for t in sight.todo.get(procedure.id, ()) if t.name not in gone]
-        first = placement.first_hosts(sight.made, procedure, todo, sight.targets)
-        short = placement.shortage(first, sight.targets)
-        if short is not None:
-            yield Finding(
-                "capacity.room",
-                "",
-                f"{procedure.id}: {short.leaving} instances leave {len(first)} hosts at"
-                f" once, the others have room for {short.room}",
-                short.remedy(),
-            )
-            continue
-        roles = {target.name: target.role for target in first}
-        for host, group in placement.stuck(first, sight.targets):
-            what = f"a member of group {group}" if group else "an instance"
-            yield Finding(
-                "migration.stuck",
-                host if host not in sight.begun else "",
-                f"{host}: {what} fits on no other host",
-                f"add a spare {roles[host]} host, or lower parallel",
+        if procedure.id in sight.next_ids and placement.drains(procedure):
+            todo = [t for t in sight.todo.get(procedure.id, ()) if t.name not in gone]
+            yield from placement.judge(
+                sight.made, procedure, todo, sight.targets, sight.begun
             )

@@ -133,6 +133,7 @@ WAITS = (
         "waits: gate .*: preflight refused",
         "remove what it found, then campaign approve",
     ),
+    Reason("W148", "waits: preflight: the VIM is asked", NOTHING),
     Reason("W151", "waits: the campaign was not started", "campaign start"),
     Reason(
         "W152",

@@ -16,6 +16,9 @@ MENDED_AT_ONCE = 4
 ASKED_AT_ONCE = 50
 """Hosts: what they look at may be one mirror."""
 
+DRAINS_AT_ONCE = 8
+"""Hosts about which the VIM is asked: each is some calls to it."""
+
 ASK_S = 120.0
 """A question that took longer is not answered."""
 
@@ -30,6 +33,7 @@ class Errand:
     """A question or remedy that is not over.
 
     :ivar intent: ``commands.ASK`` or ``commands.REMEDY``.
+    :ivar executor: ``node``, or ``vim``: any agent with access to the VIM.
     :ivar hard_at: when the agent gives it up, epoch seconds; None: not ordered.
     """
 
@@ -38,6 +42,7 @@ class Errand:
     intent: str
     state: str
     hard_at: float | None = None
+    executor: str = "node"
 
 
 def at_once(made: plan.Plan, population: int) -> int:
@@ -73,17 +78,26 @@ def due(made: plan.Plan, findings: Iterable[Finding]) -> list[tuple[str, plan.Re
 
 
 def may_go(errands: Sequence[Errand], mended_at_once: int) -> list[Errand]:
-    """Return those that may be ordered now: one for a host, so many hosts at once."""
-    room = {commands.ASK: ASKED_AT_ONCE, commands.REMEDY: mended_at_once}
-    busy = {each.host for each in errands if each.state == DISPATCHED}
+    """Return those that may be ordered now: so many hosts at once.
+
+    A host's own agent gets one at a time, and so does the VIM about that host.
+    """
+    room = {
+        (commands.ASK, "node"): ASKED_AT_ONCE,
+        (commands.ASK, "vim"): DRAINS_AT_ONCE,
+        (commands.REMEDY, "node"): mended_at_once,
+    }
+    busy = set()
     for each in errands:
         if each.state == DISPATCHED:
-            room[each.intent] -= 1
+            room[each.intent, each.executor] -= 1
+            busy.add((each.host, each.executor))
     found = []
     for each in errands:
-        if each.state == READY and each.host not in busy and room[each.intent] > 0:
-            room[each.intent] -= 1
-            busy.add(each.host)
+        kind, place = (each.intent, each.executor), (each.host, each.executor)
+        if each.state == READY and place not in busy and room[kind] > 0:
+            room[kind] -= 1
+            busy.add(place)
             found.append(each)
     return found
 
@@ -108,7 +122,7 @@ def told(open_ones: Collection[Errand]) -> str:
     mended = len(open_ones) - asked
     if mended:
         return f"waits: preflight: remedies on {mended} hosts are not over"
-    return f"waits: preflight: {asked} agents have not answered yet"
+    return f"waits: preflight: {asked} questions to agents are not answered yet"
 
 
 def is_told(text: str) -> bool:

@@ -282,6 +282,17 @@ class Vim(abc.ABC):
         :raises ActionFailed: class ``permanent`` if one fits nowhere.
         """
 
+    @abc.abstractmethod
+    def try_drain(self, host: str) -> list[str]:
+        """Return what stands in the way of ``drain`` now, in words; change nothing.
+
+        One sentence for each obstacle, naming the instance; nothing: the host can
+        be drained.  Source: V-3, O-0c.
+
+        :raises ActionFailed: it cannot be told now.
+        :raises NotFound: there is no such host.
+        """
+
     def begin_marking(  # noqa: B027 - not all need it
         self, states_set: Callable[[str], None]
     ) -> None:

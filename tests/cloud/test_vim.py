@@ -24,6 +24,7 @@ class Old:
 
     def __init__(self, compute):
         self._compute = compute
+        self.placement = compute.placement
 
     def get_endpoint_data(self):
         found = copy.copy(self._compute.get_endpoint_data())
@@ -94,6 +95,58 @@ class TestOpenstack(base.CloudTestCase):
         self.assertEqual({self.host}, set(self.places().values()))
         groups = {each.project_id for each in self.vim.list_instances()}
         self.assertIn(self.owner.project.id, groups)
+
+    def test_a_dry_run_of_a_drain(self):
+        """V-3: with room elsewhere nothing is in the way; with none all are named.
+
+        Nothing has changed afterwards.
+        """
+        self.eventually(lambda: len(self.places()) == 2)
+        first = next(iter(set(self.places().values())))
+        others = [
+            each.name
+            for each in self.vim.list_hosts()
+            if each.name != first and each.is_enabled
+        ]
+        if not others:
+            self.skipTest("the cloud has one host")
+        there = {e.id for e in self.vim.list_instances() if e.host == first}
+        before = self.seen(there)
+        self.assertEqual([], self.vim.try_drain(first))
+        for name in others:
+            self.addCleanup(self.vim.set_scheduling, name, True, "")
+            self.vim.set_scheduling(name, False, "dry run")
+        told = "\n".join(self.vim.try_drain(first))
+        self.assertEqual([], [each for each in there if each not in told], told)
+        self.assertIn("fits on no other host", told)
+        for name in others:
+            self.vim.set_scheduling(name, True, "")
+        # nova-compute takes its trait back a moment after it is enabled.
+        self.eventually(lambda: self.vim.try_drain(first) == [])
+        self.assertEqual(before, self.seen(there))
+        figures = self.vim.calls.figures.read()["list_allocation_candidates"]
+        self.assertGreaterEqual(figures["count"], 2)
+        self.assertEqual(0, figures["failures"])
+
+    def seen(self, instance_ids):
+        """Return what Nova itself says of instances, and of what is under way."""
+        return {
+            each: (server.compute_host, server.status, server.task_state)
+            for each in instance_ids
+            for server in [self.connection.compute.get_server(each)]
+        }
+
+    def test_a_dry_run_with_one_that_cannot_be_moved(self):
+        """V-3: its state stands in the way, and it is named."""
+        self.eventually(lambda: len(self.places()) == 2)
+        first = next(iter(set(self.places().values())))
+        broken = self.owner.instance_ids[0]
+        reset = self.connection.compute.reset_server_state
+        self.addCleanup(reset, broken, "active")
+        reset(broken, "error")
+        told = "\n".join(self.vim.try_drain(first))
+        self.assertIn(f"instance {broken}", told)
+        self.assertIn("no way to move one that is error", told)
 
     def test_down_and_back(self):
         self.eventually(lambda: len(self.places()) == 2)

@@ -194,6 +194,7 @@ preflight_order = sa.Table(
     sa.Column("campaign_id", ID, nullable=False),
     text("host"),
     text("intent", sa.String(16)),
+    text("executor", sa.String(16)),
     count("round"),
     text("about", sa.String(64)),
     text("action"),

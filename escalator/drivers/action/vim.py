@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from escalator import errors
 from escalator.domain import commands
 from escalator.drivers import base, kit
 
@@ -46,11 +47,26 @@ class EnableScheduling(_VimAction):
 
 
 class _Draining(_VimAction):
+    """An action that moves every instance away."""
+
     progress = "told"
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         super().__init__(resources)
         self._tell: kit.Progress = resources.get("progress", lambda *_: None)
+
+    def dry_run(self, order: commands.RunStep) -> list[str]:
+        """Ask the VIM what stands in the way (V-3)."""
+        try:
+            return self.vim.try_drain(order.host)
+        except errors.NotFound as error:
+            return [str(error)]
+        except errors.VimUnavailable as error:
+            raise errors.ActionFailed(
+                action=order.action,
+                failure_class="transient",
+                reason=f"could not be told: {error}",
+            ) from error
 
     def _drain(self, order: commands.RunStep) -> dict[str, Any]:
         def tell(done: int, total: int) -> None:

@@ -12,6 +12,11 @@ WHERE host.role = 'compute' AND host.is_enabled AND NOT host.is_forced_down
 GROUP BY host.name HAVING COUNT(instance.id) < host.capacity
 ORDER BY COUNT(instance.id), host.name LIMIT 1
 """
+_RESIDENTS = """
+SELECT id, server_group FROM instance WHERE host = ? ORDER BY id LIMIT ?
+"""
+_ALL = -1
+_MOVE = "UPDATE instance SET host = ? WHERE id = ?"
 
 
 def find(db: sqlite3.Connection, server_group: str, leaving: str) -> str | None:
@@ -24,3 +29,25 @@ def find(db: sqlite3.Connection, server_group: str, leaving: str) -> str | None:
         _FREE, {"server_group": server_group, "leaving": leaving}
     ).fetchone()
     return str(row[0]) if row else None
+
+
+def residents(db: sqlite3.Connection, host: str, most: int = _ALL) -> list[sqlite3.Row]:
+    """Return id and group of the instances on a host, in the order they leave."""
+    return db.execute(_RESIDENTS, (host, most)).fetchall()
+
+
+def move(db: sqlite3.Connection, instance_id: str, host: str) -> None:
+    """Put an instance on a host."""
+    db.execute(_MOVE, (host, instance_id))
+
+
+def empty(db: sqlite3.Connection, host: str) -> list[str]:
+    """Move every instance off a host that fits elsewhere; return who does not."""
+    left = []
+    for each in residents(db, host):
+        found = find(db, each["server_group"], host)
+        if found is None:
+            left.append(str(each["id"]))
+        else:
+            move(db, each["id"], found)
+    return left

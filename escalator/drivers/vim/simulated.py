@@ -30,7 +30,8 @@ _SCHEDULING = """
 UPDATE host SET is_enabled = :is_enabled, reason = :reason
 WHERE name = :host AND (is_enabled != :is_enabled OR reason != :reason)
 """
-_MOVE = "UPDATE instance SET host = ? WHERE id = ?"
+_NOWHERE = "instance {} fits on no other host"
+_DEAD = "{} is down; nothing can be migrated"
 _RECREATE = """
 UPDATE instance SET host = ?, state = 'active', state_before = '' WHERE id = ?
 """
@@ -113,24 +114,32 @@ class Simulated(base.Vim):
             tell(len(moved), max(total, len(moved)))
         return moved
 
+    def try_drain(self, host: str) -> list[str]:
+        """Return what stands in the way of a drain now; changes nothing (V-3).
+
+        The drain is carried out and rolled back; who fits nowhere is passed over.
+
+        :raises NotFound: there is no such host.
+        """
+        with self._storage.trial() as db:
+            is_dead = _host(db, host)["is_forced_down"]
+            if is_dead and placement.residents(db, host):
+                return [_DEAD.format(host)]
+            return [_NOWHERE.format(each) for each in placement.empty(db, host)]
+
     def _drain_one(self, host: str, moved: dict[str, str]) -> bool:
         """Move one instance; False if the host is empty."""
         with self._storage.change() as db:
             is_dead = _host(db, host)["is_forced_down"]
-            instance = db.execute(
-                "SELECT id, server_group FROM instance WHERE host = ?"
-                " ORDER BY id LIMIT 1",
-                (host,),
-            ).fetchone()
-            if instance is None:
+            if not (there := placement.residents(db, host, 1)):
                 return False
+            (instance,) = there
             if is_dead:
-                raise _stuck(f"{host} is down; nothing can be migrated", moved)
+                raise _stuck(_DEAD.format(host), moved)
             found = placement.find(db, instance["server_group"], host)
             if found is None:
-                reason = f"instance {instance['id']} fits on no other host"
-                raise _stuck(reason, moved)
-            db.execute(_MOVE, (found, instance["id"]))
+                raise _stuck(_NOWHERE.format(instance["id"]), moved)
+            placement.move(db, instance["id"], found)
         moved[instance["id"]] = found
         return True
 

@@ -82,6 +82,20 @@ class Storage:
             if db.total_changes != before:
                 db.execute("UPDATE change SET number = number + 1")
 
+    @contextlib.contextmanager
+    def trial(self) -> Iterator[sqlite3.Connection]:
+        """Open a transaction that is rolled back in the end, whatever was done.
+
+        :raises VimUnavailable: the file is busy or cannot be written.
+        """
+        with self._lend() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
     def read(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """Return rows as of one moment; never waits for a writer.
 

@@ -335,7 +335,7 @@ class TroubleTest(Case):
         self.vim.list_hosts()
         self.nova.trouble["PUT /os-services"] = [500]
         self.vim.mark_down(["c1"], True)
-        known = self.vim.figures()["nova.force_down"]
+        known = self.vim.figures()["force_down"]
         self.assertEqual((2, 1), (known["count"], known["failures"]))
         self.assertGreater(known["p99_ms"], 0)
 

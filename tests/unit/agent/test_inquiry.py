@@ -1,5 +1,7 @@
 """A preflight's question to an agent: every action of the plan, one answer (V-3)."""
 
+import os
+import tempfile
 import unittest
 from typing import Any
 
@@ -8,6 +10,7 @@ from escalator.agent import deeds
 from escalator.domain import commands
 from escalator.drivers import base
 from escalator.drivers.action import http, package, vim
+from escalator.drivers.vim import simulated
 from tests.fixtures import debian, orders
 
 ACTIONS = {
@@ -49,6 +52,30 @@ class InquiryTest(unittest.TestCase):
         answer = self.ask(("unit.enable", {}), ("vim.drain", {}))
         self.assertEqual([], answer["obstacles"])
         self.assertEqual([], self.node.calls)
+
+    def test_an_agent_of_the_vim_is_asked_about_drains(self) -> None:
+        """V-3: by the VIM; and nothing of its own host is told."""
+        with tempfile.TemporaryDirectory() as folder:
+            cloud = {
+                "hosts": [{"name": "node-1"}, {"name": "node-2", "capacity": 1}],
+                "instances": [
+                    {"id": i, "project": "red", "host": "node-1"} for i in ("i1", "i2")
+                ],
+            }
+            path = os.path.join(folder, "vim.sqlite")
+            resources = {"vim": simulated.Simulated(path, cloud)}
+            worker = deeds.Deeds(ACTIONS, {}, resources, lambda: {"disk_free_gib": 7})
+            asked = [{"action": "vim.drain", "with": {}}]
+            order = orders.make_order(
+                executor="vim",
+                kind=commands.ASK,
+                intent=commands.ASK,
+                action="",
+                params={"deeds": asked},
+            )
+            answer = worker.carry_out(order)
+        told = "vim.drain: instance i2 fits on no other host"
+        self.assertEqual({"facts": {}, "obstacles": [told]}, answer)
 
     def test_parameters_that_it_refuses_are_told(self) -> None:
         (told,) = self.ask(("package.install", {"packages": {"-o": "1"}}))["obstacles"]

@@ -223,7 +223,7 @@ class TestWait(unittest.TestCase):
         states = [
             {"id": "c", "state": "paused", "state_reason": reason}
             for reason in (
-                "waits: preflight: 2 agents have not answered yet",
+                "waits: preflight: 2 questions to agents are not answered yet",
                 "waits: preflight: remedies on 1 hosts are not over",
                 "preflight refused: h1: it is down",
             )

@@ -76,6 +76,15 @@ def asked(answer: Any, **seen: Any) -> Sight:
     )
 
 
+def tried(answer: Any, **seen: Any) -> Sight:
+    """Return a sight of which the VIM was asked about one host, and answered."""
+    return sight(
+        drains={"a": {"deeds": []}},
+        vim_answers={} if answer is None else {"a": answer},
+        **seen,
+    )
+
+
 def told_figures(kind: str, value: float | None, **wanted: Any) -> Sight:
     """Return a sight of which one host told one figure, or none."""
     figures = {} if value is None else {"figure": value}
@@ -126,6 +135,8 @@ class TestChecks(unittest.TestCase):
         cases |= {
             "artifacts.missing": asked(ability.Answer(("no a 2.0",))),
             "artifacts.unknown": asked(ability.Answer(trouble="no answer")),
+            "migration.obstructed": tried(ability.Answer(("i1 fits nowhere",))),
+            "migration.unknown": tried(ability.Answer(trouble="no answer")),
             "statistics.missing": told_figures("statistics", None),
             "statistics.high": told_figures("statistics", 5),
             "logs.missing": told_figures("logs", None),
@@ -355,6 +366,41 @@ class TestRemedies(unittest.TestCase):
         self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
 
 
+class TestDrains(unittest.TestCase):
+    """V-3: the VIM is asked whether hosts can be drained."""
+
+    def test_only_a_file_that_wants_it_asks(self) -> None:
+        todo = {"computes": FLEET}
+        self.assertEqual({}, ability.drains(made(), todo))
+        found = ability.drains(made(checks={"migration": "report"}), todo)
+        self.assertEqual({"a", "b", "c"}, set(found))
+        self.assertEqual([{"action": "vim.drain", "with": {}}], found["a"])
+        calm = tuple(each for each in STEPS if each.action != "vim.drain")
+        wanted = made(checks={"migration": "report"}, steps=calm)
+        self.assertEqual({}, ability.drains(wanted, todo))
+
+    def test_what_was_not_answered_is_never_a_yes(self) -> None:
+        self.assertEqual([("migration.unknown", "a", "block")], codes(tried(None)))
+        silent = tried(None, is_vim_silent=True)
+        self.assertEqual(
+            {"migration.unknown", "actions.vim_silent"},
+            {code for code, _, _ in codes(silent)},
+        )
+        self.assertEqual([], codes(tried(ability.Answer())))
+
+    def test_many_obstacles_are_counted(self) -> None:
+        answer = ability.Answer(tuple(f"i{n} stays" for n in range(30)))
+        (found,) = preflight.judge(tried(answer)).findings
+        self.assertIn("i19 stays (and 10 more)", found.text)
+
+    def test_the_host_may_be_left_out(self) -> None:
+        wanted = made(checks={"migration": "exclude_and_report"})
+        answer = ability.Answer(("i1 fits nowhere",))
+        verdict = preflight.judge(tried(answer, made_of=wanted))
+        self.assertEqual("", verdict.refusal)
+        self.assertEqual(["a"], list(preflight.excluded(verdict.findings)))
+
+
 class TestVimAgents(unittest.TestCase):
     def test_a_plan_that_asks_nothing_of_the_vim_needs_none(self) -> None:
         node_only = tuple(each for each in STEPS if each.executor == "node")
@@ -481,6 +527,18 @@ class TestHowManyAtOnce(unittest.TestCase):
         self.assertEqual(["5"], [e.id for e in remedies.may_go(errands, 1)])
         self.assertEqual([], remedies.silent(errands, 14.0, 5.0))
         self.assertEqual(["1"], [e.id for e in remedies.silent(errands, 16.0, 5.0)])
+
+    def test_agent_and_vim_are_asked_about_a_host_side_by_side(self) -> None:
+        def ask(host: str, executor: str, state: str = "ready") -> remedies.Errand:
+            return remedies.Errand(
+                f"{host}-{executor}", host, "ask", state, 1, executor
+            )
+
+        most = remedies.DRAINS_AT_ONCE
+        errands = [ask(f"h{n}", "vim") for n in range(most + 1)]
+        errands += [ask("h0", "node"), ask("h1", "node", "dispatched")]
+        going = {each.id for each in remedies.may_go(errands, 1)}
+        self.assertEqual({"h0-node", *(f"h{n}-vim" for n in range(most))}, going)
 
 
 class TestReading(unittest.TestCase):

@@ -6,6 +6,7 @@ For drivers of third parties too: give :meth:`VimContract.make_vim`.
 import time
 import typing
 
+from escalator import errors
 from escalator.drivers import base
 
 
@@ -95,6 +96,39 @@ class VimContract:
         vim = self.make_vim()
         vim.drain(self.FULL)
         self.check.assertEqual({}, vim.drain(self.FULL))
+
+    def test_a_dry_run_finds_nothing_where_a_drain_succeeds(self) -> None:
+        """V-3: and changes nothing."""
+        vim = self.make_vim()
+        changes, places = vim.read_changes(), vim.list_instances()
+        self.check.assertEqual([], vim.try_drain(self.FULL))
+        self.check.assertEqual(places, vim.list_instances())
+        self.check.assertEqual(changes, vim.read_changes())
+        vim.drain(self.FULL)
+        self.check.assertEqual([], vim.try_drain(self.FULL))
+
+    def test_a_dry_run_names_every_instance_that_can_go_nowhere(self) -> None:
+        """V-3: with all other hosts closed; opened again, nothing is in the way."""
+        vim = self.make_vim()
+        others = [h.name for h in vim.list_hosts() if h.name != self.FULL]
+        for name in others:
+            vim.set_scheduling(name, False, "test")
+        told = vim.try_drain(self.FULL)
+        for instance_id in self.on(self.FULL):
+            self.check.assertIn(instance_id, "\n".join(told))
+        with self.check.assertRaises(errors.ActionFailed):
+            vim.drain(self.FULL)
+        for name in others:
+            vim.set_scheduling(name, True, "")
+        self.check.assertEqual([], vim.try_drain(self.FULL))
+
+    def test_a_dry_run_of_a_dead_or_unknown_host(self) -> None:
+        vim = self.make_vim()
+        vim.mark_down([self.FULL], True)
+        (told,) = vim.try_drain(self.FULL)
+        self.check.assertIn("is down", told)
+        with self.check.assertRaises(errors.NotFound):
+            vim.try_drain("nowhere")
 
     def test_nothing_is_drained_to_a_host_that_refuses(self) -> None:
         vim = self.make_vim()

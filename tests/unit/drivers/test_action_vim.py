@@ -103,6 +103,27 @@ class TestDrain(Bench, contract_action.ActionContract):
         self.assertEqual("permanent", caught.exception.failure_class)
         self.assertEqual(["i1"], list(caught.exception.result["moved"]))  # type: ignore[call-overload]
 
+    def test_the_dry_run_asks_the_vim(self) -> None:
+        """V-3: it says who would stay, and nobody moves."""
+        self.assertEqual([], self.make_action().dry_run(self.order))
+        for number in range(3):
+            self.vim.boot(f"b{number}", "blue")
+        told = self.make_action().dry_run(self.order)
+        self.assertEqual(["instance i2 fits on no other host"], told)
+        self.assertEqual(["i1", "i2"], self.stay())
+
+    def test_a_host_that_the_vim_does_not_have_cannot_be_drained(self) -> None:
+        order = dataclasses.replace(self.order, host="no such")
+        self.assertEqual(["No host no such exists."], self.make_action().dry_run(order))
+
+    def test_a_vim_that_is_away_cannot_tell(self) -> None:
+        """V-3: never a silent yes."""
+        os.remove(self.vim.path)
+        with self.assertRaises(errors.ActionFailed) as caught:
+            self.make_action().dry_run(self.order)
+        self.assertEqual("transient", caught.exception.failure_class)
+        self.assertIn("could not be told", str(caught.exception))
+
 
 class TestVacate(Bench, contract_action.ActionContract):
     def make_action(self) -> base.Action:
@@ -121,6 +142,11 @@ class TestVacate(Bench, contract_action.ActionContract):
         self.make_action().run(self.order)
         self.assertEqual([False], seen)
         self.assertEqual([], self.stay())
+
+    def test_the_dry_run_asks_the_vim(self) -> None:
+        for number in range(4):
+            self.vim.boot(f"b{number}", "blue")
+        self.assertEqual(2, len(self.make_action().dry_run(self.order)))
 
 
 class TestUnknownHost(Bench):

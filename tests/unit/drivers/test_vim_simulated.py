@@ -55,6 +55,41 @@ class TestContract(Case, contract_vim.VimContract):
     pass
 
 
+class TestDryRun(Case):
+    cloud: Any = {
+        "hosts": [host(f"host-{n}", capacity=2) for n in range(1, 4)],
+        "instances": [
+            instance("i1", "host-1", "g"),
+            instance("i2", "host-1"),
+            instance("i3", "host-2", "g"),
+            instance("i4", "host-2"),
+            instance("i5", "host-3"),
+        ],
+    }
+
+    def test_it_finds_whom_the_drain_leaves(self) -> None:
+        """V-3: the room of one is taken by the other."""
+        before = self.places()
+        told = self.vim.try_drain("host-1")
+        self.assertEqual(["instance i2 fits on no other host"], told)
+        self.assertEqual(before, self.places())
+        with self.assertRaisesRegex(errors.ActionFailed, told[0]):
+            self.vim.drain("host-1")
+
+    def test_a_group_is_kept_apart(self) -> None:
+        self.vim.set_scheduling("host-3", False, "test")
+        with self.vim._storage.change() as db:
+            db.execute("UPDATE host SET capacity = 9")
+        told = self.vim.try_drain("host-1")
+        self.assertEqual(["instance i1 fits on no other host"], told)
+
+    def test_it_leaves_no_lock(self) -> None:
+        self.vim.try_drain("host-1")
+        with self.assertRaises(errors.NotFound):
+            self.vim.try_drain("nowhere")
+        self.vim.set_scheduling("host-1", False, "another change")
+
+
 class TestPlacement(Case):
     def test_members_of_a_group_never_meet(self) -> None:
         """P-4b: hard anti-affinity, on drain, boot and evacuation."""

@@ -83,6 +83,9 @@ class FakeVim(base.Vim):
     def drain(self, host: str) -> dict[str, str]:
         raise NotImplementedError
 
+    def try_drain(self, host: str) -> list[str]:
+        raise NotImplementedError
+
 
 def away() -> errors.VimUnavailable:
     return errors.VimUnavailable(call="mark_down", timeout_s=1, reason="away")

@@ -1,4 +1,4 @@
-"""Calls to Nova: a deadline, retries where nothing can be done twice, figures."""
+"""Calls to Nova and Placement: a deadline, safe retries, figures."""
 
 import collections
 import logging
@@ -34,10 +34,11 @@ _ANY = (
     sdk_errors.SDKException,
 )
 _TOO_MANY_REQUESTS = 429
+_DETAILS = 300
 
 
 class Adapter(Protocol):
-    """What is asked of ``openstack.connection.Connection.compute``."""
+    """What is asked of ``openstack.connection.Connection.compute``, ``placement``."""
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any: ...
 
@@ -82,23 +83,32 @@ def _percentile(seconds: collections.deque[float], share: float) -> float:
 
 
 class Calls:
-    """Speaks to Nova for everybody else in this package; thread-safe.
+    """Speaks to one service for everybody else in this package; thread-safe.
 
     A token that expired is fetched again by keystoneauth itself.
 
     :param timeout_s: deadline of one attempt, connection included.
+    :param service: its name for people.
+    :param figures: those of another service, to be continued.
     """
 
-    def __init__(self, adapter: Adapter, timeout_s: float) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        timeout_s: float,
+        service: str = "Nova",
+        figures: Figures | None = None,
+    ) -> None:
         self._adapter = adapter
+        self._service = service
         self.timeout_s = timeout_s
-        self.figures = Figures()
+        self.figures = figures or Figures()
         self._newest: tuple[int, int] | None = None
 
     def supports(self, microversion: str) -> bool:
-        """Tell whether Nova serves it; asked once.
+        """Tell whether the service has it; asked once.
 
-        :raises VimUnavailable: Nova does not say.
+        :raises VimUnavailable: it does not say.
         """
         if self._newest is None:
             found = self._attempt("versions", self._adapter.get_endpoint_data)
@@ -107,7 +117,7 @@ class Calls:
                 raise errors.VimUnavailable(
                     call="versions",
                     timeout_s=self.timeout_s,
-                    reason="Nova does not say which microversions it has",
+                    reason=f"{self._service} does not say which microversions it has",
                 )
             self._newest = tuple(found.max_microversion)[:2]
         major, minor = microversion.split(".")
@@ -210,7 +220,7 @@ class Calls:
                     call=name, timeout_s=self.timeout_s, reason=str(error)
                 ) from error
             raise errors.ActionFailed(
-                action=name, reason=str(error), status=error.http_status
+                action=name, reason=_told(error), status=error.http_status
             ) from error
         except refusals.ClientException as error:
             # Keystone is away, or does not know us (any more).
@@ -220,6 +230,12 @@ class Calls:
         finally:
             self.figures.add(name, time.monotonic() - began, is_failure)
         return found
+
+
+def _told(error: refusals.HTTPClientError) -> str:
+    """Return what the service says of its refusal; Placement says why in details."""
+    details = " ".join(str(error.details or "").split())[:_DETAILS]
+    return f"{error}: {details}" if details else str(error)
 
 
 def _tell_repetition(state: tenacity.RetryCallState) -> None:

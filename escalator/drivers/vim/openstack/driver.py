@@ -7,6 +7,7 @@ from escalator import errors
 from escalator.drivers import base
 from escalator.drivers.vim.openstack import calls as nova
 from escalator.drivers.vim.openstack import (
+    dry_run,
     following,
     model,
     moving,
@@ -21,14 +22,15 @@ from escalator.drivers.vim.openstack import (
 class Openstack(base.Vim):
     """Nova as the VIM; made after a fork, follows it from the first question on.
 
-    :param adapter: a compute adapter with an administrator's credentials.
+    :param adapter: a compute adapter with an administrator's credentials; that of
+        Placement beside it.
     :param timeout_s: deadline of one attempt of one call.
     """
 
     waits_for_states = False
 
     def __init__(
-        self, adapter: nova.Adapter, timeout_s: float, options: settings.Options
+        self, adapter: session.Compute, timeout_s: float, options: settings.Options
     ) -> None:
         self.calls = nova.Calls(adapter, timeout_s)
         self._services = services.Services(self.calls)
@@ -44,6 +46,12 @@ class Openstack(base.Vim):
                 self._model.find,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
+        placement = nova.Calls(
+            adapter.placement, timeout_s, "Placement", self.calls.figures
+        )
+        self._dry_run = dry_run.DryRun(
+            self.calls, placement, reader, self._services, self._moving
+        )
         self._following = following.Following(
             self._model, reader, self._states, options.source, self.calls.figures
         )
@@ -89,10 +97,7 @@ class Openstack(base.Vim):
         :raises ActionFailed: one did not move; those moved stay moved.
         :raises NotFound: Nova has no such host.
         """
-        known = {each.name: each for each in self.list_hosts()}
-        if host not in known:
-            raise errors.NotFound(kind="host", id=host)
-        if known[host].is_forced_down:
+        if self._is_dead(host):
             raise errors.ActionFailed(
                 action="drain", reason=f"{host} is down; nothing can be migrated"
             )
@@ -100,6 +105,23 @@ class Openstack(base.Vim):
             return self._moving.drain(host, tell)
         finally:
             self._following.refresh()
+
+    def try_drain(self, host: str) -> list[str]:
+        """Return what stands in the way of a drain now; changes nothing (V-3).
+
+        :raises ActionFailed: it cannot be told, e.g. Placement is too old.
+        :raises NotFound: Nova has no such host.
+        """
+        if self._is_dead(host):
+            return [f"{host} is down; nothing can be migrated"]
+        places = {each.id: each.host for each in self._model.servers()}
+        return self._dry_run.obstacles(host, places)
+
+    def _is_dead(self, host: str) -> bool:
+        known = {each.name: each for each in self.list_hosts()}
+        if host not in known:
+            raise errors.NotFound(kind="host", id=host)
+        return known[host].is_forced_down
 
     def mark_down(self, hosts: Sequence[str], is_down: bool) -> None:
         """Force hosts down, or undo it; instances' states follow (DR-5, DR-10).
@@ -121,14 +143,7 @@ class Openstack(base.Vim):
         for host in ready:
             self._model.change_host(host, is_forced_down=is_down)
         if evacuated:
-            raise errors.ActionFailed(
-                action="force_up",
-                reason="; ".join(
-                    f"{count} instances were evacuated from {host}: its nova-compute"
-                    " has to start first"
-                    for host, count in sorted(evacuated.items())
-                ),
-            )
+            raise _not_yet(evacuated)
 
     def begin_marking(self, states_set: Callable[[str], None]) -> None:
         """Complete what an inspector before this one left half done."""
@@ -137,9 +152,8 @@ class Openstack(base.Vim):
         self._following.is_mending = True
 
     def figures(self) -> Mapping[str, Mapping[str, float]]:
-        """Return what calls to Nova were made, and how long the latest took."""
-        known = self.calls.figures.read()
-        return {f"nova.{call}": known[call] for call in sorted(known)}
+        """Return what calls were made, and how long the latest took."""
+        return self.calls.figures.read()
 
     def stop(self) -> None:
         """Follow no longer."""
@@ -153,3 +167,13 @@ class Openstack(base.Vim):
                 self._states.put_to_error(host, self._model.servers(host))
             else:
                 self._states.restore(self._model.servers(host))
+
+
+def _not_yet(evacuated: Mapping[str, int]) -> errors.ActionFailed:
+    """Return why hosts cannot be up again; ``evacuated``: host -> instances."""
+    reasons = [
+        f"{count} instances were evacuated from {host}: its nova-compute has to start"
+        " first"
+        for host, count in sorted(evacuated.items())
+    ]
+    return errors.ActionFailed(action="force_up", reason="; ".join(reasons))

@@ -78,7 +78,7 @@ class Moving:
 
     def _move(self, server: model.Server) -> str:
         reasons = []
-        for method in self._methods(server):
+        for method in self.methods(server):
             move = self._live if method == LIVE else self._cold
             try:
                 return move(server)
@@ -89,7 +89,8 @@ class Moving:
             action="drain", reason=f"instance {server.id}: {told}"
         )
 
-    def _methods(self, server: model.Server) -> list[str]:
+    def methods(self, server: model.Server) -> list[str]:
+        """Return how an instance would be moved in its present state, in order."""
         if server.state == "stopped":
             return [COLD]
         able = {LIVE: _LIVE_STATES, COLD: _COLD_STATES}

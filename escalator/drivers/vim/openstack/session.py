@@ -1,4 +1,4 @@
-"""The way to Nova: a connection of openstacksdk, made when it is needed."""
+"""The way to Nova and Placement: a connection of openstacksdk, made when needed."""
 
 import logging
 import threading
@@ -15,41 +15,25 @@ LOG = logging.getLogger(__name__)
 Connect = Callable[[], openstack.connection.Connection]
 
 
-class Compute:
-    """Nova's adapter; nothing is sent before the first call (nor before a fork).
-
-    :param timeout_s: deadline of what keystoneauth sends by itself: for tokens
-        and versions.
-    """
+class _Link:
+    """One connection for several services; made by the first that needs it."""
 
     def __init__(self, connect: Connect, timeout_s: float) -> None:
         self._connect = connect
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._adapter: Any = None
+        self._connection: Any = None
         self._token: Any = None
 
-    def request(self, url: str, method: str, **kwargs: Any) -> Any:
-        """Send one request; raises what keystoneauth raises."""
-        adapter = self._get()
-        try:
-            return adapter.request(url, method, **kwargs)
-        finally:
-            self._tell_renewal(adapter.session.auth)
-
-    def get_endpoint_data(self) -> Any:
-        """Return what Nova says of its versions."""
-        return self._get().get_endpoint_data()
-
-    def _get(self) -> Any:
+    def get(self) -> Any:
+        """Return the connection."""
         with self._lock:
-            if self._adapter is None:
-                connection = self._connect()
-                connection.session.timeout = self._timeout_s
-                self._adapter = connection.compute
-            return self._adapter
+            if self._connection is None:
+                self._connection = self._connect()
+                self._connection.session.timeout = self._timeout_s
+            return self._connection
 
-    def _tell_renewal(self, auth: Any) -> None:
+    def tell_renewal(self, auth: Any) -> None:
         """Log once that keystoneauth has fetched a new token in place of another."""
         with self._lock:
             # None while there is none; plugins without tokens have no such thing.
@@ -59,6 +43,48 @@ class Compute:
             is_first, self._token = self._token is None, token
         if not is_first:
             LOG.info("A new token was fetched: the last one expired or was refused")
+
+
+class Service:
+    """The adapter of one service; one that hangs does not keep another waiting."""
+
+    def __init__(self, link: _Link, kind: str) -> None:
+        self._link = link
+        self._kind = kind
+        self._lock = threading.Lock()
+        self._adapter: Any = None
+
+    def request(self, url: str, method: str, **kwargs: Any) -> Any:
+        """Send one request; raises what keystoneauth raises."""
+        adapter = self._get()
+        try:
+            return adapter.request(url, method, **kwargs)
+        finally:
+            self._link.tell_renewal(adapter.session.auth)
+
+    def get_endpoint_data(self) -> Any:
+        """Return what the service says of its versions."""
+        return self._get().get_endpoint_data()
+
+    def _get(self) -> Any:
+        with self._lock:
+            if self._adapter is None:
+                self._adapter = getattr(self._link.get(), self._kind)
+            return self._adapter
+
+
+class Compute(Service):
+    """Nova's adapter; nothing is sent before the first call (nor before a fork).
+
+    :param timeout_s: deadline of what keystoneauth sends by itself: for tokens
+        and versions.
+    :ivar placement: that of Placement, by the same connection.
+    """
+
+    def __init__(self, connect: Connect, timeout_s: float) -> None:
+        link = _Link(connect, timeout_s)
+        super().__init__(link, "compute")
+        self.placement = Service(link, "placement")
 
 
 def by_cloud(name: str) -> Connect:
@@ -80,7 +106,10 @@ def by_session(session: Any, region: str | None, interface: str) -> Connect:
 
     def connect() -> openstack.connection.Connection:
         return openstack.connection.Connection(
-            session=session, region_name=region, compute_interface=interface
+            session=session,
+            region_name=region,
+            compute_interface=interface,
+            placement_interface=interface,
         )
 
     return connect

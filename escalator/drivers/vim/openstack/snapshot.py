@@ -32,7 +32,7 @@ class Reader:
 
         :raises VimUnavailable: Nova does not answer.
         """
-        hypervisors = self._hypervisors()
+        hypervisors = {each["service"]["host"]: each for each in self._hypervisors()}
         tags: dict[str, list[str]] = {}
         racks: dict[str, str] = {}
         for aggregate in self._calls.read("list_aggregates", "/os-aggregates")[
@@ -71,15 +71,15 @@ class Reader:
 
     def groups(self) -> dict[str, str]:
         """Return instance id -> the anti-affinity group it is in."""
-        version = GROUPS if self._calls.supports(GROUPS) else "2.1"
         found: dict[str, str] = {}
-        for each in self._group_pages(version):
-            policies = [each["policy"]] if "policy" in each else each["policies"]
-            if any(policy in _APART for policy in policies):
+        for each in self.group_rows():
+            if any(policy in _APART for policy in policies_of(each)):
                 found.update(dict.fromkeys(each["members"], str(each["id"])))
         return found
 
-    def _group_pages(self, version: str) -> Iterator[Mapping[str, Any]]:
+    def group_rows(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the server groups of all projects, as Nova has them."""
+        version = GROUPS if self._calls.supports(GROUPS) else "2.1"
         offset = 0
         while True:
             path = f"/os-server-groups?all_projects=True&limit={_PAGE}&offset={offset}"
@@ -91,8 +91,12 @@ class Reader:
             if not page:
                 return
 
-    def _hypervisors(self) -> dict[str, Mapping[str, Any]]:
-        """Return host -> what its hypervisor reports."""
+    def providers(self) -> dict[str, str]:
+        """Return resource provider of Placement -> host; from Nova 2.53 on."""
+        return {each["id"]: each["service"]["host"] for each in self._hypervisors()}
+
+    def _hypervisors(self) -> list[Mapping[str, Any]]:
+        """Return what the hypervisors report, of hosts with a service."""
         version = services.BY_ID if self._calls.supports(services.BY_ID) else "2.1"
         path = "/os-hypervisors/detail"
         if self._calls.supports(services.BY_ID):
@@ -101,7 +105,12 @@ class Reader:
             )
         else:
             found = self._calls.read("list_hypervisors", path, version)["hypervisors"]
-        return {each["service"]["host"]: each for each in found if each.get("service")}
+        return [each for each in found if each.get("service")]
+
+
+def policies_of(group: Mapping[str, Any]) -> list[str]:
+    """Return a server group's policies; from 2.64 on there is one."""
+    return [group["policy"]] if "policy" in group else list(group["policies"])
 
 
 def _capacity(hypervisor: Mapping[str, Any]) -> dict[str, Any]:
