@@ -80,13 +80,13 @@ def moment(text: str) -> datetime.datetime:
 
 
 def clock(text: str) -> datetime.time:
-    """Return a time of day.
+    """Return a time of day, ``23:00``: the guard compares just such texts.
 
-    :raises ValueError: it cannot be read, or has an offset.
+    :raises ValueError: it is written otherwise.
     """
     found = datetime.time.fromisoformat(text)
-    if found.tzinfo is not None:
-        raise ValueError("a time of day has no offset")
+    if text != f"{found:%H:%M}":
+        raise ValueError("a time of day is hours and minutes")
     return found
 
 

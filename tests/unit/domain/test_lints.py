@@ -441,6 +441,8 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/schedule/windows/0/start", _windows({**SINGLE, "start": "2026-12-01"})),
         ("/schedule/windows/0/to", _windows({**WEEKLY, "to": "25:00"})),
         ("/schedule/windows/0/from", _windows({**WEEKLY, "from": "22:00Z"})),
+        ("/schedule/windows/0/from", _windows({**WEEKLY, "from": "2230"})),
+        ("/schedule/windows/0/to", _windows({**WEEKLY, "to": "05:30:30"})),
     ],
     "C742": [
         ("/schedule/windows/0/end", _windows({**SINGLE, "end": SINGLE["start"]})),
