@@ -394,6 +394,6 @@ service = sa.Table(
     text("state", STATE),
     at("started_at"),
     at("last_seen_at"),
-    sa.Column("figures", sa.JSON, nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False, default=dict),
     sa.UniqueConstraint("binary", "host", "instance", name="uq_service_instance"),
 )
