@@ -207,7 +207,8 @@ def _host_digest(connection: sa.Connection) -> list[dict[str, Any]]:
         table.c.campaign_id.is_not(None),
     )
     rows = connection.execute(query.where(table.c.is_listed).order_by(table.c.name))
-    digest = hashlib.sha256()
+    (probes,) = subscriptions.read_most_probes(connection)
+    digest = hashlib.sha256(repr(probes).encode())
     for row in rows:
         digest.update(repr(tuple(row)).encode())
     return [{"digest": digest.hexdigest()}]

@@ -42,13 +42,15 @@ class Inventory:
     def read_hosts(self) -> Hosts:
         """Return all hosts; those without a usable address are logged.
 
-        They are read only if they are others than at the last call.
+        They are read only if they, or what subscriptions wait for, are others than at
+        the last call: one question now and then is all that probing is disturbed by.
         """
         digest = host.HostList.read_digest(self._context)
-        most = subscription.SubscriptionList.read_most_probes(self._context)
         if self._last is None or self._last[0] != digest:
-            self._last = (digest, self._read_all())
-        return dataclasses.replace(self._last[1], most_probes=most)
+            most = subscription.SubscriptionList.read_most_probes(self._context)
+            found = dataclasses.replace(self._read_all(), most_probes=most)
+            self._last = (digest, found)
+        return self._last[1]
 
     def _read_all(self) -> Hosts:
         targets: dict[str, str] = {}

@@ -76,7 +76,7 @@ class HostList(base.EscalatorList):
     @classmethod
     @base.remotable
     def read_digest(cls, context: Any) -> str:
-        """Return what changes whenever a monitor would watch other hosts.
+        """Return what changes whenever a monitor has to read its hosts anew.
 
         Much cheaper than reading them all again only to find them the same.
         """

@@ -9,7 +9,7 @@ from oslo_db import options as db_options
 
 import tests  # noqa: F401
 from escalator.db import session, store
-from escalator.objects import base, subscription
+from escalator.objects import base, host, subscription
 from tests.fixtures import api
 
 
@@ -53,14 +53,18 @@ class TestRealStore(unittest.TestCase):
     def test_the_monitor_learns_how_many_probes_anybody_waits_for(self) -> None:
         """DR-4: the largest number of all subscriptions; one if there is none."""
         most = subscription.SubscriptionList.read_most_probes
+        digests = [host.HostList.read_digest(None)]
         self.assertEqual(1, most(None))
         made = [self.subscribe(min_probes=count) for count in (2, 5, 3)]
         made.append(self.subscribe())
         self.assertEqual([2, 5, 3, 1], [each["min_probes"] for each in made])
         self.assertEqual(5, most(None))
+        digests.append(host.HostList.read_digest(None))
         path = f"/v1/subscriptions/{made[1]['id']}"
         self.house.client.call("DELETE", path)
         self.assertEqual(3, most(None))
+        digests.append(host.HostList.read_digest(None))
+        self.assertEqual(3, len(set(digests)), "the only thing it asks for regularly")
 
     def test_every_list_answers_on_an_empty_database(self) -> None:
         for noun in (

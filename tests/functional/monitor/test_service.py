@@ -41,7 +41,9 @@ class Conductor:
         if marker is not None:
             return []
         if kind == "host_digest":
-            return [{"digest": repr((self.targets, sorted(self.windows)))}]
+            return [
+                {"digest": repr((self.targets, sorted(self.windows), self.most_probes))}
+            ]
         if kind == "subscription_probes":
             return [{"most": self.most_probes}]
         if kind == "fault":

@@ -23,12 +23,14 @@ class PagedStore:
     def __init__(self, **tables: list[dict[str, Any]]) -> None:
         self.tables = tables
         self.pages = 0
+        self.asked = 0
         self.most_probes = 1
 
     def read(self, kind: str, **query: Any) -> list[dict[str, Any]]:
         if kind == "host_digest":
-            return [{"digest": repr(self.tables["host"])}]
+            return [{"digest": repr((self.tables["host"], self.most_probes))}]
         if kind == "subscription_probes":
+            self.asked += 1
             return [{"most": self.most_probes}]
         self.pages += 1
         rows, key = self.tables[kind], {"host": "name", "fault": "id"}[kind]
@@ -65,18 +67,21 @@ class InventoryTest(unittest.TestCase):
         store.tables["host"].append(host("b", "10.0.0.2"))
         self.assertEqual({"a", "b"}, set(stock.read_hosts().targets))
 
-    def test_how_many_probes_anybody_waits_for_is_always_asked(self) -> None:
+    def test_how_many_probes_anybody_waits_for_is_asked_when_it_changed(self) -> None:
         """DR-4: a change of subscriptions takes effect with the next reading."""
         store = PagedStore(host=[host("a", "10.0.0.1")])
         base.use_store(store)
         stock = inventory.Inventory(None)
         first = stock.read_hosts()
         self.assertEqual(1, first.most_probes)
-        pages, store.most_probes = store.pages, 3
+        for _ in range(3):
+            self.assertIs(first, stock.read_hosts())
+        self.assertEqual(1, store.asked, "the digest says that nothing changed")
+        store.most_probes = 3
         second = stock.read_hosts()
         self.assertEqual((3, first.targets), (second.most_probes, second.targets))
         self.assertNotEqual(first, second)
-        self.assertEqual(pages, store.pages, "the hosts are not read again")
+        self.assertEqual(2, store.asked)
 
     def test_every_interface_is_a_target_and_the_hosts_own_address_once(self) -> None:
         nics = {"eth1": "10.1.0.1", "eth2": "10.2.0.1", "bad": ""}
