@@ -155,6 +155,9 @@ class EventListener:
     :param handlers: by type of fact; facts of other types on the same topics
         are acknowledged and dropped.
     :param max_batch: most facts of one type that a handler gets at once.
+    :param patience_s: how long to leave facts with the socket, for a listener
+        whose process has another one that is in a hurry with the same facts:
+        Python runs one thread at a time.
     :ivar counts: received, handled, failed, dead, dropped since the start.
     """
 
@@ -165,6 +168,7 @@ class EventListener:
         handlers: Mapping[type[Any], delivery.Handler],
         max_batch: int = 1,
         is_manual: bool = False,
+        patience_s: float = 0.0,
     ) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         source = broker.Broker(conf)
@@ -182,6 +186,7 @@ class EventListener:
             f"{pool}-reader",
             lambda link: self._intake.consume(link, conf.bus.prefetch),
             self._intake.forget,
+            patience_s,
         )
         self._intake.soon = self._reader.soon
 

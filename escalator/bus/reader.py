@@ -28,6 +28,7 @@ class Reader:
 
     :param set_up: declares and consumes on each new link.
     :param on_lost: told after a link is gone, in the reader's thread.
+    :param patience_s: how long to leave input where it is before it is read.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Reader:
         name: str,
         set_up: Deed,
         on_lost: Callable[[], None] = lambda: None,
+        patience_s: float = 0.0,
     ) -> None:
         self.is_connected = threading.Event()
         self._broker = source
         self._set_up = set_up
         self._on_lost = on_lost
+        self._patience_s = patience_s
         self._deeds: collections.deque[Deed] = collections.deque()
         self._waker, self._alarm = socket.socketpair()
         self._waker.setblocking(False)
@@ -100,6 +103,8 @@ class Reader:
             broker.wait_readable(link, [self._alarm], TICK_S)
             with contextlib.suppress(BlockingIOError):
                 self._alarm.recv(4096)
+            if self._patience_s:
+                self._closing.wait(self._patience_s)
         now = time.monotonic()
         if now >= self._tick_at:
             self._tick_at = now + TICK_S

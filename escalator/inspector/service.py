@@ -38,7 +38,7 @@ class InspectorService:
 
     :param context: for asking the conductor which faults were raised before; None:
         it is not asked.
-    :param listener_factory: (pool, handlers, max_batch, is_manual) -> listener.
+    :param listener_factory: as ``bus.events.EventListener`` without the first.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class InspectorService:
         self._listener = listener_factory(POOL, handlers, MAX_BATCH, True)
         others = watch.Watch(self._standing, self.marking)
         self._watcher = listener_factory(
-            watch.POOL, others.handlers(), MAX_BATCH, False
+            watch.POOL, others.handlers(), MAX_BATCH, False, watch.PATIENCE_S
         )
 
     def start(self) -> None:

@@ -309,6 +309,17 @@ class Listening(BusTest):
         self.assertTrue(inbox.wait(19))
         self.assertEqual({f.event_id for f in facts[1:]}, set(inbox.ids))
 
+    def test_a_patient_listener_leaves_facts_to_the_one_in_a_hurry(self) -> None:
+        hurried, patient = helpers.Inbox(), helpers.Inbox()
+        self.listen("inspector", {events.FaultConfirmed: hurried})
+        self.listen("watch", {events.FaultConfirmed: patient}, patience_s=1.0)
+        facts = [helpers.fault() for _ in range(3)]
+        self.publisher.publish_all(facts)
+        self.assertTrue(hurried.wait(3))
+        self.assertEqual([], patient.ids)
+        self.assertTrue(patient.wait(3))
+        self.assertEqual([fact.event_id for fact in facts], patient.ids)
+
     def test_a_listener_starts_before_its_broker(self) -> None:
         self.broker.kill9()
         inbox = helpers.Inbox()

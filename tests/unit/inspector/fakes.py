@@ -158,8 +158,10 @@ class FakeListener:
         handlers: Mapping[type, Callable[..., None]],
         max_batch: int,
         is_manual: bool,
+        patience_s: float = 0.0,
     ) -> None:
         self.is_manual = is_manual
+        self.patience_s = patience_s
         self.pool = pool
         self.handlers = handlers
         self.max_batch = max_batch

@@ -352,6 +352,7 @@ class TestLife(Case):
             set(self.watcher.handlers),
         )
         self.assertFalse(self.watcher.is_manual)
+        self.assertGreater(self.watcher.patience_s, self.listener.patience_s)
 
     def test_the_map_is_there_before_the_first_fact(self) -> None:
         self.service.mapping.where = {}
