@@ -8,6 +8,11 @@ GROUP = "notifier"
 
 OPTS = [
     cfg.IntOpt("workers", default=1, min=1, help="Worker processes."),
+    cfg.BoolOpt(
+        "realtime",
+        default=True,
+        help="Run its threads under SCHED_RR where the kernel allows it.",
+    ),
     cfg.ListOpt(
         "sinks",
         default=["webhook"],
