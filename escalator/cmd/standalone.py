@@ -88,11 +88,14 @@ watched_packages = demo-service
 [conductor]
 tick_s = 0.2
 inventory_interval_s = 0.5
+[inspector]
+realtime = false
 [monitor]
 probes = simulated
 realtime = false
 inventory_interval_s = 0.5
 [notifier]
+realtime = false
 signing_key = {secrets.token_hex(32)}
 allowed_networks = 127.0.0.0/8
 subscriptions_interval_s = 0.5

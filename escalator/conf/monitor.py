@@ -123,8 +123,7 @@ OPTS = [
     cfg.BoolOpt(
         "realtime",
         default=True,
-        help="Run the probe loop and who tells its verdicts under SCHED_FIFO, the"
-        " other threads under SCHED_RR, where the kernel allows it.",
+        help="Run the probe loop under SCHED_FIFO where the kernel allows it.",
     ),
     cfg.FloatOpt(
         "inventory_interval_s",

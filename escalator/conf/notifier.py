@@ -11,7 +11,8 @@ OPTS = [
     cfg.BoolOpt(
         "realtime",
         default=True,
-        help="Run its threads under SCHED_RR where the kernel allows it.",
+        help="Run the threads that pass a fault on under SCHED_RR where the kernel"
+        " allows it.",
     ),
     cfg.ListOpt(
         "sinks",

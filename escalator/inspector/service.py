@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from escalator import realtime
 from escalator.domain import events, impact
 from escalator.drivers import base
 from escalator.inspector import (
@@ -66,6 +67,7 @@ class InspectorService:
         self._adopting: adopting.Adopting | None = None
         if context is not None:
             self._adopting = adopting.Adopting(context, self._standing, self.marking)
+        self._is_realtime: bool = conf.inspector.realtime
         self._held = holding.Holding(self.marking, conf.bus.prefetch // 2)
         self._listener = listener_factory(POOL, handlers, MAX_BATCH, True)
         others = watch.Watch(self._standing, self.marking)
@@ -81,7 +83,8 @@ class InspectorService:
         if not self.mapping.wait_ready(_MAP_WAIT_S):
             LOG.warning("No map yet: faults wait for it with the broker")
         self._watcher.start()
-        self._listener.start()
+        with realtime.threads(self._is_realtime):
+            self._listener.start()
         if self._adopting is not None:
             self._adopting.start()
 

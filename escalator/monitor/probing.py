@@ -18,9 +18,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from escalator import errors
+from escalator import errors, realtime
 from escalator.domain import fault
-from escalator.monitor import realtime, report, rounds
+from escalator.monitor import report, rounds
 
 PIPE_BYTES = 1 << 20
 """Room for the verdicts on more than 10,000 hosts at once."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from escalator import errors
+from escalator import errors, realtime
 from escalator.domain import fault
-from escalator.monitor import realtime, report, rounds
+from escalator.monitor import report, rounds
 
 LOG = logging.getLogger(__name__)
 

@@ -6,9 +6,8 @@ from typing import Protocol
 
 from oslo_log import log as logging
 
-from escalator import errors
+from escalator import errors, realtime
 from escalator.domain import events
-from escalator.monitor import realtime
 
 LOG = logging.getLogger(__name__)
 

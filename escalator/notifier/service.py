@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from oslo_config import cfg
 
+from escalator import realtime
 from escalator.domain import events
 from escalator.drivers import base
 from escalator.notifier import dispatch, ledger, reporting, settings, subscriptions
@@ -77,11 +78,13 @@ class NotifierService:
             conf, POOL, handlers, max_batch=MAX_BATCH, is_manual=True
         )
         self._is_listening = False
+        self._is_realtime: bool = conf.notifier.realtime
 
     def start(self) -> None:
         """Return at once; facts are taken as soon as subscriptions are known."""
-        for sink in self._sinks:
-            sink.start()
+        with realtime.threads(self._is_realtime):
+            for sink in self._sinks:
+                sink.start()
         self._reporter.start()
         self._subscriptions.start()
 
@@ -105,7 +108,8 @@ class NotifierService:
     def _listen(self) -> None:
         """Start the listener, and read once more what changed meanwhile."""
         self._is_listening = True
-        self._listener.start()
+        with realtime.threads(self._is_realtime):
+            self._listener.start()
         self._subscriptions.refresh()
 
     def _refresh(self, deliveries: list[ledger.Delivery]) -> None:

@@ -20,8 +20,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from escalator import realtime
 from escalator.domain import fault
-from escalator.monitor import lateness, process, realtime, report, rounds
+from escalator.monitor import lateness, process, report, rounds
 from tests.fixtures import netspace
 
 BURNERS = 4

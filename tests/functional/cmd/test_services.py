@@ -118,15 +118,13 @@ probes = simulated
             return
         for name, pids in workers.items():
             threads = [int(each) for each in os.listdir(f"/proc/{pids[0]}/task")]
-            first = {thread for thread in threads if os.sched_getscheduler(thread) == 0}
-            prompt = set(threads) - first
+            policies = [os.sched_getscheduler(thread) for thread in threads]
+            nices = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
             with self.subTest(name=name):
-                if name in ("monitor", "inspector", "notifier"):
-                    # Cotyledon starts two threads before it calls us.
-                    self.assertLessEqual(len(first), 2)
-                    self.assertGreater(len(prompt), 2)
-                else:
-                    self.assertEqual(set(), prompt)
+                is_prompt = name in ("monitor", "inspector", "notifier")
+                self.assertEqual(is_prompt, min(nices) < 0)
+                self.assertEqual(is_prompt, any(policies))
+                self.assertIn(os.SCHED_OTHER, policies)
 
     def test_all_serve_tell_of_themselves_reload_and_end(self):
         """Start, records with heartbeats (RU-3), SIGHUP, SIGTERM (RU-8)."""

@@ -184,6 +184,6 @@ def conf(mark_down_timeout_s: float = PATIENCE_S) -> Any:
     return types.SimpleNamespace(
         bus=types.SimpleNamespace(prefetch=PREFETCH),
         inspector=types.SimpleNamespace(
-            map_interval_s=0.01, mark_down_timeout_s=mark_down_timeout_s
+            realtime=False, map_interval_s=0.01, mark_down_timeout_s=mark_down_timeout_s
         ),
     )
