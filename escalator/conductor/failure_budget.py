@@ -22,8 +22,6 @@ def judge(
 
     A resumed campaign goes on until one more is quarantined.
     """
-    begun = {host for slots in situation.slots.values() for host in slots}
-    limit = losses.allowed(situation.plan, situation.targets, begun)
     lost = [
         row
         for slots in situation.slots.values()
@@ -31,6 +29,10 @@ def judge(
         if row["state"] == states.SlotState.QUARANTINED
     ]
     hosts = sorted({row["host"] for row in lost})
+    if not hosts:
+        return None
+    begun = {host for slots in situation.slots.values() for host in slots}
+    limit = losses.allowed(situation.plan, situation.targets, begun)
     if limit is None or len(hosts) <= limit:
         return None
     if max(row["ended_at"] for row in lost) <= _accepted_at(connection, campaign):

@@ -47,6 +47,8 @@ class Losses:
 
     def judge(self) -> None:
         """Stop a campaign that lost more hosts than it may."""
+        if not self.quarantined:
+            return
         limit = losses.allowed(
             self.world.plan,
             self.world.targets.values(),
