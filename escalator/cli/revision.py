@@ -63,9 +63,10 @@ class Set(command.ShowOne):
             )
         parser.add_argument(
             "--max-quarantined",
-            type=int,
+            type=_amount,
             metavar="<n>",
-            help="Hosts that may be given up before the campaign stops",
+            help="Hosts that may be given up before the campaign stops, as a number or"
+            " as a percentage of its hosts",
         )
         windows = parser.add_mutually_exclusive_group()
         windows.add_argument(
@@ -139,4 +140,8 @@ def _limit(text: str) -> tuple[str, int | str]:
     name, sign, amount = text.partition("=")
     if not name or not sign or not amount:
         raise argparse.ArgumentTypeError("write <name>=<number or percentage>")
-    return name, amount if amount.endswith("%") else int(amount)
+    return name, _amount(amount)
+
+
+def _amount(text: str) -> int | str:
+    return text if text.endswith("%") else int(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.db import session, signals
-from escalator.domain import states
+from escalator.domain import losses, states
 
 Row = Mapping[str, Any]
 
@@ -22,7 +22,6 @@ def judge(
 
     A resumed campaign goes on until one more is quarantined.
     """
-    limit = situation.plan.max_quarantined
     lost = [
         row
         for slots in situation.slots.values()
@@ -30,6 +29,10 @@ def judge(
         if row["state"] == states.SlotState.QUARANTINED
     ]
     hosts = sorted({row["host"] for row in lost})
+    if not hosts:
+        return None
+    begun = {host for slots in situation.slots.values() for host in slots}
+    limit = losses.allowed(situation.plan, situation.targets, begun)
     if limit is None or len(hosts) <= limit:
         return None
     if max(row["ended_at"] for row in lost) <= _accepted_at(connection, campaign):
@@ -39,8 +42,10 @@ def judge(
         if situation.plan.on_fault.do == "rollback"
         else states.CampaignState.HOLDING
     )
+    is_share = situation.plan.max_quarantined_percent is not None
+    share = f" ({losses.text(situation.plan)})" if is_share else ""
     return to, (
-        f"{len(hosts)} hosts are quarantined, failure_budget allows {limit}:"
+        f"{len(hosts)} hosts are quarantined, failure_budget allows {limit}{share}:"
         f" {', '.join(hosts)}"
     )
 

@@ -330,6 +330,7 @@ class Plan:
         operator's commit commits itself; None: never.
     :ivar attribution: one or none: without it every fault in scope counts.
     :ivar max_quarantined: more of them stop the campaign; None: no limit.
+    :ivar max_quarantined_percent: the same as a share of the selected hosts.
     :ivar windows: when hosts may be begun; empty: always.
     """
 
@@ -343,6 +344,7 @@ class Plan:
     on_fault: FaultPolicy
     soak_s: float = 0.0
     max_quarantined: int | None = None
+    max_quarantined_percent: float | None = None
     commit: str = Commit.AUTO.value
     commit_after_s: float | None = None
     preflight: Preflight = Preflight()
@@ -355,20 +357,14 @@ class Plan:
 
         :raises KeyError: there is none.
         """
-        for procedure in self.procedures:
-            if procedure.id == procedure_id:
-                return procedure
-        raise KeyError(procedure_id)
+        return {each.id: each for each in self.procedures}[procedure_id]
 
     def selector(self, selector_id: str) -> Selector:
         """Return the selector of that id.
 
         :raises KeyError: there is none.
         """
-        for selector in self.selectors:
-            if selector.id == selector_id:
-                return selector
-        raise KeyError(selector_id)
+        return {each.id: each for each in self.selectors}[selector_id]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import dataclasses
 import heapq
 from collections.abc import Callable
 
-from escalator.domain import selector
+from escalator.domain import losses, selector
 from escalator.domain.play import TO_UNDO, Slot, World
 from escalator.domain.play_lane import Lane
 from escalator.domain.states import SlotState
@@ -47,7 +47,13 @@ class Losses:
 
     def judge(self) -> None:
         """Stop a campaign that lost more hosts than it may."""
-        limit = self.world.plan.max_quarantined
+        if not self.quarantined:
+            return
+        limit = losses.allowed(
+            self.world.plan,
+            self.world.targets.values(),
+            {host for _, host in self.world.slots},
+        )
         if limit is None or len(self.quarantined) <= limit:
             return
         lost = [slot for slot in self.world.slots.values() if _is_given_up(slot)]

@@ -119,7 +119,7 @@ def read(
         ),
         on_fault=plan.FaultPolicy(**on_fault),
         soak_s=duration.parse(doc.table(filled, "finish").get("soak", 0)),
-        max_quarantined=doc.table(filled, "failure_budget").get("max_quarantined"),
+        **_losses(doc.table(filled, "failure_budget").get("max_quarantined")),
         **_commit(doc.table(filled, "finish")),
         preflight=preflight.read(
             doc.table(filled, "preflight"),
@@ -154,6 +154,13 @@ def _commit(finish: Mapping[str, Any]) -> dict[str, Any]:
         return {"commit": finish.get("commit", plan.Commit.AUTO.value)}
     after_s = duration.parse(finish["commit_after"])
     return {"commit": plan.Commit.MANUAL.value, "commit_after_s": after_s}
+
+
+def _losses(limit: int | str | None) -> dict[str, Any]:
+    share = doc.percent(limit)
+    if share is not None:
+        return {"max_quarantined_percent": share}
+    return {"max_quarantined": limit}
 
 
 def _drift(body: Mapping[str, Any]) -> plan.DriftPolicy:

@@ -13,6 +13,7 @@ from escalator.domain import (
     lint_order,
     lint_references,
     lint_windows,
+    losses,
     plan,
 )
 from escalator.domain import document as doc
@@ -38,7 +39,7 @@ class Change:
     parallel: Mapping[str, Amount]
     budgets: Mapping[str, Amount]
     exclude: Sequence[str] = ()
-    max_quarantined: int | None = None
+    max_quarantined: Amount | None = None
     windows: Sequence[Mapping[str, Any]] | None = None
 
 
@@ -50,7 +51,7 @@ def find(
     :param now: epoch seconds; None: windows may be over.
     """
     yield from _find_windows(change, now)
-    if change.max_quarantined is not None and change.max_quarantined < 0:
+    if isinstance(change.max_quarantined, int) and change.max_quarantined < 0:
         yield Finding(
             "C202",
             point(*_PLACE, "max_quarantined"),
@@ -120,10 +121,9 @@ def _windows(change: Change) -> Sequence[Mapping[str, Any]]:
 def apply(made: plan.Plan, change: Change) -> plan.Plan:
     """Return the plan with the change; :func:`find` found nothing."""
     shut = tuple(plan.Condition("tag", (tag,)) for tag in change.exclude)
-    limit = change.max_quarantined
     return dataclasses.replace(
         made,
-        max_quarantined=made.max_quarantined if limit is None else limit,
+        **_losses(change.max_quarantined),
         windows=made.windows
         if change.windows is None
         else tuple(change_window.read(each) for each in _windows(change)),
@@ -147,6 +147,17 @@ def apply(made: plan.Plan, change: Change) -> plan.Plan:
             for each in made.procedures
         ),
     )
+
+
+def _losses(amount: Amount | None) -> dict[str, Any]:
+    """Return the two fields that hold the failure budget; none: it stays."""
+    if amount is None:
+        return {}
+    share = doc.percent(amount)
+    return {
+        "max_quarantined": int(amount) if share is None else None,
+        "max_quarantined_percent": share,
+    }
 
 
 def _limit(amount: Amount, key: str) -> dict[str, Any]:
@@ -173,7 +184,7 @@ def differences(made: plan.Plan, change: Change) -> list[str]:
         if each.id in change.budgets
     ]
     if change.max_quarantined is not None:
-        before = "no limit" if made.max_quarantined is None else made.max_quarantined
+        before = losses.text(made)
         found.append(f"max_quarantined: {before} -> {change.max_quarantined}")
     if change.windows is not None:
         after = [change_window.read(each) for each in _windows(change)]

@@ -240,4 +240,55 @@ MUTANTS = (
         "        _ = [\n",
         "every wait has a reason",
     ),
+    # Change windows.
+    Mutant(
+        "domain/change_window.py",
+        "        if found.start.timestamp() > now:\n",
+        "        if False:\n",
+        "nobody is begun before the window opens",
+    ),
+    Mutant(
+        "domain/change_window.py",
+        "if found is None or now + need_s <= found.end.timestamp():",
+        "if found is None or now <= found.end.timestamp():",
+        "a visit that would not end in time is not begun",
+    ),
+    Mutant(
+        "domain/change_window.py",
+        "return bool(self.windows) and self.following(now) is None",
+        "return False",
+        "after the last window the campaign holds",
+    ),
+    Mutant(
+        "domain/change_window.py",
+        "last = day if closes > opens else day + _DAY",
+        "last = day",
+        "a window over midnight closes on the next day",
+    ),
+    # Stages.
+    Mutant(
+        "domain/stages.py",
+        "room = max(0, take - members.get(stage.id, 0))",
+        "room = max(0, take + 1 - members.get(stage.id, 0))",
+        "a stage takes so many and no more",
+    ),
+    Mutant(
+        "domain/stages.py",
+        "    if lost:\n",
+        "    if False:\n",
+        "a stage that lost a host opens by an operator's word only",
+    ),
+    Mutant(
+        "domain/stages.py",
+        "    if now >= (gate.opens_at or 0.0):\n",
+        "    if True:\n",
+        "a gate that waits opens when its time is over",
+    ),
+    # What several campaigns share, and the guard.
+    Mutant(
+        "domain/losses.py",
+        "len(chosen.union(begun))",
+        "len(chosen)",
+        "a share of the failure budget counts hosts that are done",
+    ),
 )

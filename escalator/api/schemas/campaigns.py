@@ -25,16 +25,19 @@ _STATE = {"enum": [state.value for state in states.CampaignState]}
 _STEP_STATE = {"enum": [state.value for state in states.StepState]}
 
 _NAMES: dict[str, Any] = {"type": "array", "items": text(255), "maxItems": 100}
+
+
+def _amount(least: int) -> dict[str, Any]:
+    percentage = {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$(?!\n)"}
+    number = {"type": "integer", "minimum": least, "maximum": 1_000_000}
+    return {"anyOf": [number, percentage]}
+
+
 _LIMITS: dict[str, Any] = {
     "type": "object",
     "maxProperties": 100,
     "propertyNames": {"maxLength": 255},
-    "additionalProperties": {
-        "anyOf": [
-            {"type": "integer", "minimum": -1, "maximum": 1_000_000},
-            {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$(?!\n)"},
-        ]
-    },
+    "additionalProperties": _amount(-1),
 }
 
 _WINDOW: dict[str, Any] = {
@@ -103,9 +106,7 @@ ACTION = wrapped(
                         "description": "Change: budget -> hosts out at once.",
                     },
                     "max_quarantined": {
-                        "type": "integer",
-                        "minimum": 0,
-                        "maximum": 1_000_000,
+                        **_amount(0),
                         "description": "Change: hosts that may be given up.",
                     },
                     "windows": {

@@ -357,7 +357,17 @@ class TestBackward(Case):
 
     def test_failure_budget_holds_the_campaign_until_it_is_accepted(self):
         """E-2: one more quarantined host than allowed stops the campaign."""
+        self.check_failure_budget("1", max_quarantined=1)
 
+    def test_a_failure_budget_that_is_a_share(self):
+        """E-2: 9 % of 12 hosts are one; those upgraded are not selected any more."""
+        new = plan.Condition("facts.package.demo", ("2.0",))
+        chosen = plan.Selector("computes", (), (new,))
+        self.check_failure_budget(
+            "1 (9%)", max_quarantined_percent=9.0, selectors=(chosen,)
+        )
+
+    def check_failure_budget(self, told, **limit):
         def program(order, times):
             if order.host in ("h001", "h003", "h005") and order.action == "install":
                 return ("failed", "permanent", "planted")
@@ -369,18 +379,31 @@ class TestBackward(Case):
             ladder=(plan.Rung("quarantine"),),
             on_fault=plan.FaultPolicy("hold"),
             budgets=tuple(plan.Budget(i, "all", max_down=6) for i in ("rack", "group")),
-            max_quarantined=1,
+            **limit,
         )
         campaign_id = beds.start_campaign(bed, made)
         for lost in (2, 3):
             self.assertEqual("holding", bed.run_until(["holding", "committed"]))
             (campaign,) = bed.rows(models.campaign)
-            self.assertIn(f"{lost} hosts are quarantined", campaign["state_reason"])
+            reason = f"{lost} hosts are quarantined, failure_budget allows {told}:"
+            self.assertIn(reason, campaign["state_reason"])
+            self.upgrade_facts(bed)
             steers = steering.Steering(bed.engine, bed.execution)
             steers.act(campaign_id, "resume", {}, "op", None)
         self.assertEqual("committed", bed.run_until(["holding", "committed"]))
         states = collections.Counter(row["state"] for row in bed.rows(models.slot))
         self.assertEqual(3, states["quarantined"])
+
+    def upgrade_facts(self, bed):
+        """Let the inventory tell of those that are done."""
+        done = [row["host"] for row in bed.rows(models.slot) if row["state"] == "done"]
+        facts = {"package": {"demo": "2.0"}}
+        with self.database.begin() as connection:
+            connection.execute(
+                models.host.update()
+                .where(models.host.c.name.in_(done))
+                .values(facts=facts)
+            )
 
     def test_late_report_changes_nothing(self):
         """Rule 4: a stale fence is journalled as late, never applied."""

@@ -205,6 +205,41 @@ class TestTheOracleSees(Case):
         self.slot("h2", "b", "active")
         self.assert_seen("order: b begins before a is over")
 
+    def test_a_host_that_is_begun_outside_the_windows(self) -> None:
+        """CM-1: begun, or begun again after a rollback."""
+        self.slot("h2", "b", "reverted")
+        self.run_of.oracle.broken.clear()
+        span = trial_strategies.window(0, 5.0, 9.0)
+        self.run_of.oracle.plan = dataclasses.replace(two_steps(), windows=(span,))
+        self.slot("h3", "a", "active")
+        self.assert_seen("window: h3 begins at")
+        self.plant(models.slot, models.slot.c.id == "h2-b", state="active")
+        self.assert_seen("window: h2 begins at")
+        self.run_of.oracle.broken.clear()
+        self.database.seconds = watched.EPOCH + 5.0
+        self.slot("h1", "b", "active")
+        self.assertNotIn("window", str(self.run_of.oracle.broken))
+
+    def test_a_host_that_is_begun_behind_a_gate(self) -> None:
+        """P-4d."""
+        made = two_steps()
+        first = dataclasses.replace(
+            made.procedures[0], stages=(plan.Stage("canary", 2, gate="approve"),)
+        )
+        planned = dataclasses.replace(made, procedures=(first, made.procedures[1]))
+        self.run_of.oracle.plan = planned
+        row = {"campaign_id": self.run_of.campaign_id, "procedure": "a", "take": 2}
+        row |= {"stage": "canary", "state": "waiting", "reason": "", "changed_at": 0.0}
+        with self.database.begin() as connection:
+            connection.execute(sa.insert(models.gate).values(id="g", **row))
+        self.assertEqual([], self.run_of.oracle.broken)
+        self.slot("h2", "a", "done")
+        self.assert_seen("gate: a/canary: ['h0', 'h1', 'h2'] begun")
+        self.plant(models.gate, state="open")
+        self.run_of.oracle.broken.clear()
+        self.slot("h3", "a", "done")
+        self.assertNotIn("gate", str(self.run_of.oracle.broken))
+
     def test_a_host_that_is_let_go(self) -> None:
         self.plant(models.host, campaign_id=None)
         self.assert_seen("occupied: h0 is active and free")

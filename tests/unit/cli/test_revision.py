@@ -52,6 +52,8 @@ class TestCommands(test_client.ClientCase):
         )
         self.run_command(revision.Set, "--budget", "rack=2")
         self.assertEqual(("change", {"budgets": {"rack": 2}}), self.ordered())
+        self.run_command(revision.Set, "--max-quarantined", "2.5%")
+        self.assertEqual(("change", {"max_quarantined": "2.5%"}), self.ordered())
         self.run_command(revision.Set, "--max-quarantined", "0")
         self.assertEqual(("change", {"max_quarantined": 0}), self.ordered())
 

@@ -140,10 +140,14 @@ class LadderTest(unittest.TestCase):
         run = self.play(made_plan(ladder), 4, library, [0.9, 0.9, 0.0])
         self.assertEqual(("committed", ("h00",)), (run.outcome, run.quarantined))
         self.assertFalse(run.is_smooth)
-        made = made_plan(ladder, max_quarantined=0)
-        self.assertEqual(
-            "holding", self.play(made, 4, library, [0.9, 0.9, 0.0]).outcome
-        )
+        for limit, outcome in (
+            ({"max_quarantined": 0}, "holding"),
+            ({"max_quarantined_percent": 24.9}, "holding"),
+            ({"max_quarantined_percent": 25.0}, "committed"),
+        ):
+            made = made_plan(ladder, **limit)
+            run = self.play(made, 4, library, [0.9, 0.9, 0.0])
+            self.assertEqual(outcome, run.outcome, limit)
 
     def test_one_procedure_of_two_is_rolled_back_and_the_campaign_holds(self):
         ladder = [plan.Rung("rollback", scope="procedure")]

@@ -109,3 +109,15 @@ class TestChange(unittest.TestCase):
         self.assertEqual(3, revision.apply(made, more).max_quarantined)
         self.assertEqual(["max_quarantined: 0 -> 3"], revision.differences(made, more))
         self.assertEqual(made, revision.apply(made, revision.Change({}, {})))
+        share = revision.Change({}, {}, max_quarantined="2.5%")
+        self.assertEqual(
+            ["max_quarantined: 0 -> 2.5%"], revision.differences(made, share)
+        )
+        made = revision.apply(made, share)
+        self.assertEqual(
+            (None, 2.5), (made.max_quarantined, made.max_quarantined_percent)
+        )
+        self.assertEqual(
+            ["max_quarantined: 2.5% -> 3"], revision.differences(made, more)
+        )
+        self.assertIsNone(revision.apply(made, more).max_quarantined_percent)
