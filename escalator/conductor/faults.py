@@ -167,8 +167,7 @@ class Faults:
         """Store how notices ended (DR-9)."""
         with self.engine.database.begin() as connection:
             now = self.engine.database.now(connection)
-            for each in settled:
-                facts.settle_notice(connection, each, now)
+            facts.settle_notices(connection, settled, now)
 
 
 def _is_selected(

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from escalator.db import models, preflight_orders
+from escalator.db import bulk, models, preflight_orders
 from escalator.domain import events, impact
 
 Row = Mapping[str, Any]
@@ -251,15 +251,44 @@ def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> N
         add_fault(connection, found, [], cleared_at=at)
 
 
-def settle_notice(
-    connection: sa.Connection, settled: events.NoticeSettled, now: float
+def settle_notices(
+    connection: sa.Connection, settled: Iterable[events.NoticeSettled], now: float
 ) -> None:
-    """Store how a notice ended; a repeat replaces a dead letter only."""
-    query = sa.select(models.notice.c.state).where(
-        models.notice.c.id == settled.notice_id
+    """Store how notices ended; a repeat replaces a dead letter only.
+
+    In few statements: a fault has as many notices as it has owners, and more.
+    """
+    settled, table = list(settled), models.notice
+    query = sa.select(table.c.id, table.c.state).where(
+        table.c.id.in_([each.notice_id for each in settled])
     )
-    row = connection.execute(query).first()
-    values = {
+    known: dict[str, str] = {row.id: row.state for row in connection.execute(query)}
+    told: dict[str, events.NoticeSettled] = {}
+    for each in settled:
+        before = told.get(each.notice_id)
+        state = before.state if before else known.get(each.notice_id, "dead")
+        if state == "dead":
+            told[each.notice_id] = each
+    fresh = [each for id, each in told.items() if id not in known]
+    if fresh:
+        rows = [{"id": each.notice_id, **_outcome(each, now)} for each in fresh]
+        connection.execute(sa.insert(table), rows)
+    concerned = [
+        {"fault_id": fault_id, "notice_id": each.notice_id}
+        for each in fresh
+        for fault_id in each.fault_ids
+    ]
+    if concerned:
+        connection.execute(sa.insert(models.fault_notice), concerned)
+    bulk.update_rows(
+        connection,
+        table,
+        {id: _outcome(each, now) for id, each in told.items() if id in known},
+    )
+
+
+def _outcome(settled: events.NoticeSettled, now: float) -> dict[str, Any]:
+    return {
         "cause_id": settled.cause_id,
         "subscription_id": settled.subscription_id,
         "project_id": settled.project_id,
@@ -270,21 +299,3 @@ def settle_notice(
         "body": settled.body if settled.state == "dead" else "",
         "settled_at": now,
     }
-    if row is None:
-        connection.execute(
-            sa.insert(models.notice).values(id=settled.notice_id, **values)
-        )
-        if settled.fault_ids:
-            connection.execute(
-                sa.insert(models.fault_notice),
-                [
-                    {"fault_id": each, "notice_id": settled.notice_id}
-                    for each in settled.fault_ids
-                ],
-            )
-    elif row.state == "dead":
-        connection.execute(
-            sa.update(models.notice)
-            .where(models.notice.c.id == settled.notice_id)
-            .values(**values)
-        )

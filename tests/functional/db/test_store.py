@@ -151,7 +151,7 @@ class TestSqlite(servers.OnSqlite):
                 facts.add_fault(connection, each, [])
                 self.assertFalse(facts.is_new_fault(connection, each.fault))
             for project in ("red", "blue"):
-                facts.settle_notice(connection, settled(mixed, project), 103.0)
+                facts.settle_notices(connection, [settled(mixed, project)], 103.0)
         (seen,) = self.store.read("fault", project_id="red")
         self.assertEqual(mixed.fault.id, seen["id"])
         self.assertEqual(["red"], [each["project_id"] for each in seen["instances"]])
@@ -224,11 +224,40 @@ class TestSqlite(servers.OnSqlite):
         one = impact("a", "red")
         told = []
         for state in ("dead", "dead", "delivered", "dead"):
-            with self.database.begin() as connection:
-                facts.settle_notice(connection, settled(one, "red", state), 1.0)
-                row = connection.execute(sa.select(models.notice)).one()
-                told.append((row.state, row.body))
+            told.append(self.settle([settled(one, "red", state)]))
         self.assertEqual([("dead", "body")] * 2 + [("delivered", "")] * 2, told)
+
+    def test_notices_settled_twice_at_once_end_as_if_one_after_the_other(self) -> None:
+        """DR-9: outcomes are stored many at a time."""
+        for states, state in (
+            (("dead", "delivered"), "delivered"),
+            (("delivered", "dead"), "delivered"),
+            (("dead", "dead"), "dead"),
+        ):
+            one, other = impact("a", "red"), impact("b", "red")
+            both = [settled(one, "red", each) for each in states]
+            with self.database.begin() as connection:
+                connection.execute(sa.delete(models.fault_notice))
+                connection.execute(sa.delete(models.notice))
+                for each in (one, other):
+                    facts.add_fault(connection, each, [])
+            first = settled(other, "red", "dead")
+            self.assertEqual(("dead", "body"), self.settle([first]))
+            again = settled(other, "red", "delivered")
+            with self.database.begin() as connection:
+                facts.settle_notices(connection, [*both, again], 2.0)
+                found = connection.execute(sa.select(models.notice)).all()
+            wanted = {both[0].notice_id: state, again.notice_id: "delivered"}
+            self.assertEqual(wanted, {row.id: row.state for row in found})
+            seen = self.store.read("fault", id=one.fault.id)[0]["notices"]
+            self.assertEqual([both[0].notice_id], [each["id"] for each in seen])
+
+    def settle(self, outcomes: list[events.NoticeSettled]) -> tuple[str, str]:
+        """Return state and body of the only notice there is afterwards."""
+        with self.database.begin() as connection:
+            facts.settle_notices(connection, outcomes, 1.0)
+            row = connection.execute(sa.select(models.notice)).one()
+            return row.state, row.body
 
     def test_subscriptions_come_and_go(self) -> None:
         given = {
