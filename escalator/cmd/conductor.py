@@ -108,6 +108,13 @@ def build(
         bus_events.EventListener(
             conf, "conductor", intake.handlers(), conf.conductor.batch
         ),
+        bus_events.EventListener(
+            conf,
+            "conductor",
+            intake.record_handlers(),
+            conf.conductor.batch,
+            patience_s=conductor_service.RECORDS_PATIENCE_S,
+        ),
         server.RpcServer(
             conf,
             rpcapi.CONDUCTOR,

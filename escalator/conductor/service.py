@@ -22,6 +22,10 @@ from escalator.objects import host as host_objects
 
 LOG = logging.getLogger(__name__)
 
+RECORDS_PATIENCE_S = 0.25
+"""How long what is only kept waits with the broker: while a fault's notices are on
+their way, those who carry them need the processors more."""
+
 
 class Endpoint:
     """What the API asks of the conductor.
@@ -117,10 +121,15 @@ class Intake:
             events.StepReported: self._steps,
             events.HostMarkedDown: self._down,
             events.HostMarkedUp: self._up,
-            events.CheckpointReached: self._reached,
             events.ImpactCorroborated: self._corroborated,
-            events.NoticeSettled: self._settled,
             events.AlarmReported: self._reported,
+        }
+
+    def record_handlers(self) -> Mapping[type, Callable[[Sequence[Any]], None]]:
+        """Return those of facts that are only kept: nothing waits for them."""
+        return {
+            events.CheckpointReached: self._reached,
+            events.NoticeSettled: self._settled,
         }
 
     def _steps(self, deliveries: Sequence[Any]) -> None:
