@@ -137,7 +137,7 @@ class DoctorTest:
             with self.stopping.allowed():
                 heard = self.consumer.wait(options.instances, options.timeout_s)
                 fault = self.records.await_fault(host, injected_at, options.timeout_s)
-                fault = self.records.await_states(
+                fault = self.records.await_hops(
                     fault, STATES_S + INSTANCE_S * options.instances
                 )
         finally:

@@ -3,6 +3,7 @@
 import pathlib
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from keystoneauth1 import exceptions as auth_errors
@@ -52,13 +53,14 @@ class Records:
             reason=f"Escalator found no fault of {host} within {timeout_s:.0f} s",
         )
 
-    def await_states(self, fault: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Return the fault again, once the states of its instances are set too (T3).
+    def await_hops(self, fault: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Return the fault again, once what follows its impact is stored too.
 
-        Nothing is wrong if they are not: Escalator may be told to leave them alone.
+        That is T3, the states of its instances, and its notices.  Nothing is wrong
+        without T3: Escalator may be told to leave the states alone.
         """
         deadline = time.monotonic() + timeout_s
-        while "T3" not in fault["times"] and time.monotonic() < deadline:
+        while not _is_complete(fault) and time.monotonic() < deadline:
             time.sleep(POLL_S)
             fault = dict(self._get(f"/v1/faults/{fault['id']}")["fault"])
         return fault
@@ -108,6 +110,10 @@ class Records:
             raise errors.DoctorTestFailed(
                 step="ask Escalator", reason=str(error)
             ) from error
+
+
+def _is_complete(fault: Mapping[str, Any]) -> bool:
+    return "T3" in fault["times"] and bool(fault.get("notices"))
 
 
 def detected_in_log(path: pathlib.Path, host: str, since: float) -> float | None:
