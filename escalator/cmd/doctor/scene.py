@@ -160,6 +160,7 @@ class Scene:
         for owner in self.owners:
             owner.delete_alarms()
         self._servers.delete([i for each in self.owners for i in each.instance_ids])
+        self._servers.close()
         for owner in self.owners:
             self._try(self.admin.identity.delete_user, owner.user)
             self._try(self.admin.identity.delete_project, owner.project)

@@ -40,6 +40,7 @@ class Servers:
         self.admin = admin
         self._pause = pause
         self._image, self._flavor, self._network = image, flavor, network
+        self._of_project: dict[str, Any] = {}
 
     def create(self, project_id: str, name: str, host: str) -> str:
         """Ask for a server of a project; returns its id.
@@ -55,15 +56,11 @@ class Servers:
             "networks": self._networks(),
             **({"host": host} if host else {}),
         }
-        in_project = self.admin.connect_as(project_id=project_id)
-        try:
-            made = in_project.compute.post(
-                "/servers", json={"server": body}, microversion=PINNED_HOST
-            )
-            sdk_errors.raise_from_response(made)
-            return str(made.json()["server"]["id"])
-        finally:
-            in_project.close()
+        made = self._in(project_id).compute.post(
+            "/servers", json={"server": body}, microversion=PINNED_HOST
+        )
+        sdk_errors.raise_from_response(made)
+        return str(made.json()["server"]["id"])
 
     def await_active(self, instance_id: str) -> str:
         """Wait until it runs; returns its host.
@@ -95,6 +92,22 @@ class Servers:
                 LOG.warning("Server %s is not deleted: %s", instance_id, error)
         for instance_id in instance_ids:
             self._await_gone(instance_id)
+
+    def close(self) -> None:
+        """End the connections."""
+        for each in self._of_project.values():
+            each.close()
+
+    def _in(self, project_id: str) -> Any:
+        """Return the administrator's connection in a project, always the same one.
+
+        What one has opened stays open after its end: a new one for each server
+        would use up what Nova's front end accepts.
+        """
+        if project_id not in self._of_project:
+            made = self.admin.connect_as(project_id=project_id)
+            self._of_project[project_id] = made
+        return self._of_project[project_id]
 
     def _networks(self) -> Any:
         if self._network in ("none", "auto"):
