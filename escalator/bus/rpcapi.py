@@ -1,5 +1,6 @@
 """What one service may ask of another, with the history of every version."""
 
+import functools
 from typing import Any
 
 from oslo_config import cfg
@@ -40,23 +41,13 @@ class ConductorAPI:
     VERSION = "1.0"
 
     def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
-        self._client = rpc.Client(
-            conf, CONDUCTOR, self.VERSION, version_cap=version_cap
+        make = functools.partial(
+            rpc.Client, conf, CONDUCTOR, self.VERSION, version_cap=version_cap
         )
-        self._prompt = rpc.Client(
-            conf,
-            CONDUCTOR,
-            self.VERSION,
-            version_cap=version_cap,
-            timeout_s=min(conf.bus.call_timeout_s, ALARM_TIMEOUT_S),
-        )
-        self._patient = rpc.Client(
-            conf,
-            CONDUCTOR,
-            self.VERSION,
-            version_cap=version_cap,
-            timeout_s=max(conf.bus.call_timeout_s, WHAT_IF_TIMEOUT_S),
-        )
+        usual_s: float = conf.bus.call_timeout_s
+        self._client = make()
+        self._prompt = make(timeout_s=min(usual_s, ALARM_TIMEOUT_S))
+        self._patient = make(timeout_s=max(usual_s, WHAT_IF_TIMEOUT_S))
 
     def campaign_validate(
         self, ctxt: Context, document: str, params: dict[str, Any]
