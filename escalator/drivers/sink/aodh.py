@@ -174,16 +174,16 @@ class _Worker:
     def _accept(self, job: _Job | None) -> None:
         if job is None:
             return
-        causes = {each.notice.cause_id for each in self._waiting}
-        is_full = len(causes) >= self._patience.waiting_limit
-        if self._is_failing and is_full and job.notice.cause_id not in causes:
-            self._bury(job, "Aodh's broker is away, and too many facts wait for it")
-            return
         try:
             job.body = aodh_event.encode(job.notice.id, job.notice.body, time.time())
         except Exception as error:
             LOG.exception("aodh: notice %s cannot be sent", job.notice.id)
             self._bury(job, repr(error))
+            return
+        causes = {each.notice.cause_id for each in self._waiting}
+        is_full = len(causes) >= self._patience.waiting_limit
+        if self._is_failing and is_full and job.notice.cause_id not in causes:
+            self._bury(job, "Aodh's broker is away, and too many facts wait for it")
         else:
             self._waiting.append(job)
 
