@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import models, preflight_orders
-from escalator.domain import events, impact
+from escalator.domain import events, impact, notice
 
 Row = Mapping[str, Any]
 
@@ -254,7 +254,7 @@ def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> N
 def settle_notice(
     connection: sa.Connection, settled: events.NoticeSettled, now: float
 ) -> None:
-    """Store how a notice ended; a repeat replaces a dead letter only."""
+    """Store how a notice ended; what was delivered stays so."""
     query = sa.select(models.notice.c.state).where(
         models.notice.c.id == settled.notice_id
     )
@@ -267,7 +267,7 @@ def settle_notice(
         "attempts": settled.attempts,
         "times": settled.times,
         "error": settled.error,
-        "body": settled.body if settled.state == "dead" else "",
+        "body": settled.body if settled.state == notice.State.DEAD else "",
         "settled_at": now,
     }
     if row is None:
@@ -282,7 +282,7 @@ def settle_notice(
                     for each in settled.fault_ids
                 ],
             )
-    elif row.state == "dead":
+    elif row.state != notice.State.DELIVERED:
         connection.execute(
             sa.update(models.notice)
             .where(models.notice.c.id == settled.notice_id)

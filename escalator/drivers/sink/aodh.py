@@ -96,6 +96,12 @@ class Aodh(base.Sink):
         """Return a message or more for every affected project."""
         return aodh_event.notices(event, self._with_instances)
 
+    def revive(
+        self, letter: events.ResendRequested, directory: domain_notice.Directory
+    ) -> domain_notice.Notice | None:
+        """Return the message that a dead letter of this sink is."""
+        return aodh_event.revive(letter)
+
     def start(self) -> None:
         for worker in self._workers:
             worker.start()
