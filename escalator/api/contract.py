@@ -18,6 +18,7 @@ from escalator.domain import events, webhook
 from escalator.objects.campaign import Campaign
 from escalator.objects.event import AlarmReported
 from escalator.objects.host import Host
+from escalator.objects.notice import NoticeRecord
 
 Schema = Mapping[str, Any]
 
@@ -69,6 +70,8 @@ class Conductor(Protocol):
     def alarm_report(self, ctxt: Any, report: AlarmReported) -> None: ...
 
     def alarm_revoke(self, ctxt: Any, alarm_id: str) -> None: ...
+
+    def notice_resend(self, ctxt: Any, notice_id: str) -> NoticeRecord: ...
 
 
 class Publisher(Protocol):

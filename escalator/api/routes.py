@@ -6,6 +6,7 @@ from escalator.api.handlers import (
     campaigns,
     faults,
     hosts,
+    notices,
     root,
     services,
     subscriptions,
@@ -15,6 +16,7 @@ from escalator.api.schemas import alarms as alarm_schemas
 from escalator.api.schemas import campaigns as campaign_schemas
 from escalator.api.schemas import faults as fault_schemas
 from escalator.api.schemas import hosts as host_schemas
+from escalator.api.schemas import notices as notice_schemas
 from escalator.api.schemas import root as root_schemas
 from escalator.api.schemas import services as service_schemas
 from escalator.api.schemas import subscriptions as subscription_schemas
@@ -22,6 +24,7 @@ from escalator.api.schemas import subscriptions as subscription_schemas
 _ALARM = "/v1/alarms/<uuid:alarm_id>"
 _CAMPAIGN = "/v1/campaigns/<uuid:campaign_id>"
 _HOST = "/v1/hosts/<name>"
+_NOTICE = "/v1/notices/<uuid:notice_id>"
 _SUBSCRIPTION = "/v1/subscriptions/<uuid:subscription_id>"
 
 MAX_REPORT = 64 * 1024
@@ -203,6 +206,33 @@ ROUTES: tuple[Route, ...] = (
         "Show a fault with the time of every hop.",
         fault_schemas.FAULT,
         rules=_can("faults:show"),
+    ),
+    Route(
+        "GET",
+        "/v1/notices",
+        notices.list_page,
+        "List notices, the last settled first.",
+        notice_schemas.NOTICES,
+        rules=_can("notices:list"),
+        query=notice_schemas.LIST_QUERY,
+    ),
+    Route(
+        "GET",
+        _NOTICE,
+        notices.show,
+        "Show a notice.",
+        notice_schemas.NOTICE,
+        rules=_can("notices:show"),
+    ),
+    Route(
+        "POST",
+        f"{_NOTICE}/actions",
+        notices.act,
+        "Send a dead letter again; it is carried out in the background.",
+        notice_schemas.NOTICE,
+        rules=_can("notices:resend"),
+        body=notice_schemas.ACTION,
+        status=202,
     ),
     Route(
         "POST",

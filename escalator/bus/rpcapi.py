@@ -1,5 +1,6 @@
 """What one service may ask of another, with the history of every version."""
 
+import functools
 from typing import Any
 
 from oslo_config import cfg
@@ -7,7 +8,7 @@ from oslo_versionedobjects import base as ovo
 
 from escalator import context
 from escalator.bus import rpc
-from escalator.objects import campaign, event, host, order
+from escalator.objects import campaign, event, host, notice, order
 
 CONDUCTOR = "conductor"
 AGENT = "agent"
@@ -30,7 +31,7 @@ class ConductorAPI:
     Version history:
 
     * 1.0 - campaign_validate, campaign_plan, campaign_create, campaign_act,
-      campaign_explain, host_act, alarm_report, alarm_revoke
+      campaign_explain, host_act, alarm_report, alarm_revoke, notice_resend
 
     Every method raises what :meth:`escalator.bus.rpc.Client.call` names.  A
     call that timed out may have been carried out: repeat it with the same
@@ -40,23 +41,13 @@ class ConductorAPI:
     VERSION = "1.0"
 
     def __init__(self, conf: cfg.ConfigOpts, version_cap: str | None = None) -> None:
-        self._client = rpc.Client(
-            conf, CONDUCTOR, self.VERSION, version_cap=version_cap
+        make = functools.partial(
+            rpc.Client, conf, CONDUCTOR, self.VERSION, version_cap=version_cap
         )
-        self._prompt = rpc.Client(
-            conf,
-            CONDUCTOR,
-            self.VERSION,
-            version_cap=version_cap,
-            timeout_s=min(conf.bus.call_timeout_s, ALARM_TIMEOUT_S),
-        )
-        self._patient = rpc.Client(
-            conf,
-            CONDUCTOR,
-            self.VERSION,
-            version_cap=version_cap,
-            timeout_s=max(conf.bus.call_timeout_s, WHAT_IF_TIMEOUT_S),
-        )
+        usual_s: float = conf.bus.call_timeout_s
+        self._client = make()
+        self._prompt = make(timeout_s=min(usual_s, ALARM_TIMEOUT_S))
+        self._patient = make(timeout_s=max(usual_s, WHAT_IF_TIMEOUT_S))
 
     def campaign_validate(
         self, ctxt: Context, document: str, params: dict[str, Any]
@@ -168,6 +159,17 @@ class ConductorAPI:
         :raises NotFound: there is none of that id.
         """
         self._client.call(ctxt, "1.0", "alarm_revoke", alarm_id=alarm_id)
+
+    def notice_resend(self, ctxt: Context, notice_id: str) -> notice.NoticeRecord:
+        """Have a dead letter sent once more; whoever took it drops a repeat.
+
+        :raises NotFound: there is none of that id.
+        :raises Conflict: it was delivered, or nobody can be told any more.
+        """
+        found: notice.NoticeRecord = self._client.call(
+            ctxt, "1.0", "notice_resend", notice_id=notice_id
+        )
+        return found
 
 
 class AgentAPI:

@@ -32,6 +32,7 @@ TOPICS: Mapping[type[Any], str] = {
     events.NoticeSettled: "delivery",
     events.SubscriptionsChanged: "subscription",
     events.AlarmReported: "alarm",
+    events.ResendRequested: "resend",
 }
 """Topic of every fact; heartbeats have an exchange of their own."""
 
@@ -44,6 +45,7 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "delivery": ("conductor",),
     "subscription": (),
     "alarm": ("conductor",),
+    "resend": ("notifier",),
 }
 """Pools whose queues outlive them, by topic."""
 

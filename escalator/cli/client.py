@@ -188,6 +188,24 @@ class Faults(_Rest):
         return self._send("GET", f"/faults/{_safe(fault_id)}", None, "fault")
 
 
+class Notices(_Rest):
+    """Calls on notices."""
+
+    def notices(self, limit: int | None = None, **query: Any) -> Iterator[Row]:
+        """Yield notices, the last settled first."""
+        return self._pages("/notices", "notices", limit, query)
+
+    def notice(self, notice_id: str) -> Row:
+        """Return one notice."""
+        return self._send("GET", f"/notices/{_safe(notice_id)}", None, "notice")
+
+    def resend_notice(self, notice_id: str) -> Row:
+        """Have a dead letter sent again; return it as it then is."""
+        body = {"action": {"name": "resend"}}
+        path = f"/notices/{_safe(notice_id)}/actions"
+        return self._send("POST", path, body, "notice")
+
+
 class Subscriptions(_Rest):
     """Calls on webhooks."""
 
@@ -239,7 +257,7 @@ class Services(_Rest):
         return found
 
 
-class Client(Campaigns, Hosts, Faults, Subscriptions, Alarms, Services):
+class Client(Campaigns, Hosts, Faults, Notices, Subscriptions, Alarms, Services):
     """Speaks version 1 of the API."""
 
 

@@ -19,6 +19,7 @@ from escalator.conductor import (
     indirection,
     inventory,
     leases,
+    notices,
     outbox,
     planning,
     results,
@@ -100,6 +101,7 @@ def build(
         explaining.Explaining(engine, looked.admission),
         hosts.Hosts(engine),
         hears,
+        notices.Notices(engine),
     )
     return parts.Running(
         parts.Closing(publisher.close),

@@ -11,6 +11,7 @@ from escalator.conductor import (
     explaining,
     faults,
     hosts,
+    notices,
     planning,
     results,
     steering,
@@ -19,6 +20,7 @@ from escalator.conductor import engine as engines
 from escalator.domain import events
 from escalator.objects import campaign as campaign_objects
 from escalator.objects import host as host_objects
+from escalator.objects import notice as notice_objects
 
 LOG = logging.getLogger(__name__)
 
@@ -42,12 +44,14 @@ class Endpoint:
         explains: explaining.Explaining,
         keeps: hosts.Hosts,
         hears: alarms.Alarms,
+        resends: notices.Notices,
     ) -> None:
         self.plans = plans
         self.steers = steers
         self.explains = explains
         self.keeps = keeps
         self.hears = hears
+        self.resends = resends
 
     def campaign_validate(
         self, ctxt: Any, document: str, params: dict[str, Any]
@@ -103,6 +107,10 @@ class Endpoint:
 
     def alarm_revoke(self, ctxt: Any, alarm_id: str) -> None:
         self.hears.revoke(alarm_id)
+
+    def notice_resend(self, ctxt: Any, notice_id: str) -> Any:
+        self.resends.resend(notice_id, ctxt.user_id or "")
+        return notice_objects.NoticeRecord.get_by_id(ctxt, notice_id)
 
 
 class Intake:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import bulk, models, preflight_orders
-from escalator.domain import events, impact
+from escalator.domain import events, impact, notice
 
 Row = Mapping[str, Any]
 
@@ -254,7 +254,7 @@ def clear_fault(connection: sa.Connection, found: events.Impact, at: float) -> N
 def settle_notices(
     connection: sa.Connection, settled: Iterable[events.NoticeSettled], now: float
 ) -> None:
-    """Store how notices ended; a repeat replaces a dead letter only.
+    """Store how notices ended; what was delivered stays so.
 
     In few statements: a fault has as many notices as it has owners, and more.
     """
@@ -266,8 +266,8 @@ def settle_notices(
     told: dict[str, events.NoticeSettled] = {}
     for each in settled:
         before = told.get(each.notice_id)
-        state = before.state if before else known.get(each.notice_id, "dead")
-        if state == "dead":
+        state = before.state if before else known.get(each.notice_id, "")
+        if state != notice.State.DELIVERED:
             told[each.notice_id] = each
     fresh = [each for id, each in told.items() if id not in known]
     if fresh:
@@ -296,6 +296,6 @@ def _outcome(settled: events.NoticeSettled, now: float) -> dict[str, Any]:
         "attempts": settled.attempts,
         "times": settled.times,
         "error": settled.error,
-        "body": settled.body if settled.state == "dead" else "",
+        "body": settled.body if settled.state == notice.State.DEAD else "",
         "settled_at": now,
     }

@@ -311,14 +311,15 @@ notice = sa.Table(
     text("error", TEXT),
     text("body", TEXT),
     at("settled_at", False),
+    sa.Index("ix_notice_state", "state", "settled_at"),
 )
-"""``body`` is kept for dead letters only."""
+"""``body`` is kept until somebody took it."""
 
 fault_notice = sa.Table(
     "fault_notice",
     metadata,
     sa.Column("fault_id", ID, primary_key=True),
-    sa.Column("notice_id", ID, primary_key=True),
+    sa.Column("notice_id", ID, primary_key=True, index=True),
 )
 
 subscription = sa.Table(

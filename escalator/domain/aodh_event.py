@@ -95,6 +95,20 @@ def encode(message_id: str, body: dict[str, Any], now: float) -> bytes:
     return json.dumps(letter).encode()
 
 
+def revive(letter: events.ResendRequested) -> notice.Notice | None:
+    """Return the notice whose message a dead letter is.
+
+    :returns: None if it is another sink's.
+    :raises ValueError: the message is no JSON.
+    :raises KeyError: it is none of :func:`encode`.
+    """
+    if letter.subscription_id != CHANNEL:
+        return None
+    message = json.loads(json.loads(letter.body)["oslo.message"])
+    body = {"event_id": letter.cause_id, "events": message["payload"]}
+    return notice.revived(letter, "", body)
+
+
 _Mine = tuple[events.Impact, list[events.AffectedInstance]]
 
 

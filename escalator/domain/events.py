@@ -310,6 +310,22 @@ class SubscriptionsChanged:
     subscription_ids: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResendRequested:
+    """Somebody wants a dead letter to be sent once more, as the notice that it was.
+
+    :ivar body: as the sink that gave it up has kept it.
+    """
+
+    event_id: str
+    notice_id: str
+    cause_id: str
+    fault_ids: tuple[str, ...]
+    subscription_id: str
+    project_id: str
+    body: str
+
+
 Event = (
     FaultConfirmed
     | FaultCleared
@@ -324,4 +340,5 @@ Event = (
     | NoticeSettled
     | SubscriptionsChanged
     | AlarmReported
+    | ResendRequested
 )

@@ -25,7 +25,9 @@ everybody else.
 """
 
 import dataclasses
+import enum
 import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -40,6 +42,17 @@ MOST_PROBES = 8
 
 _OfHosts = events.HostMarkedDown | events.HostMarkedUp | events.ImpactCorroborated
 Told = _OfHosts | events.CampaignChanged
+
+
+class State(enum.StrEnum):
+    """What became of a notice.
+
+    Dead: no attempt delivered it.  Resending: dead, and asked for once more.
+    """
+
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    RESENDING = "resending"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,6 +153,45 @@ def notices(event: Told, directory: Directory, now: float) -> tuple[Notice, ...]
     if isinstance(event, events.CampaignChanged):
         return tuple(_campaign_notices(event, directory, now))
     return tuple(_host_notices(event, directory, now))
+
+
+def revive(letter: events.ResendRequested, directory: Directory) -> Notice | None:
+    """Return the notice that a dead letter was, for its subscription as it is now.
+
+    :returns: None if there is no such subscription.
+    :raises ValueError: its body is no JSON.
+    """
+    for owner in directory.owners(letter.project_id):
+        if owner.id == letter.subscription_id:
+            body: dict[str, Any] = json.loads(letter.body)
+            return revived(letter, owner.url, body)
+    return None
+
+
+def revived(letter: events.ResendRequested, url: str, body: dict[str, Any]) -> Notice:
+    """Return a notice with the ids of a dead letter: whoever took it knows it again."""
+    return Notice(
+        id=letter.notice_id,
+        cause_id=letter.cause_id,
+        subscription_id=letter.subscription_id,
+        project_id=letter.project_id,
+        url=url,
+        fault_ids=letter.fault_ids,
+        body=body,
+        times={},
+    )
+
+
+def has_subscription(subscription_id: str) -> bool:
+    """Tell whether a notice is one subscription's, or of a sink that asks nobody.
+
+    Such a sink has its own name in the id's place, as ``domain.aodh_event.CHANNEL``.
+    """
+    try:
+        uuid.UUID(subscription_id)
+    except ValueError:
+        return False
+    return True
 
 
 def host_ref(host: str, project_id: str) -> str:

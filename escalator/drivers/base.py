@@ -332,6 +332,16 @@ class Sink(abc.ABC):
         """
         return notice.notices(event, directory, now)
 
+    def revive(
+        self, letter: events.ResendRequested, directory: notice.Directory
+    ) -> Notice | None:
+        """Return the notice that a dead letter was; no input or output.
+
+        :returns: None if it is none of this sink's, or its subscription is gone.
+        :raises ValueError: its body cannot be read.
+        """
+        return notice.revive(letter, directory)
+
     @abc.abstractmethod
     def start(self) -> None: ...
 

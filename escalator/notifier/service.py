@@ -10,7 +10,14 @@ from oslo_config import cfg
 from escalator import realtime
 from escalator.domain import events
 from escalator.drivers import base
-from escalator.notifier import dispatch, ledger, reporting, settings, subscriptions
+from escalator.notifier import (
+    dispatch,
+    ledger,
+    reporting,
+    resending,
+    settings,
+    subscriptions,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +43,7 @@ class NotifierService:
     Listening begins with the first reading of the subscriptions: until then
     the facts stay with the broker.  A fact is acknowledged after every notice
     it caused is settled and the broker has confirmed the outcomes: at least
-    once.
+    once.  Dead letters that are sent again have a topic and a reporter of their own.
 
     :param publisher: ``bus.events.EventPublisher``.
     :param listener_factory: ``bus.events.EventListener``, or another with its
@@ -67,12 +74,16 @@ class NotifierService:
             self._book,
             self._reporter,
         )
+        self._resending = resending.Resending(
+            lambda: self._subscriptions.directory, self._sinks, publisher
+        )
         handlers = {
             events.HostMarkedDown: teller.take,
             events.HostMarkedUp: teller.take,
             events.ImpactCorroborated: teller.take,
             events.CampaignChanged: teller.take,
             events.SubscriptionsChanged: self._refresh,
+            events.ResendRequested: self._resending.take,
         }
         self._listener = listener_factory(
             conf, POOL, handlers, max_batch=MAX_BATCH, is_manual=True
@@ -86,6 +97,7 @@ class NotifierService:
             for sink in self._sinks:
                 sink.start()
         self._reporter.start()
+        self._resending.start()
         self._subscriptions.start()
 
     def stop(self) -> None:
@@ -97,13 +109,18 @@ class NotifierService:
     def wait(self, timeout_s: float = STOP_S) -> None:
         """Finish the notices under way; what is not settled comes again."""
         deadline = time.monotonic() + timeout_s
-        while self._book.under_way and time.monotonic() < deadline:
+        while self._under_way and time.monotonic() < deadline:
             time.sleep(0.01)
         for sink in self._sinks:
             sink.stop(0.1)
         self._reporter.stop(max(deadline - time.monotonic(), 1.0))
+        self._resending.stop(max(deadline - time.monotonic(), 1.0))
         if self._is_listening:
             self._listener.wait(max(deadline - time.monotonic(), 1.0))
+
+    @property
+    def _under_way(self) -> int:
+        return self._book.under_way + self._resending.under_way
 
     def _listen(self) -> None:
         """Start the listener, and read once more what changed meanwhile."""

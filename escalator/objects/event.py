@@ -242,6 +242,21 @@ class AlarmReported(EventObject):
     }
 
 
+@base.Registry.register
+class ResendRequested(EventObject):
+    VERSION = "1.0"
+    DOMAIN = events.ResendRequested
+    fields = {
+        "event_id": fields.UUIDField(),
+        "notice_id": ovo.StringField(),
+        "cause_id": ovo.StringField(),
+        "fault_ids": ovo.ListOfStringsField(),
+        "subscription_id": ovo.StringField(),
+        "project_id": ovo.StringField(),
+        "body": ovo.StringField(),
+    }
+
+
 CLASSES: tuple[type[EventObject], ...] = (
     FaultConfirmed,
     FaultCleared,
@@ -256,6 +271,7 @@ CLASSES: tuple[type[EventObject], ...] = (
     NoticeSettled,
     SubscriptionsChanged,
     AlarmReported,
+    ResendRequested,
 )
 
 _BY_DOMAIN = {cls.DOMAIN: cls for cls in CLASSES}

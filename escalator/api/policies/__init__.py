@@ -8,11 +8,12 @@ from escalator.api.policies import (
     campaigns,
     faults,
     hosts,
+    notices,
     services,
     subscriptions,
 )
 
-_NOUNS = (campaigns, hosts, faults, subscriptions, alarms, services)
+_NOUNS = (campaigns, hosts, faults, notices, subscriptions, alarms, services)
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

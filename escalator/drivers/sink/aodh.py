@@ -96,6 +96,12 @@ class Aodh(base.Sink):
         """Return a message or more for every affected project."""
         return aodh_event.notices(event, self._with_instances)
 
+    def revive(
+        self, letter: events.ResendRequested, directory: domain_notice.Directory
+    ) -> domain_notice.Notice | None:
+        """Return the message that a dead letter of this sink is."""
+        return aodh_event.revive(letter)
+
     def start(self) -> None:
         for worker in self._workers:
             worker.start()
@@ -174,16 +180,16 @@ class _Worker:
     def _accept(self, job: _Job | None) -> None:
         if job is None:
             return
-        causes = {each.notice.cause_id for each in self._waiting}
-        is_full = len(causes) >= self._patience.waiting_limit
-        if self._is_failing and is_full and job.notice.cause_id not in causes:
-            self._bury(job, "Aodh's broker is away, and too many facts wait for it")
-            return
         try:
             job.body = aodh_event.encode(job.notice.id, job.notice.body, time.time())
         except Exception as error:
             LOG.exception("aodh: notice %s cannot be sent", job.notice.id)
             self._bury(job, repr(error))
+            return
+        causes = {each.notice.cause_id for each in self._waiting}
+        is_full = len(causes) >= self._patience.waiting_limit
+        if self._is_failing and is_full and job.notice.cause_id not in causes:
+            self._bury(job, "Aodh's broker is away, and too many facts wait for it")
         else:
             self._waiting.append(job)
 

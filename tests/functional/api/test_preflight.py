@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 import tests  # noqa: F401
-from escalator.conductor import hosts
+from escalator.conductor import hosts, notices
 from escalator.conductor import service as conductor_service
 from escalator.db import models, store
 from escalator.objects import base
@@ -22,6 +22,7 @@ class TestByHttp(test_preflight.Case):
             self.explains,
             hosts.Hosts(self.bed.engine),
             self.bed.alarms,
+            notices.Notices(self.bed.engine),
         )
         for name in ("campaign_create", "campaign_act", "campaign_explain"):
             setattr(self.house.conductor, name, getattr(endpoint, name))

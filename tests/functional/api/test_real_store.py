@@ -71,6 +71,7 @@ class TestRealStore(unittest.TestCase):
             "campaigns",
             "hosts",
             "faults",
+            "notices",
             "subscriptions",
             "alarms",
             "services",
@@ -79,9 +80,9 @@ class TestRealStore(unittest.TestCase):
             self.assertEqual([], answer.json[noun], noun)
 
     def test_what_is_not_there(self) -> None:
-        for noun in ("campaigns", "faults", "subscriptions", "alarms"):
+        for noun in ("campaigns", "faults", "notices", "subscriptions", "alarms"):
             answer = self.house.get(f"/v1/{noun}/{uuid.uuid4()}")
             self.assertEqual(404, answer.status_code, noun)
-        for noun in ("campaigns", "faults"):
+        for noun in ("campaigns", "faults", "notices"):
             marked = self.house.get(f"/v1/{noun}?marker={uuid.uuid4()}")
             self.assertEqual(404, marked.status_code, noun)

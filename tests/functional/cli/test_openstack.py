@@ -138,6 +138,23 @@ class TestOpenstack(unittest.TestCase):
         done = self.run_command("service", "list", "--long")
         self.assertIn("nova.force_down count=12 p99_ms=80.25", done.stdout)
 
+    def test_dead_letters_are_sent_again(self) -> None:
+        """One that is refused: the reason beside it, exit status 1."""
+        row = self.house.store.add("notice", api.notice_row())
+        (listed,) = self.json_of("notice", "list", "--state", "dead")
+        self.assertEqual(row["id"], listed["id"])
+        (sent,) = self.json_of("notice", "resend", "--all")
+        self.assertEqual("resending", sent["state"])
+        shown = self.json_of("notice", "show", row["id"])
+        self.assertEqual(
+            ("resending", row["fault_ids"]), (shown["state"], shown["fault_ids"])
+        )
+        self.assertEqual([], self.json_of("notice", "resend", "--all"))
+        gone = "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb"
+        done = self.run_command("notice", "resend", gone, "-f", "json")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn("not_found", json.loads(done.stdout)[0]["refusal"])
+
     def test_what_a_preflight_collected(self) -> None:
         """V-6: each figure beside what it was when the campaign started."""
         made = self.house.store.add("campaign", api.campaign_row(state="running"))

@@ -15,7 +15,7 @@ GROUP = "openstack.upgrade.v1"
 class TestEntryPoints(unittest.TestCase):
     def test_every_command_loads_and_has_options(self) -> None:
         points = metadata.entry_points(group=GROUP)
-        self.assertEqual(33, len(points))
+        self.assertEqual(36, len(points))
         for point in points:
             command = point.load()(None, None)
             self.assertTrue(command.get_parser(point.name).format_help())

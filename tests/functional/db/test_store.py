@@ -103,7 +103,7 @@ class TestSqlite(servers.OnSqlite):
         self.assertEqual({"slots": {}, "targets": 0}, row["progress"])
 
     def test_a_marker_that_is_gone_is_told(self) -> None:
-        for kind in ("campaign", "fault"):
+        for kind in ("campaign", "fault", "notice"):
             with self.assertRaises(errors.NotFound):
                 self.store.read(kind, marker=new_id())
 
@@ -258,6 +258,36 @@ class TestSqlite(servers.OnSqlite):
             facts.settle_notices(connection, outcomes, 1.0)
             row = connection.execute(sa.select(models.notice)).one()
             return row.state, row.body
+
+    def test_notices_are_read_without_their_text(self) -> None:
+        """DR-7: an owner reads its own; DR-9: how each ended, the last first."""
+        one, other = impact("a", "red", "blue"), impact("b", "red", at=200.0)
+        ended = [
+            settled(one, "red", "dead"),
+            settled(one, "blue"),
+            settled(other, "red"),
+            dataclasses.replace(settled(other, "news", "dead"), fault_ids=()),
+        ]
+        with self.database.begin() as connection:
+            for at, each in enumerate(ended):
+                facts.settle_notices(connection, [each], float(at))
+        dead, blue, red, news = (each.notice_id for each in ended)
+        for limit in (1, 3, 100):
+            self.assertEqual([news, red, blue, dead], self.walk("notice", limit))
+        for query, wanted in (
+            ({"state": "dead"}, [news, dead]),
+            ({"project_id": "red"}, [red, dead]),
+            ({"fault_id": one.fault.id}, [blue, dead]),
+            ({"fault_id": one.fault.id, "project_id": "red"}, [dead]),
+            ({"subscription_id": ended[1].subscription_id}, [blue]),
+            ({"id": dead, "project_id": "blue"}, []),
+        ):
+            for limit in (1, 100):
+                self.assertEqual(wanted, self.walk("notice", limit, **query), query)
+        (row,) = self.store.read("notice", id=dead)
+        self.assertNotIn("body", row)
+        self.assertEqual([one.fault.id], row["fault_ids"])
+        self.assertEqual(0.0, row["settled_at"].timestamp())
 
     def test_subscriptions_come_and_go(self) -> None:
         given = {

@@ -8,6 +8,7 @@ import queue
 import tempfile
 import time
 import unittest
+import uuid
 from typing import Any
 
 import kombu
@@ -269,6 +270,35 @@ class AodhTest(unittest.TestCase):
         self.assertEqual("delivered", outcome.state)
         self.assertGreater(outcome.attempts, 1)
         self.assertIn("escalator.host.down", self.read(self.channel()))
+
+    def test_dead_letters_reach_aodh_after_all(self) -> None:
+        """DR-6: they wait with their text; when the queue is there they are sent."""
+        self.conf.set_override("aodh_retry_s", 0.3, group="notifier")
+        with self.assertLogs("escalator.drivers.sink.aodh", "WARNING"):
+            self.start()
+            self.publisher.publish(fakes.host_down("red"))
+            dead = [self.outcome() for _ in range(2)]
+        self.assertEqual({"dead"}, {each.state for each in dead})
+        self.declare()
+        for each in dead:
+            self.publisher.publish(
+                events.ResendRequested(
+                    event_id=str(uuid.uuid4()),
+                    notice_id=each.notice_id,
+                    cause_id=each.cause_id,
+                    fault_ids=each.fault_ids,
+                    subscription_id=each.subscription_id,
+                    project_id=each.project_id,
+                    body=each.body,
+                )
+            )
+        again = [self.outcome() for _ in range(2)]
+        self.assertEqual(
+            {(each.notice_id, "delivered", "") for each in dead},
+            {(each.notice_id, each.state, each.body) for each in again},
+        )
+        kinds = self.read(self.channel())
+        self.assertEqual(["escalator.host.down", "compute.instance.update"], kinds)
 
     def test_kill_9_of_the_notifier_loses_nothing(self) -> None:
         """The fact is not acknowledged while Aodh's part of it is open."""

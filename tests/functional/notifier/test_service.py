@@ -178,6 +178,41 @@ class NotifierTest(unittest.TestCase):
         self.wait_empty()
         self.assertEqual(1, len(red.heard()))
 
+    def test_any_number_of_dead_letters_delays_no_fact(self) -> None:
+        """DR-1: a consumer that hangs is sent more than the prefetch again."""
+        self.conf.set_override("prefetch", 10, "bus")
+        self.conf.set_override("timeout_s", 30.0, group="notifier")
+        hung, blue = self.consumer("red", delay=60), self.consumer("blue")
+        subscription_id = self.store.rows[0]["id"]
+        self.start()
+        for _ in range(40):
+            self.publisher.publish(
+                events.ResendRequested(
+                    event_id=str(uuid.uuid4()),
+                    notice_id=str(uuid.uuid4()),
+                    cause_id=str(uuid.uuid4()),
+                    fault_ids=(),
+                    subscription_id=subscription_id,
+                    project_id="red",
+                    body="{}",
+                )
+            )
+        self.assertTrue(hung.wait(1, WAIT_S))
+        news = events.CampaignChanged(
+            event_id=str(uuid.uuid4()),
+            campaign_id=str(uuid.uuid4()),
+            name="rolling",
+            project_id="blue",
+            from_state="running",
+            to_state="paused",
+            reason="",
+            hosts=(),
+            occurred_at=1.0,
+        )
+        for count, fact in enumerate((fakes.host_down("blue"), news), 1):
+            self.publisher.publish(fact)
+            self.assertEqual(count, len(blue.wait(count, 5.0)))
+
     def test_a_new_subscription_is_known_at_once(self) -> None:
         self.conf.set_override("subscriptions_interval_s", 60.0, group="notifier")
         self.start()

@@ -225,3 +225,35 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(10, len({each.project_id for each in found}))
         found = aodh_event.notices(down(impact("h", "red", "blue")))
         self.assertEqual([1] * 4, [len(each.body["events"]) for each in found])
+
+
+class ReviveTest(unittest.TestCase):
+    """A dead letter is the message that Aodh did not get (DR-6)."""
+
+    def letter(self, item: notice.Notice, **changes: Any) -> events.ResendRequested:
+        values: dict[str, Any] = {
+            "event_id": str(uuid.uuid4()),
+            "notice_id": item.id,
+            "cause_id": item.cause_id,
+            "fault_ids": item.fault_ids,
+            "subscription_id": item.subscription_id,
+            "project_id": item.project_id,
+            "body": aodh_event.encode(item.id, item.body, 1.0).decode(),
+        }
+        return events.ResendRequested(**{**values, **changes})
+
+    def test_every_message_can_be_sent_again(self) -> None:
+        found = aodh_event.notices(down(impact("node", *["red", "blue"] * 20)))
+        for item in found:
+            self.assertEqual(item, aodh_event.revive(self.letter(item)))
+
+    def test_a_webhooks_letter_is_not_aodhs(self) -> None:
+        (item, *_) = aodh_event.notices(down(impact("node", "red")))
+        letter = self.letter(item, subscription_id=str(uuid.uuid4()), body="{}")
+        self.assertIsNone(aodh_event.revive(letter))
+
+    def test_a_body_of_anything_else_is_refused(self) -> None:
+        (item, *_) = aodh_event.notices(down(impact("node", "red")))
+        for body, refusal in (("{", ValueError), ("{}", KeyError)):
+            with self.assertRaises(refusal):
+                aodh_event.revive(self.letter(item, body=body))

@@ -265,3 +265,46 @@ class CampaignTest(unittest.TestCase):
         self.assertEqual("info", told["mine"].body["campaign"]["severity"])
         self.assertEqual(["node-1"], told["boss"].body["campaign"]["host_refs"])
         self.assertNotIn("node-1", json.dumps(told["mine"].body))
+
+
+class ReviveTest(unittest.TestCase):
+    """A dead letter is the same notice once more (DR-7)."""
+
+    def letter(self, sent: notice.Notice, **changes: Any) -> events.ResendRequested:
+        values: dict[str, Any] = {
+            "event_id": str(uuid.UUID(int=2)),
+            "notice_id": sent.id,
+            "cause_id": sent.cause_id,
+            "fault_ids": sent.fault_ids,
+            "subscription_id": sent.subscription_id,
+            "project_id": sent.project_id,
+            "body": json.dumps(sent.body, separators=(",", ":")),
+        }
+        return events.ResendRequested(**{**values, **changes})
+
+    def test_the_same_bytes_to_the_url_of_now(self) -> None:
+        before = subscriber(url="http://before/")
+        sent = tell([impact("node-1", "red/vm-ä\ud800")], before)["s1"]
+        letter = self.letter(sent)
+        now = notice.Directory([subscriber(url="http://now/")])
+        again = notice.revive(letter, now)
+        assert again is not None
+        self.assertEqual("http://now/", again.url)
+        self.assertEqual(letter.body, json.dumps(again.body, separators=(",", ":")))
+        self.assertEqual(dataclasses.replace(sent, url="http://now/"), again)
+
+    def test_a_subscription_that_is_gone_or_anothers_is_told_nothing(self) -> None:
+        sent = tell([impact("node-1", "red/vm")], subscriber())["s1"]
+        for left in ((), (subscriber("s2"),), (subscriber(project_id="blue"),)):
+            directory = notice.Directory(left)
+            self.assertIsNone(notice.revive(self.letter(sent), directory))
+
+    def test_what_is_no_json_is_refused(self) -> None:
+        sent = tell([impact("node-1", "red/vm")], subscriber())["s1"]
+        with self.assertRaises(ValueError):
+            notice.revive(self.letter(sent, body="{"), notice.Directory([subscriber()]))
+
+    def test_a_sinks_own_name_is_no_subscription(self) -> None:
+        self.assertTrue(notice.has_subscription(str(uuid.UUID(int=7))))
+        for name in ("aodh", "", "pager"):
+            self.assertFalse(notice.has_subscription(name), name)

@@ -115,6 +115,7 @@ class AodhTest(unittest.TestCase):
                 sending.submit("", body=body(), cause_id=cause)
             settled = sending.next()
             self.assertEqual(("dead", causes[2]), (settled.state, settled.cause_id))
+            self.assertIn("event_type", settled.body)
             self.publisher.away = 0
             others = sending.collect(3)
         self.assertEqual({"delivered"}, {item.state for item in others})

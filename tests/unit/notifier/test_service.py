@@ -1,6 +1,8 @@
 """The notifier put together, with fakes around it."""
 
+import threading
 import unittest
+import uuid
 
 from oslo_config import cfg
 
@@ -90,6 +92,36 @@ class ServiceTest(unittest.TestCase):
         self.store.is_away = False
         self.notifier._subscriptions.refresh()
         self.assertTrue(listener.is_started.wait(2))
+
+    def receive_letter(self, listener: fakes.FakeListener) -> fakes.FakeDelivery:
+        """Let a wish for a dead letter come in."""
+        letter = events.ResendRequested(
+            str(uuid.uuid4()), "n", "c", (), self.store.rows[0]["id"], "red", "{}"
+        )
+        delivery = fakes.FakeDelivery(letter)
+        listener.receive(delivery)
+        return delivery
+
+    def test_a_dead_letter_is_acknowledged_when_its_outcome_is_published(self) -> None:
+        listener = self.start()
+        self.assertTrue(listener.is_started.wait(2))
+        delivery = self.receive_letter(listener)
+        self.assertEqual(["n"], [each.id for each in self.sink.notices])
+        self.sink.settle_all()
+        self.notifier.stop()
+        self.notifier.wait(2.0)
+        self.assertEqual(1, delivery.acks)
+
+    def test_stopping_waits_for_dead_letters_too(self) -> None:
+        listener = self.start()
+        self.assertTrue(listener.is_started.wait(2))
+        delivery = self.receive_letter(listener)
+        self.notifier.stop()
+        late = threading.Timer(0.1, self.sink.settle_all)
+        late.start()
+        self.addCleanup(late.join)
+        self.notifier.wait(5.0)
+        self.assertEqual(1, delivery.acks)
 
     def test_a_change_is_heard_at_once(self) -> None:
         """Long before subscriptions_interval_s, here a minute, is over."""

@@ -33,12 +33,15 @@ FINGERPRINTS = {
     "ImpactCorroborated": "1.0-d8833853a2f2958dbaf15bf07c6ed2b0",
     "JournalEntry": "1.0-2aa668c040477272d1628658fb45afd7",
     "JournalList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
+    "NoticeRecord": "1.0-b46b37b23e1004d8fc11081dbdf74120",
+    "NoticeRecordList": "1.0-d911a705d9a94555d4042ab4153146a9",
     "NoticeSettled": "1.0-b9d65379a22ad39e44484f5ee123af2b",
     "Observation": "1.0-4be0af0ec435096b42a2711ad32346aa",
     "ObservationList": "1.0-6e3e43f375d0bdc685a1e258d00e58e6",
     "PreflightReport": "1.0-8c1cd8afdf168d4286aa800cc62ff975",
     "PlanRevision": "1.0-6c57fe7dbf583bb110186372de8d3f2f",
     "PlanRevisionList": "1.0-f4aec5b8271aa9f7b3811db0ffa76729",
+    "ResendRequested": "1.0-010288ae95dc094524fe23bbe41840a1",
     "Service": "1.0-d42d754561fcfc4588162615a69435bf",
     "ServiceList": "1.0-7723e30fa0f43b7ab76cf0a4ad4c074d",
     "Step": "1.0-3de542dbc62b37129a22a78897f10b6c",
@@ -83,6 +86,7 @@ EVENTS: tuple[Any, ...] = (
     events.CheckpointReached(UUID, "T3", {UUID: 2.5}),
     events.FaultCorroborated(UUID, (FAULT,), {UUID: 1}, 2.5),
     events.ImpactCorroborated(UUID, (IMPACT,), {UUID: 1}, 2.5, (FAULT,)),
+    events.ResendRequested(UUID, "n1", UUID, (UUID,), "s1", "p1", "{}"),
 )
 COMMANDS: tuple[Any, ...] = (
     commands.RunStep(
