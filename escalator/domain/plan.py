@@ -232,11 +232,6 @@ class Procedure:
     stages: tuple[Stage, ...] = ()
     merged: tuple[str, ...] = ()
 
-    @property
-    def undo_s(self) -> float:
-        """Expected seconds to undo one target: as long as its steps took."""
-        return sum(step.expected_s for step in self.steps if step.undo)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FaultPolicy:

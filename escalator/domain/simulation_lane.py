@@ -9,7 +9,7 @@ under costs no more than those it lets through.
 import heapq
 from collections.abc import Sequence
 
-from escalator.domain import last, ordering, stages
+from escalator.domain import last, ordering, stages, timing
 from escalator.domain.plan import Opening, Procedure, Target
 
 Key = tuple[str, str]
@@ -111,7 +111,7 @@ class Lane:
         """
         if self.is_rehearsed:
             return seconds
-        return 2 * seconds + self.procedure.undo_s
+        return 2 * seconds + timing.undo_s(self.procedure)
 
     def next(self) -> Target | None:
         """Return the next target to be tried, if there is room for one."""

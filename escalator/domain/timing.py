@@ -71,6 +71,11 @@ def expected_s(procedure: Procedure, target: Target, learned: Learned) -> float:
     return sum(of_step(each, target, learned).median_s for each in procedure.steps)
 
 
+def undo_s(procedure: Procedure) -> float:
+    """Return the expected seconds to undo one target: as long as its steps took."""
+    return sum(step.expected_s for step in procedure.steps if step.undo)
+
+
 def longest_s(
     procedure: Procedure, target: Target, learned: Learned, is_rehearsed: bool = False
 ) -> float:
@@ -85,7 +90,7 @@ def longest_s(
         known = of_step(step, target, learned)
         p90_s = known.median_s * math.exp(_P90 * known.sigma)
         found += min(p90_s, step.timeout_s)
-    return 2 * found + procedure.undo_s if is_rehearsed else found
+    return 2 * found + undo_s(procedure) if is_rehearsed else found
 
 
 def sample_s(
