@@ -20,7 +20,6 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
         for place, step in steps:
             yield from _step(place, step, catalogue)
             deed = _deed(step, filled)
-            yield from lint_times.find_progress(place, step)
             yield from _unseen(place, step, deed, catalogue)
             yield from _stops(place, step, deed, catalogue)
         yield from _drains(steps)

@@ -104,14 +104,14 @@ class Lane:
     def is_done(self) -> bool:
         return not self.left
 
-    def rounds_s(self, seconds: float) -> float:
+    def rounds_s(self, seconds: float, target: Target) -> float:
         """Return how long the next visit takes: one round, or there, back and there.
 
         :param seconds: of one round.
         """
         if self.is_rehearsed:
             return seconds
-        return 2 * seconds + timing.undo_s(self.procedure)
+        return 2 * seconds + timing.undo_s(self.procedure, target)
 
     def next(self) -> Target | None:
         """Return the next target to be tried, if there is room for one."""

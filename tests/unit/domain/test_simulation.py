@@ -43,7 +43,7 @@ class OrderTest(unittest.TestCase):
     def test_the_undo_is_rehearsed_first(self):
         """R-2: forward, back and forward on one host; the others wait for it."""
         made = made_plan(4, (), {"rehearse_undo": True})
-        back = timing.undo_s(made.procedures[0])
+        back = timing.undo_s(made.procedures[0], host("a"))
         self.assertGreater(back, 0)
         found = simulation.simulate(made, [host(name) for name in "abc"], ten_s)
         once = 20 + back
