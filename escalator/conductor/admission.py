@@ -27,6 +27,7 @@ from escalator.domain import (
     ordering,
     stages,
     states,
+    timing,
 )
 from escalator.domain import campaign as rules
 from escalator.domain import plan as plans
@@ -179,7 +180,8 @@ class Admission:
                 slot_id=row["id"],
                 host=row["host"],
             )
-            _open_first_step(carrier, batch, procedure, campaign["id"], row)
+            timed = timing.of_host(procedure, targets[row["host"]])
+            _open_first_step(carrier, batch, timed, campaign["id"], row)
         tokens.take_tokens(connection, holds)
 
 

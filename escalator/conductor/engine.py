@@ -7,7 +7,14 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import batch as batches
-from escalator.conductor import evacuating, orders, quarantining, restoring, undoing
+from escalator.conductor import (
+    evacuating,
+    orders,
+    quarantining,
+    reckoning,
+    restoring,
+    undoing,
+)
 from escalator.db import revisions, session, tokens, work
 from escalator.domain import campaign as rules
 from escalator.domain import events, plan, rounds, states
@@ -233,6 +240,11 @@ class Carrier:
 
     def order(self, slot: rules.SlotView, row: Row, is_resumed: bool = False) -> None:
         """Claim a step that was just moved, and owe its order to the agent."""
+        change = self.batch.steps.setdefault(row["id"], {})
+        procedure = self.plan.procedure(slot.procedure)
+        step = reckoning.scaled_step({**row, **change}, procedure)
+        if step is not None:
+            change.update(reckoning.times(step, self.standing(slot.host).instances))
         claimed = self.batch.order_step(row)
         self.cast(slot, claimed, is_resumed or claimed["attempt"] > 1)
 

@@ -6,7 +6,7 @@ Source: P-0, P-4, V-4.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalator import errors
@@ -14,7 +14,7 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import campaign_file, drift, foreseeing
 from escalator.conductor import engine as engines
 from escalator.db import revisions, session, tokens, work
-from escalator.domain import forecast, lint_windows, plan, reading, states
+from escalator.domain import forecast, lint_windows, plan, reading, states, timing
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -217,7 +217,7 @@ def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
                 "method": procedure.method,
                 "steps": len(procedure.steps),
                 "targets": len(situation.selected(procedure)),
-                "expected_s_per_target": sum(s.expected_s for s in procedure.steps),
+                **_told_times(procedure, situation.selected(procedure)),
             }
             for procedure in made.procedures
         ],
@@ -226,6 +226,18 @@ def _summary(made: plan.Plan, targets: list[plan.Target]) -> dict[str, Any]:
             for procedure in made.procedures
             if procedure.merged
         ],
+    }
+
+
+def _told_times(
+    procedure: plan.Procedure, targets: Sequence[plan.Target]
+) -> dict[str, float]:
+    """Return how long a visit is expected to take, as the file says it."""
+    chosen = targets or [plan.Target("")]
+    found = [timing.expected_s(procedure, each, {}) for each in chosen]
+    return {
+        "expected_s_per_target": max(found),
+        "least_expected_s_per_target": min(found),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator.conductor import batch as batches
-from escalator.conductor import undoing
+from escalator.conductor import reckoning, undoing
 from escalator.db import restores, session, work
 from escalator.domain import campaign as rules
 from escalator.domain import plan, restoring, states
@@ -44,14 +44,13 @@ def rows_of(
     undoable = undoing.undoable(procedure, slot) | replaced
     acted = undoing.acted(connection, batch, slot, undoable)
     chain = restoring.stand_in(acted, replaced)
-    specs = {step.id: step for step in procedure.steps}
+    given = reckoning.given(procedure, slot, rows)
+    specs = {step.id: step for step in given.steps}
     start, campaign_id = undoing.first_seq(slot), rows[slot.steps[0].id]["campaign_id"]
     return [
         batches.undo_row(specs[rows[step_id]["name"]], rows[step_id], at, batch.now)
         if step_id is not None
-        else _row(
-            batch, restoring.step_of(procedure, checkpoint), campaign_id, slot, at
-        )
+        else _row(batch, restoring.step_of(given, checkpoint), campaign_id, slot, at)
         for at, step_id in enumerate(chain, start=start)
     ]
 

@@ -165,14 +165,15 @@ class Situation:
             return ""
         slots = self.slots.get(procedure.id, {})
         is_rehearsed = rehearsing.is_due(procedure, slots)
-        key = (procedure.id, target.role, is_rehearsed)
+        instances = 0 if timing.is_constant(procedure) else target.instances
+        key = (procedure.id, target.role, instances, is_rehearsed)
         if key not in self._needs:
             need_s = timing.longest_s(procedure, target, self.learned, is_rehearsed)
             self._needs[key] = need_s
         return self.hours.too_late(self.now, self._needs[key])
 
     @functools.cached_property
-    def _needs(self) -> dict[tuple[str, str, bool], float]:
+    def _needs(self) -> dict[tuple[str, str, int, bool], float]:
         return {}
 
     def waiting(self) -> list[str]:

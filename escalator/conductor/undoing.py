@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from escalator.conductor import batch as batches
+from escalator.conductor import reckoning
 from escalator.db import session, work
 from escalator.domain import campaign as rules
 from escalator.domain import plan, rollback, states
@@ -26,7 +27,8 @@ def rows_of(
     :param batch: its lines count as well as those in the database.
     :param rows: step id -> row, of the slot at least.
     """
-    specs = {step.id: step for step in procedure.steps}
+    given = reckoning.given(procedure, slot, rows)
+    specs = {step.id: step for step in given.steps}
     todo = acted(connection, batch, slot, undoable(procedure, slot))
     return [
         batches.undo_row(specs[rows[step_id]["name"]], rows[step_id], at, batch.now)
@@ -85,6 +87,6 @@ def reset(
             batch.move_step(row, move)
         if state != "blocked":
             batch.move_step(row, rules.Move(step.id, states.StepState.BLOCKED))
-        batch.steps.setdefault(step.id, {})["retries"] = 0
+        batch.steps.setdefault(step.id, {}).update(retries=0, hard_at=None)
         first = first or row
     return first

@@ -1,5 +1,7 @@
 """How long steps took and how they failed, for the next campaign (P-4e, P-2)."""
 
+import dataclasses
+import statistics
 from collections import Counter, defaultdict
 
 import sqlalchemy as sa
@@ -19,6 +21,7 @@ def read_learned(connection: sa.Connection) -> dict[tuple[str, str], timing.Timi
     step, host = models.step.c, models.host.c
     query = (
         sa.select(step.action, host.role, step.started_at, step.ended_at)
+        .add_columns(step.expected_s)
         .join_from(models.step, models.host, step.host == host.name)
         .where(step.state == "done", step.intent != _RESTORE)
         .where(step.started_at.is_not(None), step.ended_at.is_not(None))
@@ -26,10 +29,16 @@ def read_learned(connection: sa.Connection) -> dict[tuple[str, str], timing.Timi
         .limit(MOST_SAMPLES)
     )
     samples: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for action, role, started_at, ended_at in connection.execute(query):
+    foreseen: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for action, role, started_at, ended_at, expected_s in connection.execute(query):
         samples[action, role].append(ended_at - started_at)
+        foreseen[action, role].append(expected_s)
     fitted = {key: timing.fit(found) for key, found in samples.items()}
-    return {key: known for key, known in fitted.items() if known is not None}
+    return {
+        key: dataclasses.replace(known, foreseen_s=statistics.median(foreseen[key]))
+        for key, known in fitted.items()
+        if known is not None
+    }
 
 
 def read_fault_library(connection: sa.Connection) -> fault_library.Library:

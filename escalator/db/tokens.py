@@ -111,10 +111,11 @@ def read_host(connection: sa.Connection, name: str) -> Row | None:
 
 
 class Standing(NamedTuple):
-    """What decides whether a host may get an order at all."""
+    """What an order to a host depends on."""
 
     rack: str
     is_listed: bool
+    instances: int
 
 
 def read_standings(
@@ -122,8 +123,9 @@ def read_standings(
 ) -> dict[str, Standing]:
     """Return host name -> how it stands in the inventory."""
     host = models.host.c
-    query = sa.select(host.name, host.rack, host.is_listed).where(host.name.in_(names))
-    return {row[0]: Standing(row[1], row[2]) for row in connection.execute(query)}
+    known = (host.rack, host.is_listed, host.instances)
+    query = sa.select(host.name, *known).where(host.name.in_(names))
+    return {name: Standing(*found) for name, *found in connection.execute(query)}
 
 
 def active_slots_on(connection: sa.Connection, hosts: Sequence[str]) -> list[Row]:

@@ -142,7 +142,6 @@ _UNSEEN = (
     "lease_owner",
     "lease_until",
     "ready_at",
-    "expected_s",
     "failure_class",
     "created_at",
     "started_at",

@@ -97,7 +97,7 @@ def digest(
             dataclasses.asdict(each) for each in sorted(targets, key=lambda t: t.name)
         ],
         "timings": sorted(
-            [action, role, known.median_s, known.sigma]
+            [action, role, known.median_s, known.sigma, known.foreseen_s]
             for (action, role), known in learned.items()
         ),
         "seed": seed,

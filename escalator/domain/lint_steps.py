@@ -1,10 +1,10 @@
-"""C601 to C614: each step is whole, bounded in time and can be undone."""
+"""C601 to C614: each step is whole and can be undone; other durations can be read."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import duration, lint_stages, parameters
+from escalator.domain import duration, lint_stages, lint_times
 from escalator.domain.draining import CORDON, DRAIN
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Idempotence, OnPause
@@ -20,7 +20,6 @@ def find(filled: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Finding]:
         for place, step in steps:
             yield from _step(place, step, catalogue)
             deed = _deed(step, filled)
-            yield from _progress(place, step)
             yield from _unseen(place, step, deed, catalogue)
             yield from _stops(place, step, deed, catalogue)
         yield from _drains(steps)
@@ -44,7 +43,7 @@ def _step(
     if is_waiver(step):
         yield from _waiver(path, step)
         return
-    yield from _times(path, step)
+    yield from lint_times.find(path, step)
     action = doc.text(step, "action")
     if action in catalogue and catalogue[action].is_mutating:
         yield from _promises(path, step, action, catalogue)
@@ -78,56 +77,6 @@ def _promises(
             point(*path),
             f"{action} changes its target, but the step does not say how it repeats",
             "write idempotent: natural, keyed, probe or never",
-        )
-
-
-def _times(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
-    seconds: dict[str, float] = {}
-    for key in ("expected", "timeout", "progress"):
-        if key == "progress" and key not in step:
-            continue
-        if key not in step:
-            yield Finding(
-                "C602",
-                point(*path),
-                f"the step has no {key}",
-                f"write {key}: {duration.SHAPES}",
-            )
-            continue
-        try:
-            seconds[key] = duration.parse(step[key])
-        except ValueError as error:
-            yield from _unreadable((*path, key), step[key], error)
-    if seconds.get("timeout") == 0:
-        yield Finding(
-            "C603",
-            point(*path, "timeout"),
-            "a timeout of zero ends the step before it begins",
-            "allow more time than is expected",
-        )
-    elif seconds.get("timeout", 0) < seconds.get("expected", 0) and (
-        "timeout" in seconds
-    ):
-        yield Finding(
-            "C604",
-            point(*path, "timeout"),
-            f"timeout {step['timeout']} is below expected {step['expected']}",
-            "allow more time than is expected",
-        )
-
-
-def _progress(path: doc.Path, step: Mapping[str, Any]) -> Iterator[Finding]:
-    try:
-        limit_s = duration.parse(step.get("progress", 0))
-        timeout_s = duration.parse(step.get("timeout", 0))
-    except ValueError:
-        return
-    if "progress" in step and "timeout" in step and limit_s >= timeout_s:
-        yield Finding(
-            "C613",
-            point(*path, "progress"),
-            f"progress {step['progress']} is not below timeout {step.get('timeout')}",
-            "allow less time without progress than for the whole step",
         )
 
 
@@ -177,12 +126,6 @@ def _stops(
             )
 
 
-def _unreadable(path: doc.Path, value: Any, error: ValueError) -> Iterator[Finding]:
-    """A parameter without a value is C302's or C402's affair."""
-    if not (isinstance(value, str) and parameters.uses(value)):
-        yield Finding("C603", point(*path), str(error), f"write {duration.SHAPES}")
-
-
 def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
     places: list[tuple[doc.Path, Mapping[str, Any], str]] = [
         (("preflight",), doc.table(filled, "preflight"), "valid"),
@@ -204,7 +147,7 @@ def _other_times(filled: Mapping[str, Any]) -> Iterator[Finding]:
         try:
             duration.parse(body.get(key, 0))
         except ValueError as error:
-            yield from _unreadable((*path, key), body[key], error)
+            yield from lint_times.unreadable((*path, key), body[key], error)
 
 
 def _drains(steps: list[doc.Row]) -> Iterator[Finding]:

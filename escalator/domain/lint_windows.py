@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from escalator.domain import change_window, parameters, plan, timing
+from escalator.domain import change_window, parameters, plan, selector, timing
 from escalator.domain import document as doc
 from escalator.domain.change_window import ChangeWindow
 from escalator.domain.finding import Finding, point
@@ -171,35 +171,53 @@ def find_over(windows: Sequence[ChangeWindow], now: float | None) -> Iterator[Fi
         )
 
 
-def find_short(understood: plan.Plan) -> Iterator[Finding]:
+def find_short(
+    understood: plan.Plan, targets: Sequence[plan.Target]
+) -> Iterator[Finding]:
     """Find windows into which a visit does not fit, as long as the file expects it."""
     if not understood.windows:
         return
     needs = {
-        each.id: timing.longest_s(each, plan.Target(""), {}, each.rehearse_undo)
-        for each in understood.procedures
+        each.id: _needs(understood, each, targets) for each in understood.procedures
     }
-    name = max(needs, key=lambda each: needs[each])
-    need = f"a visit of {name} may take {needs[name]:.0f} s"
     lengths = {each: _lengths([each]) for each in understood.windows}
     longest = max(_lengths(understood.windows), default=0.0)
-    if longest < needs[name]:
+    name = max(needs, key=lambda each: min(needs[each]))
+    if longest < min(needs[name]):
         yield Finding(
             "C746",
             point(*PLACE),
-            f"{need}, and no window is longer than {longest:.0f} s",
+            f"a visit of {name} may take {min(needs[name]):.0f} s, and no window is"
+            f" longer than {longest:.0f} s",
             "give a longer window, or split the procedure",
         )
         return
+    name = max(needs, key=lambda each: max(needs[each]))
+    need_s = max(needs[name])
     for at, (each, found) in enumerate(lengths.items()):
-        if max(found, default=0.0) < needs[name]:
+        if max(found, default=0.0) < need_s:
             yield Finding(
                 "C747",
                 point(*PLACE, at),
-                f"{need}, {each.id} is only {max(found, default=0.0):.0f} s long",
+                f"a visit of {name} may take {need_s:.0f} s, {each.id} is only"
+                f" {max(found, default=0.0):.0f} s long",
                 "nothing, if it is for shorter visits; or make it longer",
                 severity="warning",
             )
+
+
+def _needs(
+    understood: plan.Plan, procedure: plan.Procedure, targets: Sequence[plan.Target]
+) -> list[float]:
+    """Return how long visits may take: one length, unless the hosts differ."""
+    chosen = [plan.Target("")]
+    if not timing.is_constant(procedure):
+        by = understood.selector(procedure.selector)
+        chosen = selector.select(by, targets) or chosen
+    return [
+        timing.longest_s(procedure, each, {}, procedure.rehearse_undo)
+        for each in chosen
+    ]
 
 
 def _lengths(windows: Sequence[ChangeWindow]) -> list[float]:

@@ -45,6 +45,7 @@ C611  parameters that the action refuses
 C612  ``on_pause: stop`` of a step that may not be repeated, or not be stopped
 C613  a ``progress`` limit that is never reached before ``timeout``
 C614  a ``progress`` limit of an action that shows none
+C615  an expression in ``expected`` or ``timeout`` that is no duration on some host
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
@@ -190,7 +191,7 @@ def check_fleet(
     Told of the plan's procedures: see ``composition.Composition.told_of_file``.
     """
     found = lint_fleet.find(understood, targets)
-    return (*found, *lint_windows.find_short(understood))
+    return (*found, *lint_windows.find_short(understood, targets))
 
 
 def check_submission(

@@ -87,6 +87,8 @@ class Step:
     :ivar on_pause: a value of :class:`OnPause`.
     :ivar progress_s: without any progress for so long it hangs; 0: no limit.
     :ivar covers: of a checkpoint: see ``reading.ActionFacts``.
+    :ivar expected: if hosts differ: the expression that ``expected_s`` is for a host
+        without instances, see ``timing.of_host``.  ``timeout`` likewise.
     """
 
     id: str
@@ -105,6 +107,8 @@ class Step:
     on_pause: str = "drain"
     progress_s: float = 0.0
     covers: tuple[str, ...] = ()
+    expected: str = ""
+    timeout: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -231,11 +235,6 @@ class Procedure:
     rehearse_undo: bool = False
     stages: tuple[Stage, ...] = ()
     merged: tuple[str, ...] = ()
-
-    @property
-    def undo_s(self) -> float:
-        """Expected seconds to undo one target: as long as its steps took."""
-        return sum(step.expected_s for step in self.steps if step.undo)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 Source: P-2, P-4b, R-2, V-1.
 """
 
+import dataclasses
 import random
 
 from escalator.domain import campaign as rules
-from escalator.domain import ordering, play_hours, rollback, single_step
+from escalator.domain import ordering, play_hours, rollback, single_step, timing
 from escalator.domain import play_losses as losses
-from escalator.domain.plan import Method, Procedure
+from escalator.domain.plan import Method, Procedure, Target
 from escalator.domain.play import (
     TO_UNDO,
     WAITING,
@@ -113,10 +114,18 @@ class Forward:
                 self._wake()
                 continue
             lane.begin(at)
-            slot = Slot(lane.procedure, target)
+            slot = Slot(self._timed(lane.procedure, target), target)
             world.slots[lane.procedure.id, host] = slot
             world.take(slot)
             self.steps.order(slot)
+
+    def _timed(self, procedure: Procedure, target: Target) -> Procedure:
+        """Return the procedure with its times on a host as it is at this moment."""
+        if timing.is_constant(procedure):
+            return procedure
+        instances = self.world.placement.count(target.name)
+        present = dataclasses.replace(target, instances=instances)
+        return timing.of_host(procedure, present)
 
     def _obstacle(self, lane: Lane) -> str:
         """Return why a single step cannot begin on all its hosts at once, or ""."""

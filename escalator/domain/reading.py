@@ -16,6 +16,7 @@ from escalator.domain import (
     change_window,
     composition,
     duration,
+    expression,
     parameters,
     plan,
     preflight,
@@ -303,6 +304,16 @@ def _rung(body: Mapping[str, Any]) -> plan.Rung:
     )
 
 
+def _times(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a step says of its times; expressions stay as the file has them."""
+    found: dict[str, Any] = {}
+    for key in ("expected", "timeout"):
+        known = expression.read(body[key])
+        found[f"{key}_s"] = known.seconds(instances=0)
+        found[key] = "" if known.is_constant else known.text
+    return found
+
+
 class _Steps:
     """Reads steps against the definitions that they refer to."""
 
@@ -323,8 +334,7 @@ class _Steps:
             action=action,
             executor=facts.executor,
             params=params,
-            expected_s=duration.parse(body["expected"]),
-            timeout_s=duration.parse(body["timeout"]),
+            **_times(body),
             idempotence=plan.Idempotence(
                 body.get("idempotent") or facts.idempotence or "natural"
             ),

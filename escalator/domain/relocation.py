@@ -113,6 +113,10 @@ class Placement:
             self.owners[project].moving_s += seconds / len(placed)
         return True
 
+    def count(self, host: str) -> int:
+        """Return how many instances are on a host."""
+        return self._loads[host]
+
     def reopen(self, host: str) -> None:
         """Let instances land on a host again."""
         queue = self._queues[self._kinds[host]]

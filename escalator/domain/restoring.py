@@ -99,6 +99,8 @@ def step_of(procedure: plan.Procedure, checkpoint: plan.Step) -> plan.Step:
     """Return the step that puts a checkpoint back.
 
     It may take as long as the steps together that it stands in for.
+
+    :param procedure: with the times of the host.
     """
     names = covered(procedure, checkpoint)
     replaced = [step for step in procedure.steps if step.id in names]

@@ -13,7 +13,15 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from escalator.domain import budget, draining, last, ordering, play_hours, single_step
+from escalator.domain import (
+    budget,
+    draining,
+    last,
+    ordering,
+    play_hours,
+    single_step,
+    timing,
+)
 from escalator.domain.plan import Method, Plan, Procedure, Target
 from escalator.domain.simulation_lane import Key, Lane
 
@@ -229,13 +237,13 @@ class _Run:
     def _begin(self, lane: Lane, target: Target) -> None:
         self.ledger.take(target, lane.procedure.budgets)
         self._out.add(target.name)
-        took = lane.rounds_s(self.duration(lane.procedure, target))
+        took = lane.rounds_s(self.duration(lane.procedure, target), target)
         lane.begin()
         end = self.now + took
         self.visits.append(Visit(target.name, lane.procedure.id, self.now, end))
         if self._draining & set(lane.procedure.budgets):
-            drained = self.now + took * draining.share(lane.procedure)
-            self._push(drained, lane, target, False)
+            part = draining.share(timing.of_host(lane.procedure, target))
+            self._push(self.now + took * part, lane, target, False)
         self._push(end, lane, target, True)
 
     def _push(

@@ -9,7 +9,7 @@ under costs no more than those it lets through.
 import heapq
 from collections.abc import Sequence
 
-from escalator.domain import last, ordering, stages
+from escalator.domain import last, ordering, stages, timing
 from escalator.domain.plan import Opening, Procedure, Target
 
 Key = tuple[str, str]
@@ -104,14 +104,14 @@ class Lane:
     def is_done(self) -> bool:
         return not self.left
 
-    def rounds_s(self, seconds: float) -> float:
+    def rounds_s(self, seconds: float, target: Target) -> float:
         """Return how long the next visit takes: one round, or there, back and there.
 
         :param seconds: of one round.
         """
         if self.is_rehearsed:
             return seconds
-        return 2 * seconds + self.procedure.undo_s
+        return 2 * seconds + timing.undo_s(self.procedure, target)
 
     def next(self) -> Target | None:
         """Return the next target to be tried, if there is room for one."""

@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from escalator.domain import document as doc
-from escalator.domain import duration
+from escalator.domain import expression
 from escalator.domain.draining import CORDON, DRAIN, UNCORDON
+from escalator.domain.expression import Expression
 
 REBOOT = "host.reboot"
 
 _OWN = frozenset({"id", "expected", "timeout", "reason"})
 """What may differ between steps that are the same."""
+
+_MANY = 100
+"""Instances on a host that is full: which of two timeouts is the longer there."""
 
 WAIVED = "waived"
 """In place of a checkpoint's id: deliberately none, with a ``reason``."""
@@ -55,13 +59,19 @@ class Part:
         return {key: value for key, value in self.body.items() if key not in _OWN}
 
     @property
-    def timeout_s(self) -> float:
-        """Seconds; infinite if it cannot be read: then the lints see it."""
+    def timeout(self) -> Expression | None:
+        """None if it cannot be read: then the lints see it."""
         try:
-            duration.parse(self.body.get("expected"))
-            return duration.parse(self.body.get("timeout"))
+            expression.read(self.body.get("expected"))
+            return expression.read(self.body.get("timeout"))
         except ValueError:
-            return float("inf")
+            return None
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds, on a host with many instances; infinite if it cannot be read."""
+        known = self.timeout
+        return known.seconds(_MANY) if known else float("inf")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -208,4 +218,11 @@ def _once(parts: Iterable[Part]) -> list[Part]:
 
 
 def _longest(parts: Sequence[Part]) -> Part:
-    return max(parts, key=lambda each: each.timeout_s)
+    """Return the part with the longest timeout, whatever the host."""
+    longest = max(parts, key=lambda each: each.timeout_s)
+    known = [each.timeout for each in parts]
+    texts = list(dict.fromkeys(each.text for each in known if each))
+    if None in known or len(texts) < 2 or all(e.is_constant for e in known if e):
+        return longest
+    body = {**longest.body, "timeout": f"max({', '.join(texts)})"}
+    return dataclasses.replace(longest, body=body)

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from escalator.domain import composition, lints, plan, reading, rollback
+from escalator.domain import composition, lints, plan, reading, rollback, timing
 from escalator.domain.draining import CORDON, DRAIN, UNCORDON
 from escalator.domain.visit import REBOOT
 from tests.fixtures import campaigns
@@ -141,6 +141,24 @@ class StepsTest(unittest.TestCase):
         made = _read(_document(_procedure("one", SAVE, _install("a"), BOOT), two))
         (boot,) = [s for s in made.procedures[0].steps if s.action == REBOOT]
         self.assertEqual(("two/slow", 3600.0), (boot.id, boot.timeout_s))
+
+    def test_on_each_host_the_longer_timeout_holds(self) -> None:
+        """P-4e: which one that is depends on the instances there."""
+        few = {**BOOT, "timeout": "1h", "expected": "1m"}
+        many = {
+            **BOOT,
+            "timeout": "30m + 1m * instances",
+            "expected": "1m",
+            "id": "many",
+        }
+        one = _procedure("one", SAVE, _install("a"), few)
+        two = _procedure("two", SAVE, _install("b"), many)
+        made = _read(_document(one, two)).procedures[0]
+        for instances, timeout_s in ((0, 3600), (30, 3600), (90, 7200)):
+            target = plan.Target("h", instances=instances)
+            timed = timing.of_host(made, target)
+            (boot,) = [each for each in timed.steps if each.action == REBOOT]
+            self.assertEqual(("two/many", timeout_s), (boot.id, boot.timeout_s))
 
     def test_the_last_may_change_the_host_after_its_reboot(self) -> None:
         last = _procedure("last", SAVE, _install("a"), BOOT, _install("b"))

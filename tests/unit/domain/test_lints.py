@@ -109,6 +109,11 @@ CHECKPOINT, CORDON, DRAIN, INSTALL, VERIFY = ((*STEP, n) for n in range(5))
 MATCH = ("selectors", "computes", "match")
 LADDER = ("recovery", "node-ladder")
 
+TOO_SOON = "5s + 5s * instances"
+"""Below the 10 s that are expected, on a host without instances only."""
+TOO_LATE = "5s + 2s * instances"
+"""Above the timeout of 120 s, on a host with 100 instances only."""
+
 SUBPLAN: Document = {
     "params": {**GOLDEN["params"], "many": {"type": "int", "default": 2}},
     "procedures": [{**GOLDEN["procedures"][0], "id": "inner", "parallel": "${many}"}],
@@ -366,7 +371,11 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             _stages({"id": "a", "take": 1, "gate": {"wait": "soon"}}),
         ),
     ],
-    "C604": [("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s"))],
+    "C604": [
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "9s")),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", TOO_SOON)),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "expected", TOO_LATE)),
+    ],
     "C605": [("/procedures/0/steps/2", _cut(*DRAIN, "undo"))],
     "C606": [("/procedures/0/steps/3", _cut(*INSTALL, "idempotent"))],
     "C607": [
@@ -404,10 +413,29 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
     ],
     "C613": [
         ("/procedures/0/steps/3/progress", _put(*INSTALL, "progress", "2h")),
+        (
+            "/procedures/0/steps/3/progress",
+            _both(
+                _put(*INSTALL, "progress", "1m"),
+                _put(*INSTALL, "timeout", "30s + 40s * instances"),
+            ),
+        ),
     ],
     "C614": [
         ("/procedures/0/steps/1/progress", _put(*CORDON, "progress", "1s")),
         ("/procedures/0/steps/0/progress", _put(*CHECKPOINT, "progress", "1s")),
+    ],
+    "C615": [
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "30s + 20")),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "1m * guests")),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "max(1m, 2")),
+        ("/procedures/0/steps/3/timeout", _put(*INSTALL, "timeout", "1m * instances")),
+        ("/procedures/0/steps/3/expected", _put(*INSTALL, "expected", "3 * instances")),
+        ("/procedures/0/steps/3/expected", _put(*INSTALL, "expected", "9s - 10s")),
+        (
+            "/procedures/0/steps/0/expected",
+            _put(*CHECKPOINT, "expected", "1m - 1s * instances"),
+        ),
     ],
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
@@ -733,6 +761,49 @@ class DetailTest(unittest.TestCase):
             MUTATIONS[rule][0][1](document)
         rules = {each.rule for each in _check(document)}
         self.assertEqual({"C604", "C605", "C701", "C801"}, rules)
+
+
+class InstancesTest(unittest.TestCase):
+    """A visit is as long as the instances of its host make it (P-4e, CM-1)."""
+
+    def told(self, *instances: int) -> list[str]:
+        document = _golden()
+        _windows({**SINGLE, "end": "2026-12-01T23:00:00Z"}, WEEKLY)(document)
+        document["procedures"][0]["steps"][2].update(
+            expected="1m * instances", timeout="1m + 2m * instances"
+        )
+        fleet = campaigns.fleet()[: len(instances)]
+        found = _check(
+            document,
+            [
+                dataclasses.replace(each, instances=count)
+                for each, count in zip(fleet, instances, strict=True)
+            ],
+        )
+        wrong = [each for each in found if each.rule in ("C746", "C747")]
+        return [f"{each.rule} {each.pointer}: {each.detail}" for each in wrong]
+
+    def test_a_window_for_all(self) -> None:
+        self.assertEqual([], self.told(2, 30))
+
+    def test_a_window_for_some(self) -> None:
+        (found,) = self.told(2, 60)
+        self.assertIn("C747 /schedule/windows/0: a visit of computes may take", found)
+        self.assertIn("w0 is only 3600 s long", found)
+
+    def test_a_window_for_nobody(self) -> None:
+        (found,) = self.told(500, 600)
+        self.assertIn("C746 /schedule/windows: a visit of computes may take", found)
+
+    def test_where_hosts_are_at_odds_is_told(self) -> None:
+        document = _golden()
+        MUTATIONS["C604"][2][1](document)
+        (found,) = _check(document)
+        self.assertEqual(
+            "timeout 120s is below expected 5s + 2s * instances on a host with 100"
+            " instances",
+            found.detail,
+        )
 
 
 class HostNameTest(unittest.TestCase):

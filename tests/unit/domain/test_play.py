@@ -15,6 +15,7 @@ from escalator.domain import (
     play,
     play_campaign,
     relocation,
+    restoring,
     simulation,
     timing,
 )
@@ -182,6 +183,46 @@ class LadderTest(unittest.TestCase):
         made = made_plan([plan.Rung("retry", times=9)], steps)
         run = self.play(made, 1, always("lost", "install"), [0.0])
         self.assertEqual(("holding", 100.0), (run.outcome, run.end_s))
+
+
+class TimesTest(unittest.TestCase):
+    """P-4e: times that the file gives as expressions of the instances."""
+
+    drain = beds.step(
+        "drain",
+        "vim.drain",
+        "fill",
+        expected="10s + 1s * instances",
+        timeout="max(20s, 2s * instances)",
+    )
+    one_by_one = {"parallel": 1}
+
+    def test_each_host_takes_its_own_with_what_others_left_there(self):
+        """Two instances move on to the host with 80 before it is drained itself."""
+        made = made_plan(steps=[self.drain], procedures=[self.one_by_one])
+        targets = (host("a", instances=2), host("b", instances=80))
+        run = play_campaign.play(setting(made, targets), None)
+        self.assertEqual(("committed", 12.0 + 92.0), (run.outcome, run.end_s))
+
+    def test_a_timeout_is_that_of_the_host(self):
+        """What took 30 s where 20 s were expected is in time everywhere."""
+        made = made_plan(steps=[self.drain], procedures=[self.one_by_one])
+        targets = (host("a", instances=0), host("b", instances=60))
+        known = {("vim.drain", "compute"): timing.Timing(30.0, 0.0, 0.0, 20.0)}
+        run = play_campaign.play(setting(made, targets, learned=known), None)
+        self.assertEqual(("committed", 15.0 + 105.0), (run.outcome, run.end_s))
+        slow = {("vim.drain", "compute"): timing.Timing(60.0, 0.0, 0.0, 20.0)}
+        run = play_campaign.play(setting(made, targets, learned=slow), None)
+        self.assertIn("a: drain failed (timeout)", run.reason)
+
+    def test_a_restore_takes_as_long_as_what_it_stands_in_for(self):
+        """R-1: on that host."""
+        save = step("save", kind="checkpoint", checkpoint="cp", covers=("*",))
+        change = step("change", expected="5s * instances", is_mutating=True)
+        (procedure,) = made_plan(steps=[save, change]).procedures
+        timed = timing.of_host(procedure, host("a", instances=8))
+        made = restoring.step_of(timed, save)
+        self.assertEqual((40.0, 100.0), (made.expected_s, made.timeout_s))
 
 
 class OrderTest(unittest.TestCase):

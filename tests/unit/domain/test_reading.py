@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import json
 import unittest
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from escalator import errors
 from escalator.domain import parameters, plan, reading
+from escalator.objects import fields
 from tests.fixtures import campaigns
 
 GOLDEN: dict[str, Any] = yaml.safe_load(campaigns.golden())
@@ -96,6 +98,40 @@ class ReadTest(unittest.TestCase):
         one = _read(document, **given_params)
         self.assertEqual(one, _read(document, **given_params))
         self.assertEqual(many, one.procedures[0].parallel)
+
+    def test_times_that_depend_on_the_host_stay_as_the_file_has_them(self) -> None:
+        """P-4e: a plan is the same whatever the fleet; constants are numbers."""
+        document = _golden()
+        document["params"]["each"] = {"type": "string", "default": "15s"}
+        steps = document["procedures"][0]["steps"]
+        steps[2].update(
+            expected=" 5s * instances ", timeout="max(1m, ${each}*instances)"
+        )
+        steps[3].update(expected="2 * 5s", timeout=120)
+        made = _read(document).procedures[0].steps
+        drain, install = made[2], made[3]
+        self.assertEqual(
+            ("5s * instances", "max(1m, 15s*instances)"),
+            (drain.expected, drain.timeout),
+        )
+        self.assertEqual((0.0, 60.0), (drain.expected_s, drain.timeout_s))
+        self.assertEqual(("", ""), (install.expected, install.timeout))
+        self.assertEqual((10.0, 120.0), (install.expected_s, install.timeout_s))
+
+    def test_a_stored_plan_comes_back(self) -> None:
+        """With its expressions; one that was stored without them is constant."""
+        document = _golden()
+        document["procedures"][0]["steps"][2]["timeout"] = "9s + 1m * instances"
+        understood = _read(document)
+        codec = fields.RecordCodec(plan.Plan, is_trusted=True)
+        stored = json.loads(json.dumps(codec.encode(understood)))
+        self.assertEqual(understood, codec.decode(stored))
+        for each in stored["procedures"][0]["steps"]:
+            del each["expected"], each["timeout"]
+        (procedure,) = codec.decode(stored).procedures
+        self.assertEqual(
+            ("", 9.0), (procedure.steps[2].timeout, procedure.steps[2].timeout_s)
+        )
 
     def test_percentages(self) -> None:
         document = _golden()

@@ -6,7 +6,7 @@ import unittest
 import hypothesis
 from hypothesis import strategies as st
 
-from escalator.domain import budget, plan, simulation
+from escalator.domain import budget, plan, simulation, timing
 from tests.fixtures import engine as beds
 
 
@@ -43,7 +43,7 @@ class OrderTest(unittest.TestCase):
     def test_the_undo_is_rehearsed_first(self):
         """R-2: forward, back and forward on one host; the others wait for it."""
         made = made_plan(4, (), {"rehearse_undo": True})
-        back = made.procedures[0].undo_s
+        back = timing.undo_s(made.procedures[0], host("a"))
         self.assertGreater(back, 0)
         found = simulation.simulate(made, [host(name) for name in "abc"], ten_s)
         once = 20 + back
