@@ -194,6 +194,9 @@ class TestClosed(Case):
         self.act("pause", procedure="computes")
         self.steps()
         self.assertEqual(ROUND, self.deeds("h000"))
+        self.assertEqual(
+            "waits: admission is closed by an operator", self.told()["h000"]
+        )
         self.act("resume", procedure="computes")
         self.assertEqual("committed", bed.run_until(OVER))
         self.assertEqual([*ROUND, *BACK, *ROUND], self.deeds("h000"))
