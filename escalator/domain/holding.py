@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from escalator.domain import ordering
-from escalator.domain.plan import Method, Procedure, Rung, Try
+from escalator.domain.plan import FaultPolicy, Method, Procedure, Rung, Try
 
 CAMPAIGN, PROCEDURE = "campaign", "procedure"
 
@@ -39,6 +39,21 @@ def scope_in_doubt(ladder: Iterable[Rung] | None, failure_class: str) -> str:
         if is_meant and rung.attempt in (Try.HOLD, Try.PAGE):
             return scope_of(rung)
     return CAMPAIGN
+
+
+def of_fault(
+    policy: FaultPolicy, busy: Collection[str], at_rest: Collection[str]
+) -> tuple[str, str]:
+    """Return the scope, and the procedure if it is one, that a host's fault concerns.
+
+    :param busy: procedures that are at work on the host.
+    :param at_rest: those that are done with it, or if there are none select it.  A
+        hold undoes nothing: it may be of the only one of them.
+    """
+    names = busy or (at_rest if policy.do == Try.HOLD else ())
+    if policy.scope == PROCEDURE and len(names) == 1:
+        return PROCEDURE, next(iter(names))
+    return CAMPAIGN, ""
 
 
 def reasons(closed_to: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -413,3 +413,25 @@ class TestFaults(Case):
         self.assertEqual({"h001"}, self.begun("south"))
         self.act("resume", procedure="south")
         self.assertEqual("committed", bed.run_until(OVER))
+
+    def test_of_a_host_that_is_not_begun(self):
+        """A whole site dies: only its own procedure selects it."""
+        policy = plan.FaultPolicy("hold", "procedure")
+        bed = self.begin_sites(lambda order, times: None, on_fault=policy)
+        bed.step()
+        self.die("h005", "host.down")
+        self.assertEqual("holding", bed.run_until(OVER))
+        self.assertEqual(3, len(self.done("north")))
+        self.assertEqual(
+            f"{LEFT}south: h005: host.down", self.campaign()["state_reason"]
+        )
+
+    def test_of_a_host_of_two_procedures(self):
+        """Nothing tells which of them it concerns."""
+        policy = plan.FaultPolicy("hold", "procedure")
+        more = ({"id": "after", "selector": "south"},)
+        bed = self.begin_sites(lambda order, times: None, more=more, on_fault=policy)
+        bed.step()
+        self.die("h005", "host.down")
+        self.assertEqual("holding", bed.run_until(OVER))
+        self.assertEqual("h005: host.down", self.campaign()["state_reason"])

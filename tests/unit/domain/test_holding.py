@@ -41,6 +41,20 @@ class ScopeTest(unittest.TestCase):
         ):
             self.assertEqual(scope, holding.scope_in_doubt(ladder, "lost"), ladder)
 
+    def test_a_fault_concerns_who_is_at_work_there(self):
+        for do, scope, busy, at_rest, expected in (
+            ("hold", "campaign", {"a"}, {"a"}, ("campaign", "")),
+            ("hold", "procedure", {"a"}, {"a", "b"}, ("procedure", "a")),
+            ("hold", "procedure", {"a", "b"}, {"a", "b"}, ("campaign", "")),
+            ("hold", "procedure", (), {"a"}, ("procedure", "a")),
+            ("hold", "procedure", (), {"a", "b"}, ("campaign", "")),
+            ("rollback", "procedure", {"a"}, {"a"}, ("procedure", "a")),
+            ("rollback", "procedure", (), {"a"}, ("campaign", "")),
+        ):
+            policy = plan.FaultPolicy(do, scope)
+            found = holding.of_fault(policy, busy, at_rest)
+            self.assertEqual(expected, found, (policy, busy, at_rest))
+
 
 class TextTest(unittest.TestCase):
     def test_only_what_the_engine_closed_holds(self):

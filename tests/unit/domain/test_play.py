@@ -341,6 +341,15 @@ class DeathTest(unittest.TestCase):
             self.assertTrue(run.quarantined)
         self.assertEqual("rolled_back", self.play("rollback").outcome)
 
+    def test_a_hold_of_one_procedure(self):
+        """E-4: the only one that selects the host, and the campaign in the end."""
+        policy = plan.FaultPolicy("hold", "procedure")
+        made = made_plan(on_fault=policy)
+        found = setting(made, hosts(6), self.LIBRARY)
+        run = play_campaign.play(found, random.Random(3))
+        self.assertEqual("holding", run.outcome)
+        self.assertTrue(run.reason.startswith("only held procedures are left: "))
+
     def test_its_instances_are_down_until_they_run_elsewhere(self):
         run = self.play("hold")
         noticed = run.owners[relocation.UNKNOWN]
