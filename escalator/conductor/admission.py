@@ -24,6 +24,7 @@ from escalator.domain import (
     ability,
     budget,
     change_window,
+    holding,
     ordering,
     stages,
     states,
@@ -83,6 +84,7 @@ class Admission:
             now,
             hours,
             self.learning.read(connection, now) if is_asked else {},
+            holding.reasons(campaign["closed_to"]),
         )
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:

@@ -1,7 +1,7 @@
 """Starting and resuming: nothing begins that a preflight refuses (V-3, V-5)."""
 
 from escalator import errors
-from escalator.conductor import changing, closing, drift, preflight
+from escalator.conductor import changing, closing, drift, pausing, preflight
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
@@ -54,9 +54,14 @@ class Beginning:
         else:
             times = {"started_at": wish.batch.now, "ended_at": None}
             wish.move(self.engine, State.RUNNING, "preflight passed", **times)
+            pausing.open_again(wish, pausing.meant_by({}))
 
     def resume(self, wish: Wish) -> None:
-        """Open a whole campaign again, or leave it where it was."""
+        """Open a whole campaign again, or leave it where it was.
+
+        After a hold what failed is tried again, and procedures that hold go on; if
+        the wish names the procedure that is left, it alone.
+        """
         state = State(wish.campaign["state"])
         states.check_move("campaign", states.CAMPAIGN_MOVES, state, State.RUNNING)
         if state is State.HOLDING:
@@ -66,6 +71,7 @@ class Beginning:
             return
         wish.move(self.engine, State.RUNNING, "resumed by an operator")
         if state is State.HOLDING:
+            pausing.open_again(wish, pausing.meant_by(wish.arguments))
             self.execution.continuing.revive(wish.connection, wish.batch, wish.campaign)
 
     def preflight(self, wish: Wish) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 from escalator import errors
 from escalator.conductor import admission as admissions
-from escalator.conductor import drift, gates, leaving
+from escalator.conductor import drift, gates, leaving, pausing
 from escalator.conductor import engine as engines
 from escalator.conductor import execution as executions
 from escalator.conductor.wishing import Wish
 from escalator.db import revisions
-from escalator.domain import lints, plan, revision, states
+from escalator.domain import holding, lints, plan, revision, states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
 
+_FAILED = states.SlotState.FAILED
 _CLOSED = states.ENDED | {State.DRAFT, State.PREFLIGHT, State.SOAKING}
 _KEYS = (
     "parallel",
@@ -160,13 +161,21 @@ class Changing:
         )
 
     def _retry(self, wish: Wish, situation: admissions.Situation) -> None:
-        """Try failed hosts once more; a held campaign goes on with them."""
+        """Try failed hosts once more; what holds because of them goes on with them."""
         hosts = leaving.failed(wish, situation)
         if not hosts:
             return
         if wish.campaign["state"] == State.HOLDING:
             self.check_approved(wish)
             wish.move(self.engine, State.RUNNING, f"{', '.join(hosts)} tried again")
+        names = {
+            name
+            for name, slots in situation.slots.items()
+            if any(slots[host]["state"] == _FAILED for host in slots.keys() & hosts)
+        }
+        pausing.open_again(
+            wish, lambda each: holding.WHY in each and each["procedure"] in names
+        )
         self.execution.continuing.revive(
             wish.connection, wish.batch, wish.campaign, hosts
         )

@@ -21,12 +21,18 @@ _UNDER_WAY = (
 def judge(situation: Situation) -> tuple[states.CampaignState, str] | None:
     """Return where the campaign has to go if no window opens any more, and why.
 
-    What is begun is finished first: a campaign that holds orders nothing.
+    What is begun is finished first: a campaign that holds orders nothing.  What a
+    procedure that holds has begun is not waited for.
     """
     hours = situation.hours
     if not hours.is_over(situation.now):
         return None
-    slots = [row for each in situation.slots.values() for row in each.values()]
+    slots = [
+        row
+        for name, each in situation.slots.items()
+        if name not in situation.held
+        for row in each.values()
+    ]
     if any(row["state"] in _UNDER_WAY for row in slots):
         return None
     left = situation.waiting()

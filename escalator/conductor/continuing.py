@@ -11,7 +11,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import states
+from escalator.domain import holding, states
 
 Row = Mapping[str, Any]
 
@@ -48,7 +48,8 @@ class Continuing:
             if self._is_open(carrier, campaign, view):
                 _order(carrier, view, row["id"])
             else:
-                carrier.hold(carrier.rows[row["id"]], admissions.CLOSED)
+                reason = admissions.shut(campaign, view.procedure)
+                carrier.hold(carrier.rows[row["id"]], reason)
         for slot_id in undone:
             if self._is_open(carrier, campaign, views[slot_id]):
                 carrier.rerun(campaign["id"], views[slot_id])
@@ -93,17 +94,24 @@ class Continuing:
         batch: batches.Batch,
         campaign: Row,
         hosts: Collection[str] | None = None,
+        procedure: str = "",
     ) -> None:
         """Let failed slots try their failed step again after a hold.
 
+        What belongs to a procedure that holds stays as it is.
+
         :param hosts: those on them only; None: all.
+        :param procedure: those of it only; empty: all.
         """
+        held = holding.reasons(campaign["closed_to"])
         failed = [
             row["id"]
             for row in work.read_slots(
                 connection, campaign["id"], states.SlotState.FAILED
             )
-            if hosts is None or row["host"] in hosts
+            if (hosts is None or row["host"] in hosts)
+            and procedure in ("", row["procedure"])
+            and row["procedure"] not in held
         ]
         views, rows = work.read_views(connection, failed)
         for slot_id in failed:

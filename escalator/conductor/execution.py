@@ -18,6 +18,7 @@ from escalator.conductor import (
     finishing,
     gates,
     guard,
+    holding,
     preflight,
     rehearsing,
     releasing,
@@ -168,6 +169,8 @@ class Execution:
         self.admission.admit(connection, batch, campaign, situation)
         if not batch.messages and situation.is_over():
             self.finishing.begin(connection, batch, campaign)
+        elif left := holding.judge(connection, batch, campaign, situation):
+            self.engine.move_campaign(connection, batch, campaign, State.HOLDING, left)
         return situation
 
     def _unwind(
@@ -192,6 +195,9 @@ def _heed(
     note: Row,
 ) -> Row:
     """Do what a slot or a fault asks, if the campaign's state allows it."""
+    held = holding.heed(engine, connection, batch, campaign, note)
+    if held is not None:
+        return held
     arguments = note["arguments"]
     to = State.ROLLING_BACK if note["kind"] == "rollback" else State.HOLDING
     state = State(campaign["state"])

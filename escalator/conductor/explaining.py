@@ -9,8 +9,10 @@ from escalator.conductor import admission as admissions
 from escalator.conductor import engine as engines
 from escalator.conductor import rehearsing, resting, unwinding
 from escalator.db import preflight_orders, standing, work
-from escalator.domain import commands, preflight_finding, remedies, states
+from escalator.domain import commands, holding, preflight_finding, remedies, states
 from escalator.domain import reason as reasons
+
+_CLOSED = "waits: admission is closed"
 
 
 class Explaining:
@@ -44,13 +46,15 @@ class Explaining:
                 open_steps = _without_given_up(open_steps, waits)
             else:
                 waits = admissions.explain(campaign, situation)
+        is_going = campaign["state"] == states.CampaignState.RUNNING
+        held = situation.held if is_going else {}
         told = {(wait.host, wait.procedure) for wait in waits}
         waits += _rehearsed(campaign, situation, told)
         told |= {(each["host"], each["procedure"]) for each in [*open_steps, *stuck]}
         told |= {(wait.host, wait.procedure) for wait in waits}
         waits += [
             each
-            for each in _stopped(situation)
+            for each in _stopped(situation, held)
             if (each.host, each.procedure) not in told
         ]
         racks = _racks(situation)
@@ -70,7 +74,7 @@ class Explaining:
                 )
                 for row in open_steps
             ),
-            *(_tell(row, row["state"], _why_stuck(row)) for row in stuck),
+            *(_tell(row, row["state"], _why_stuck(row, held)) for row in stuck),
             *(_tell(row, "late", row["detail"]) for row in late),
             *(_tell(dataclasses.asdict(wait), idle, wait.reason) for wait in waits),
         ]
@@ -141,15 +145,26 @@ def _why_open(
     row: Mapping[str, Any], campaign: Mapping[str, Any], racks: Mapping[str, str]
 ) -> str:
     """Return why a step waits now; its row says why it did when it was written."""
-    told, host = str(row["reason"]), row["host"]
-    if told == admissions.CLOSED:
-        running = {**campaign, "state": states.CampaignState.RUNNING}
-        rack = racks.get(host, "")
-        is_stale = engines.is_open_to(running, host, rack, row["procedure"])
-    else:
-        found = reasons.of_step(row["state"], told)
-        is_stale = found.remedy == reasons.NOTHING and _is_at_rest(row, campaign)
-    return admissions.shut(campaign) if is_stale else told
+    told, shut = str(row["reason"]), _shut_part(row, campaign, racks)
+    is_idle = admissions.shut(campaign) if _is_at_rest(row, campaign) else ""
+    if told.startswith(_CLOSED):
+        return shut or is_idle or told
+    if reasons.of_step(row["state"], told).remedy != reasons.NOTHING:
+        return told
+    is_going = campaign["state"] == states.CampaignState.RUNNING
+    is_waiting = is_going and row["state"] not in states.IN_FLIGHT
+    return is_idle or (shut if is_waiting else "") or told
+
+
+def _shut_part(
+    row: Mapping[str, Any], campaign: Mapping[str, Any], racks: Mapping[str, str]
+) -> str:
+    """Return why no order goes to a host, procedure or rack, or ""."""
+    running = {**campaign, "state": states.CampaignState.RUNNING}
+    host, procedure = row["host"], row["procedure"]
+    if engines.is_open_to(running, host, racks.get(host, ""), procedure):
+        return ""
+    return admissions.shut(running, procedure)
 
 
 def _is_at_rest(row: Mapping[str, Any], campaign: Mapping[str, Any]) -> bool:
@@ -160,8 +175,16 @@ def _is_at_rest(row: Mapping[str, Any], campaign: Mapping[str, Any]) -> bool:
     return row["state"] not in states.IN_FLIGHT and campaign["state"] not in going
 
 
-def _why_stuck(row: Mapping[str, Any]) -> str:
-    return f"waits: {row['state']}: {row['reason']}"
+def _why_stuck(row: Mapping[str, Any], held: Mapping[str, str]) -> str:
+    sentence = f"waits: {row['state']}: {row['reason']}"
+    return _within(held, row["procedure"], sentence)
+
+
+def _within(held: Mapping[str, str], procedure: str, sentence: str) -> str:
+    """Return why a slot stands still, and that its procedure holds if it does."""
+    if procedure not in held:
+        return sentence
+    return holding.told(procedure, sentence.removeprefix("waits: "))
 
 
 def _rehearsed(
@@ -179,8 +202,10 @@ def _rehearsed(
             row["host"],
             procedure,
             "is undone next, to rehearse it"
-            if engines.is_open_to(campaign, row["host"], racks.get(row["host"], ""))
-            else admissions.shut(campaign),
+            if engines.is_open_to(
+                campaign, row["host"], racks.get(row["host"], ""), procedure
+            )
+            else admissions.shut(campaign, procedure),
         )
         for procedure, slots in situation.slots.items()
         for row in slots.values()
@@ -199,11 +224,23 @@ _STOPPED = {
 }
 
 
-def _stopped(situation: admissions.Situation) -> list[admissions.Wait]:
-    """Return slots that stand still between two steps."""
+def _stopped(
+    situation: admissions.Situation, held: Mapping[str, str]
+) -> list[admissions.Wait]:
+    """Return slots that stand still between two steps.
+
+    :param held: the procedures that hold, and why: a resume of them takes such slots
+        up again, but not one of which the undo failed.
+    """
     return [
         admissions.Wait(
-            row["host"], procedure, f"{_STOPPED[row['state']]}: {row['reason']}"
+            row["host"],
+            procedure,
+            _within(
+                {} if row["state"] == states.SlotState.UNDO_FAILED else held,
+                procedure,
+                f"{_STOPPED[row['state']]}: {row['reason']}",
+            ),
         )
         for procedure, slots in situation.slots.items()
         for row in slots.values()

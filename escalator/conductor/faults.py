@@ -13,7 +13,7 @@ from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
 from escalator.db import facts, session, tokens, work
 from escalator.domain import campaign as rules
-from escalator.domain import events, impact, plan, selector, states
+from escalator.domain import events, holding, impact, plan, selector, states
 
 LOG = logging.getLogger(__name__)
 
@@ -78,10 +78,7 @@ class Faults:
         batch: batches.Batch,
         impacts: list[events.Impact],
     ) -> tuple[dict[str, list[str]], set[str]]:
-        """Return host -> ids of the campaigns that it concerns, and what is expected.
-
-        The latter as ids of faults that a campaign's own step explains.
-        """
+        """Return host -> campaigns that it concerns, and faults their steps explain."""
         touched: dict[str, list[str]] = {}
         expected: set[str] = set()
         if not impacts:
@@ -119,7 +116,10 @@ class Faults:
             for row in tokens.active_slots_on(connection, [fault.host])
             if row["campaign_id"] == campaign["id"]
         ]
-        if not slots and not _is_selected(connection, campaign, made, fault.host):
+        at_rest = {row["procedure"] for row in slots} or _selecting(
+            connection, campaign, made, fault.host
+        )
+        if not at_rest:
             return ""
         if slots and all(s["state"] == states.SlotState.SKIPPED for s in slots):
             return ""
@@ -137,7 +137,7 @@ class Faults:
             kind = "related" if verdict.is_related else "unrelated"
         quarantining.give_up(connection, batch, campaign["id"], fault.host, reason)
         if made.on_fault.do != "ignore" and kind != "unrelated":
-            asked = _escalation(made.on_fault, views.values(), reason)
+            asked = _escalation(made.on_fault, views.values(), at_rest, reason)
             batch.signals.append((campaign["id"], asked))
         return _note(batch, campaign, fault, kind, reason)
 
@@ -170,18 +170,20 @@ class Faults:
             facts.settle_notices(connection, settled, now)
 
 
-def _is_selected(
+def _selecting(
     connection: session.Connection, campaign: Row, made: plan.Plan, host: str
-) -> bool:
+) -> set[str]:
+    """Return the procedures that select a host."""
     targets = [
         target
         for target in tokens.read_targets(connection, campaign["id"], 0.0)
         if target.name == host
     ]
-    return any(
-        selector.select(made.selector(each.selector), targets)
+    return {
+        each.id
         for each in made.procedures
-    )
+        if selector.select(made.selector(each.selector), targets)
+    }
 
 
 def _note(
@@ -194,16 +196,19 @@ def _note(
 
 
 def _escalation(
-    policy: plan.FaultPolicy, slots: Iterable[rules.SlotView], reason: str
+    policy: plan.FaultPolicy,
+    slots: Iterable[rules.SlotView],
+    at_rest: Collection[str],
+    reason: str,
 ) -> rules.Escalation:
     """Say what the campaign is asked for.
 
-    A host that no single procedure was at work on concerns the whole campaign.
+    A host that no single procedure was at work on concerns the whole campaign, or,
+    if it is a hold, the only procedure that it belongs to.
     """
     busy = {s.procedure for s in slots if s.state is not states.SlotState.DONE}
-    if policy.scope == "procedure" and len(busy) == 1:
-        return rules.Escalation(policy.do, "procedure", busy.pop(), reason)
-    return rules.Escalation(policy.do, "campaign", "", reason)
+    scope, procedure = holding.of_fault(policy, busy, at_rest)
+    return rules.Escalation(policy.do, scope, procedure, reason)
 
 
 def _is_expected(row: Row, now: float) -> bool:

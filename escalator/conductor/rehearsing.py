@@ -65,7 +65,8 @@ def go_on(
     views, rows = work.read_views(connection, ready)
     carrier = engines.Carrier(connection, batch, made, rows)
     for view in views.values():
-        if engines.is_open_to(campaign, view.host, carrier.standing(view.host).rack):
+        rack = carrier.standing(view.host).rack
+        if engines.is_open_to(campaign, view.host, rack, view.procedure):
             carrier.carry_out(campaign["id"], view, rounds.BEGIN_REHEARSAL)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import drift, preflight
 from escalator.db import preflight_orders, preflights, session, signals, work
-from escalator.domain import ordering, states
+from escalator.domain import holding, ordering, states
 from escalator.domain import reason as reasons
 from escalator.domain.preflight_finding import BLOCK, Finding
 
@@ -33,7 +33,8 @@ def explain(
 ) -> list[admissions.Wait]:
     """Return what keeps the campaign itself, without a host; first the main thing.
 
-    A running one waits for its change window, or at gates: these name their procedure.
+    A running one waits for its change window, at gates, or for procedures that hold:
+    these name their procedure.
     """
     state, own, told = campaign["state"], campaign["id"], campaign["state_reason"]
     is_asking = preflight.is_wait(told) and preflight_orders.read_wait(connection, own)
@@ -41,7 +42,8 @@ def explain(
     if state == State.RUNNING:
         closed = situation.hours.closed(situation.now) if situation.waiting() else ""
         found += [closed] if closed else []
-        return [*(admissions.Wait("", "", each) for each in found), *_gates(situation)]
+        whole = [admissions.Wait("", "", each) for each in found]
+        return [*whole, *_held(situation), *_gates(situation)]
     if not (is_asking and state == State.PREFLIGHT):
         found += _SENTENCES[State(state)](connection, campaign)
     return [admissions.Wait("", "", each) for each in found]
@@ -61,6 +63,13 @@ def findings(
     if report is None or not report["refusal"] or preflight.is_wait(report["refusal"]):
         return []
     return preflights.read_findings(connection, report_id, BLOCK)
+
+
+def _held(situation: admissions.Situation) -> list[admissions.Wait]:
+    return [
+        admissions.Wait("", name, holding.told(name, why))
+        for name, why in sorted(situation.held.items())
+    ]
 
 
 def _gates(situation: admissions.Situation) -> list[admissions.Wait]:

@@ -12,7 +12,7 @@ from escalator.conductor import engine as engines
 from escalator.conductor import guard, inquiring, rehearsing
 from escalator.db import session, work
 from escalator.domain import campaign as rules
-from escalator.domain import draining, events, restoring, states
+from escalator.domain import draining, events, holding, restoring, states
 
 LOG = logging.getLogger(__name__)
 
@@ -37,11 +37,12 @@ class Results:
     def _apply_bundle(self, reports: list[events.StepReported]) -> None:
         with self.engine.database.begin() as connection:
             batch = self.engine.batch(connection)
-            self._apply_all(connection, batch, reports)
+            is_held = self._apply_all(connection, batch, reports)
             guard.withdraw(connection, batch)
             batch.write(connection)
         self.engine.send(batch.messages)
-        if batch.freed or batch.signals or batch.is_drained or batch.is_answered:
+        is_due = batch.freed or batch.signals or batch.is_drained or batch.is_answered
+        if is_due or is_held:
             self.engine.wake()
 
     def _apply_all(
@@ -49,7 +50,12 @@ class Results:
         connection: session.Connection,
         batch: batches.Batch,
         reports: list[events.StepReported],
-    ) -> None:
+    ) -> bool:
+        """Apply reports of different slots.
+
+        :returns: whether something happened in a procedure that holds: it may have come
+            to rest.
+        """
         places = work.slots_of_steps(connection, [each.step_id for each in reports])
         campaigns = {
             campaign_id: work.read_campaign(connection, campaign_id, "share")
@@ -59,6 +65,7 @@ class Results:
             connection, sorted({place[0] for place in places.values()})
         )
         carriers: dict[str, engines.Carrier] = {}
+        is_held = False
         for report in reports:
             if report.step_id not in places:
                 if not inquiring.hear(connection, batch, report):
@@ -71,7 +78,9 @@ class Results:
             if campaign_id not in carriers:
                 made = self.engine.plan_of(connection, campaign)
                 carriers[campaign_id] = engines.Carrier(connection, batch, made, rows)
-            self._apply_one(carriers[campaign_id], campaign, views[slot_id], report)
+            carrier, view = carriers[campaign_id], views[slot_id]
+            is_held |= self._apply_one(carrier, campaign, view, report)
+        return is_held
 
     def _apply_one(
         self,
@@ -79,7 +88,8 @@ class Results:
         campaign: Row,
         slot: rules.SlotView,
         report: events.StepReported,
-    ) -> None:
+    ) -> bool:
+        """Apply one report; say whether its procedure holds."""
         procedure = carrier.plan.procedure(slot.procedure)
         slot = restoring.judged(procedure, slot, report.failure_class)
         is_unwinding = campaign["state"] == states.CampaignState.ROLLING_BACK
@@ -100,13 +110,15 @@ class Results:
         row = carrier.rows[report.step_id]
         if decision.is_late:
             _journal_late(carrier.batch, row, report)
-            return
+            return False
         self._keep(carrier.batch, row, procedure, report)
         if row["action"] in draining.ACTIONS and report.outcome == events.Outcome.DONE:
             carrier.batch.is_drained |= bool(draining.budgets(carrier.plan.budgets))
         carrier.carry_out(campaign["id"], slot, decision)
         if decision.is_resent:
             carrier.cast(slot, row, row["attempt"] > 1)
+        is_going = campaign["state"] == states.CampaignState.RUNNING
+        return is_going and slot.procedure in holding.reasons(campaign["closed_to"])
 
     def _keep(
         self, batch: batches.Batch, row: Row, procedure: Any, report: Any

@@ -14,6 +14,7 @@ from escalator.domain import (
     ability,
     budget,
     change_window,
+    holding,
     last,
     ordering,
     sharing,
@@ -29,7 +30,7 @@ Row = Mapping[str, Any]
 
 CLOSED = "waits: admission is closed by an operator"
 
-_OPEN = frozenset(
+OPEN = frozenset(
     {
         states.SlotState.ACTIVE.value,
         states.SlotState.UNDOING.value,
@@ -38,9 +39,10 @@ _OPEN = frozenset(
         states.SlotState.FAILED.value,
     }
 )
+"""States of slots that keep their target out of service."""
 
 
-_UNSETTLED = _OPEN | {states.SlotState.UNDO_FAILED.value}
+_UNSETTLED = OPEN | {states.SlotState.UNDO_FAILED.value}
 _SETTLED = (states.SlotState.DONE.value, states.SlotState.QUARANTINED.value)
 
 
@@ -67,6 +69,7 @@ class Situation:
     :ivar now: epoch seconds.
     :ivar hours: when hosts may be begun.
     :ivar learned: how long steps take; empty if ``hours`` do not ask.
+    :ivar held: the procedures that hold, and why.
     """
 
     plan: plans.Plan
@@ -81,6 +84,7 @@ class Situation:
     now: float = 0.0
     hours: change_window.Hours = dataclasses.field(default_factory=change_window.Hours)
     learned: timing.Learned = dataclasses.field(default_factory=dict)
+    held: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -140,7 +144,7 @@ class Situation:
             name
             for name, slots in self.slots.items()
             if name != procedure.id
-            and any(row["state"] in _OPEN for row in slots.values())
+            and any(row["state"] in OPEN for row in slots.values())
         }
 
     def standing(self, procedure: plans.Procedure) -> stages.Standing:
@@ -192,8 +196,12 @@ class Situation:
         return len(self.done()) == len(self.plan.procedures)
 
     def done(self) -> set[str]:
-        """Return the procedures that are complete."""
-        return {p.id for p in self.plan.procedures if self.progress(p).is_complete}
+        """Return the procedures that are complete; one that holds is not."""
+        return {
+            each.id
+            for each in self.plan.procedures
+            if each.id not in self.held and self.progress(each).is_complete
+        }
 
 
 def choose(
@@ -213,7 +221,7 @@ def choose(
         return single_step.decide(procedure, waiting, under_way, situation.ledger)
     shut_out = single_step.shut_out(situation.plan.procedures, under_way)
     parallel = ordering.parallel_limit(procedure, len(selected))
-    room = parallel - sum(1 for row in slots.values() if row["state"] in _OPEN)
+    room = parallel - sum(1 for row in slots.values() if row["state"] in OPEN)
     stage = situation.standing(procedure)
     left = len(selected) if stage.room is None else stage.room
     settled = {name for name, row in slots.items() if row["state"] in _SETTLED}
@@ -242,12 +250,16 @@ def choose(
     return chosen
 
 
-def shut(campaign: Row) -> str:
-    """Return why a target waits to which its campaign is not open."""
+def shut(campaign: Row, procedure: str = "") -> str:
+    """Return why a target waits to which its campaign is not open.
+
+    :param procedure: which would work on it; empty: whichever.
+    """
     state = states.CampaignState(campaign["state"])
     named = state.value.replace("_", " ")
     if state is states.CampaignState.RUNNING:
-        return CLOSED
+        held = holding.reasons(campaign["closed_to"])
+        return holding.told(procedure, held[procedure]) if procedure in held else CLOSED
     if state in states.FINAL:
         return f"is not begun any more: the campaign is {named}"
     return f"waits: the campaign does not run, it is {named}"
@@ -267,6 +279,7 @@ def explain(campaign: Row, situation: Situation) -> list[Wait]:
             situation.plan.procedures, situation.done()
         )
     }
+    awaited = holding.awaited(situation.plan.procedures, situation.held)
     if campaign["state"] in states.FINAL:
         following = {each.id for each in situation.plan.procedures}
     for procedure in situation.plan.procedures:
@@ -278,8 +291,9 @@ def explain(campaign: Row, situation: Situation) -> list[Wait]:
             ]
             continue
         slots = situation.slots.get(procedure.id, {})
+        reason = awaited.get(procedure.id, "waits: an earlier procedure")
         waits += [
-            Wait(target.name, procedure.id, "waits: an earlier procedure")
+            Wait(target.name, procedure.id, reason)
             for target in situation.selected(procedure)
             if is_waiting(target, slots)
         ]
@@ -303,7 +317,7 @@ def _closed(
 ) -> str:
     """Return why a target cannot be begun at all, or ""."""
     if not engines.is_open_to(campaign, target.name, target.rack, procedure.id):
-        return shut(campaign)
+        return shut(campaign, procedure.id)
     if reason := situation.hours.closed(situation.now):
         return reason
     if target.is_quarantined:

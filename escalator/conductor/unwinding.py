@@ -198,6 +198,8 @@ def judge(
     target = next((t for t in situation.targets if t.name == row["host"]), None)
     if target is None:
         return None, "waits: the host left the inventory"
+    if not target.has_agent and _needs_agent(procedure, view):
+        return target, "waits: its agent is silent"
     under_way = sum(
         1
         for each in situation.slots[procedure.id].values()
@@ -213,6 +215,20 @@ def judge(
     if any(step.state in states.IN_FLIGHT for step in view.steps):
         return target, "waits: the agent finishes its present step"
     return target, ""
+
+
+def _needs_agent(procedure: plan.Procedure, view: rules.SlotView) -> bool:
+    """Say whether the host's own agent has something to undo.
+
+    Ordered while it is silent, the undo would be lost, and given up.
+    """
+    undos = {step.id: step.undo for step in procedure.steps}
+    return any(
+        step.intent == "run"
+        and step.state in states.MAY_HAVE_ACTED
+        and any(undo.executor == "node" for undo in undos[step.name])
+        for step in view.steps
+    )
 
 
 def explain(

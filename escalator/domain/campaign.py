@@ -16,6 +16,7 @@ from escalator.domain.decision import Escalation as Escalation
 from escalator.domain.decision import Move as Move
 from escalator.domain.decision import SlotView as SlotView
 from escalator.domain.decision import StepView as StepView
+from escalator.domain.holding import scope_in_doubt, scope_of
 from escalator.domain.rehearsal import Rehearsal, following
 from escalator.domain.states import SlotState, StepState
 
@@ -64,7 +65,7 @@ def hear(
             to = StepState.HUNG if is_hung else StepState.FAILED
             return fail(slot, step, report.failure_class, report.detail, ladder, to)
         case events.Outcome.STOPPED:
-            return _stopped(slot, step)
+            return _stopped(slot, step, ladder)
         case events.Outcome.NEVER_SEEN:
             return Decision(is_resent=True)
         case events.Outcome.UNKNOWN:
@@ -173,7 +174,7 @@ def fail(
         return Decision((failed,), SlotState.FAILED, detail)
     is_in_doubt = to in (StepState.HUNG, StepState.LOST)
     if is_in_doubt and step.idempotence == plan.Idempotence.NEVER:
-        return _ask_whether_it_acted(slot, step, to, detail)
+        return _ask_whether_it_acted(slot, step, to, detail, ladder)
     rung = next_rung(
         ladder, failure_class, step.retries, slot.compensations, slot.can_restore
     )
@@ -202,7 +203,7 @@ def fail(
         (failed,),
         SlotState.FAILED,
         detail,
-        escalation=Escalation(kind, rung.scope, slot.procedure, reason),
+        escalation=Escalation(kind, scope_of(rung), slot.procedure, reason),
     )
 
 
@@ -242,7 +243,7 @@ def _revert_failed(
             return Decision(moves, reason=reason, is_evacuation_due=True)
         return Decision(moves, SlotState.QUARANTINED, reason, is_quarantine=True)
     asked = Escalation(
-        str(rung.attempt), rung.scope, slot.procedure, f"{slot.host}: {reason}"
+        str(rung.attempt), scope_of(rung), slot.procedure, f"{slot.host}: {reason}"
     )
     return Decision(moves, SlotState.UNDO_FAILED, reason, escalation=asked)
 
@@ -283,23 +284,31 @@ def rung_after_restore(ladder: Sequence[plan.Rung], failure_class: str) -> plan.
 
 
 def _ask_whether_it_acted(
-    slot: SlotView, step: StepView, to: StepState, detail: str
+    slot: SlotView,
+    step: StepView,
+    to: StepState,
+    detail: str,
+    ladder: Sequence[plan.Rung] | None,
 ) -> Decision:
     """Hold: a step that must not be repeated may have acted."""
     reason = f"{slot.host}: nobody knows whether {step.name} acted: {detail}"
     failure_class = HUNG if to is StepState.HUNG else LOST
+    scope = scope_in_doubt(ladder, failure_class)
     return Decision(
         (Move(step.id, to, reason, failure_class),),
         SlotState.FAILED,
         reason,
-        escalation=Escalation("hold", "campaign", slot.procedure, reason),
+        escalation=Escalation("hold", scope, slot.procedure, reason),
     )
 
 
-def _stopped(slot: SlotView, step: StepView) -> Decision:
+def _stopped(
+    slot: SlotView, step: StepView, ladder: Sequence[plan.Rung] | None
+) -> Decision:
     """It was ended on demand: its idempotence allows to repeat it (C612)."""
     if step.idempotence == plan.Idempotence.NEVER:
-        return _ask_whether_it_acted(slot, step, StepState.LOST, "it was stopped")
+        stopped = "it was stopped"
+        return _ask_whether_it_acted(slot, step, StepState.LOST, stopped, ladder)
     reason = "waits: stopped by a pause, repeated when it is resumed"
     return Decision((Move(step.id, StepState.READY, reason, is_resumed=True),))
 
@@ -316,7 +325,7 @@ def _in_doubt(
             reason = "the agent was interrupted"
             return fail(slot, step, "lost", reason, None, StepState.LOST)
         detail = "the agent was interrupted"
-        return _ask_whether_it_acted(slot, step, StepState.LOST, detail)
+        return _ask_whether_it_acted(slot, step, StepState.LOST, detail, ladder)
     moves: tuple[Move, ...] = (
         Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),
         Move(

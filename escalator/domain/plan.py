@@ -54,7 +54,7 @@ class Method(enum.StrEnum):
 class Rung:
     """:ivar classes: failure classes it answers to; empty: all.
     :ivar times: how often it may be tried for one target.
-    :ivar scope: of a rollback: ``procedure`` or ``campaign``.
+    :ivar scope: ``procedure``, ``campaign``, or empty: see ``holding.scope_of``.
     :ivar evacuate: of a quarantine: move the instances away first.
     """
 
@@ -62,7 +62,7 @@ class Rung:
     classes: tuple[str, ...] = ()
     times: int = 1
     backoff_s: float = 0.0
-    scope: str = "procedure"
+    scope: str = ""
     evacuate: bool = False
 
 

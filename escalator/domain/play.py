@@ -15,6 +15,7 @@ from escalator.domain import (
     budget,
     draining,
     fault_library,
+    play_holds,
     play_hours,
     play_restore,
     relocation,
@@ -22,6 +23,7 @@ from escalator.domain import (
 )
 from escalator.domain import campaign as rules
 from escalator.domain.fault_library import Fate
+from escalator.domain.holding import scope_in_doubt, scope_of
 from escalator.domain.plan import Idempotence, Plan, Target, Try
 from escalator.domain.play_slot import Slot as Slot
 from escalator.domain.states import CAMPAIGN_MOVES, CampaignState, SlotState
@@ -105,6 +107,7 @@ class World:
         self.targets = {each.name: each for each in setting.targets}
         self.ledger = budget.Ledger(self.plan.budgets, setting.targets, ())
         self.slots: dict[tuple[str, str], Slot] = {}
+        self.holds = play_holds.Holds()
         self.out: set[str] = set()
         self.dead: set[str] = set()
         self.most_down: dict[str, int] = {}
@@ -267,7 +270,7 @@ class Steps:
             self._settled(slot)
             return
         slot.at += 1
-        if self.is_running:
+        if self.is_running and not self.world.holds.keeps(slot):
             self.order(slot)
 
     def _fail(self, slot: Slot, failure_class: str) -> None:
@@ -278,7 +281,8 @@ class Steps:
         reason = f"{host}: {step.id} failed ({failure_class})"
         if failure_class in _IN_DOUBT and step.idempotence == Idempotence.NEVER:
             slot.state = SlotState.FAILED
-            self._escalate("hold", "campaign", slot.procedure.id, reason)
+            scope = scope_in_doubt(slot.procedure.ladder, failure_class)
+            self._escalate("hold", scope, slot.procedure.id, reason)
             return
         rung = play_restore.next_rung(slot, failure_class)
         match rung.attempt:
@@ -293,14 +297,15 @@ class Steps:
                 self._give_up(host)
             case _:
                 slot.state = SlotState.FAILED
-                self._escalate(rung.attempt, rung.scope, slot.procedure.id, reason)
+                self._escalate(rung.attempt, scope_of(rung), slot.procedure.id, reason)
 
     def _again(self, slot: Slot, backoff_s: float) -> None:
         slot.retries += 1
         ticket, is_undo = slot.ticket, bool(slot.undo)
 
         def order() -> None:
-            if slot.ticket == ticket and (is_undo or self.is_running):
+            is_due = slot.ticket == ticket and (is_undo or self.is_running)
+            if is_due and not self.world.holds.keeps(slot):
                 self.order(slot)
 
         self.world.at(backoff_s + self.world.look_delay(), order)
@@ -328,7 +333,8 @@ class Steps:
             slot.state = SlotState.ACTIVE
             slot.compensations += 1
             slot.at = 0
-            self.order(slot)
+            if not self.world.holds.keeps(slot):
+                self.order(slot)
             return
         slot.state = SlotState.REVERTED
         self._settled(slot)
@@ -350,7 +356,7 @@ class Steps:
         self._settled(slot)
         if is_asked:
             reason = f"{slot.target.name}: undo of {slot.step.id} failed"
-            self._escalate(rung.attempt, rung.scope, slot.procedure.id, reason)
+            self._escalate(rung.attempt, scope_of(rung), slot.procedure.id, reason)
 
 
 def may_move(state: State, to: State) -> bool:

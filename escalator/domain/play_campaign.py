@@ -7,7 +7,14 @@ import dataclasses
 import random
 
 from escalator.domain import campaign as rules
-from escalator.domain import ordering, play_hours, rollback, single_step, timing
+from escalator.domain import (
+    holding,
+    ordering,
+    play_hours,
+    rollback,
+    single_step,
+    timing,
+)
 from escalator.domain import play_losses as losses
 from escalator.domain.plan import Method, Procedure, Target
 from escalator.domain.play import (
@@ -50,16 +57,30 @@ class Forward:
     def look(self) -> bool:
         """Admit who may be admitted; True if every procedure is done."""
         plan = self.world.plan
-        done = {i for i, lane in self.lanes.items() if not lane.left}
+        done = self.done()
         while done != self._done:
             self._done = done
             for procedure in ordering.next_procedures(plan.procedures, done):
                 if procedure.id not in self.lanes:
                     self.lanes[procedure.id] = self._lane(procedure)
-            done = {i for i, lane in self.lanes.items() if not lane.left}
-        for lane in self.lanes.values():
-            self._admit(lane)
+            done = self.done()
+        for name, lane in self.lanes.items():
+            if name not in self.world.holds.why:
+                self._admit(lane)
         return len(done) == len(plan.procedures)
+
+    def done(self) -> set[str]:
+        """Return the procedures that are complete; one that holds is not."""
+        held = self.world.holds.why
+        return {i for i, lane in self.lanes.items() if not lane.left and i not in held}
+
+    def is_held_up(self) -> bool:
+        """Say whether nothing goes on before a held procedure is resumed."""
+        world, held = self.world, self.world.holds.why
+        if not held or any(slot.is_flying for slot in world.slots.values()):
+            return False
+        midway = [i for i, lane in self.lanes.items() if i in held and lane.under_way]
+        return holding.are_left(world.plan.procedures, self.done(), held, midway)
 
     def _lane(self, procedure: Procedure) -> Lane:
         world = self.world
@@ -75,7 +96,9 @@ class Forward:
 
     def is_closed(self) -> bool:
         """Say whether no window opens any more, and what was begun is finished."""
-        is_idle = not any(lane.under_way for lane in self.lanes.values())
+        held = self.world.holds.why
+        going = [lane for name, lane in self.lanes.items() if name not in held]
+        is_idle = not any(lane.under_way for lane in going)
         return is_idle and self.world.calendar.is_over(self.world.now)
 
     def _wake(self) -> None:
@@ -253,6 +276,9 @@ class _Campaign:
                 self.world.at(soak_s, self._soaked)
         if self.state is State.RUNNING and self.forward.is_closed():
             self._escalate("hold", "campaign", "", "the last change window closed")
+        if self.state is State.RUNNING and self.forward.is_held_up():
+            reason = holding.left(self.world.holds.why)
+            self._escalate("hold", "campaign", "", reason)
         if self.state is State.ROLLING_BACK and self.backward and self.backward.look():
             states = [slot.state for slot in self.backward.slots]
             self.state, _ = rules.rollback_outcome(states, self.backward.is_partial)
@@ -262,6 +288,9 @@ class _Campaign:
             self.state = State.COMMITTED
 
     def _escalate(self, kind: str, scope: str, procedure: str, reason: str) -> None:
+        is_one = kind != "rollback" and scope == holding.PROCEDURE
+        if is_one and self._hold(procedure, reason):
+            return
         to = State.ROLLING_BACK if kind == "rollback" else State.HOLDING
         if not may_move(self.state, to):
             return
@@ -269,6 +298,14 @@ class _Campaign:
         self.steps.is_running = False
         if to is State.ROLLING_BACK:
             self.backward = Backward(self.world, self.steps, scope, procedure)
+            for slot in self.world.holds.end():
+                self.steps.order(slot)
+
+    def _hold(self, procedure: str, reason: str) -> bool:
+        """Let one procedure hold; False if the whole campaign has to."""
+        if self.state is State.RUNNING:
+            self.world.holds.why.setdefault(procedure, reason)
+        return self.state in (State.RUNNING, State.ROLLING_BACK)
 
     def _lanes(self) -> tuple[dict[str, Lane], bool]:
         """Return the lanes of the present way, and whether it is the way back."""

@@ -7,7 +7,7 @@ import dataclasses
 import heapq
 from collections.abc import Callable
 
-from escalator.domain import losses, selector
+from escalator.domain import holding, losses, selector
 from escalator.domain.play import TO_UNDO, Slot, World
 from escalator.domain.play_lane import Lane
 from escalator.domain.states import SlotState
@@ -75,11 +75,12 @@ class Losses:
         mine = [slot for (_, name), slot in world.slots.items() if name == host]
         if any(slot.is_flying and slot.step.may_reboot for slot in mine):
             return
-        selected = any(
-            selector.select(world.plan.selector(each.selector), [target])
+        at_rest = {slot.procedure.id for slot in mine} or {
+            each.id
             for each in world.plan.procedures
-        )
-        if not mine and not selected:
+            if selector.select(world.plan.selector(each.selector), [target])
+        }
+        if not at_rest:
             world.targets[host] = dataclasses.replace(target, is_up=False)
             world.ledger.lose(target)
             return
@@ -87,8 +88,7 @@ class Losses:
         self.lose(host)
         policy = world.plan.on_fault
         if policy.do != "ignore":
-            is_one = policy.scope == "procedure" and len(busy) == 1
-            scope = ("procedure", busy.pop()) if is_one else ("campaign", "")
+            scope = holding.of_fault(policy, busy, at_rest)
             self._escalate(policy.do, *scope, f"{host}: host.down")
 
     def lose(self, host: str) -> None:

@@ -299,7 +299,7 @@ def _rung(body: Mapping[str, Any]) -> plan.Rung:
         classes=tuple(body.get("classes", ())),
         times=body.get("times", 1),
         backoff_s=duration.parse(body.get("backoff", 0)),
-        scope=body.get("scope", "procedure"),
+        scope=body.get("scope", ""),
         evacuate=body.get("evacuate", False),
     )
 

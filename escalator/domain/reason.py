@@ -195,6 +195,17 @@ WAITS = (
         "repair by hand the hosts whose undo failed, then campaign rollback",
     ),
     Reason("W165", "the campaign is ", "nothing; it is over"),
+    Reason(
+        "W171",
+        r"waits: admission is closed, procedure \S+ holds",
+        "remove the cause, then campaign resume --procedure, or campaign rollback",
+    ),
+    Reason(
+        "W172",
+        "waits: an earlier procedure holds",
+        "remove the cause there, then campaign resume --procedure of that one, or"
+        " campaign rollback",
+    ),
 )
 
 _FAILURES = {

@@ -43,8 +43,8 @@ campaign = sa.Table(
     sa.UniqueConstraint("project_id", "request_key", name="uq_campaign_request"),
     sa.Index("ix_campaign_state", "state"),
 )
-"""``closed_to``: list of {"host": ...}, {"rack": ...} or {"procedure": ...}
-closed to admission."""
+"""``closed_to``: list of {"host": ...}, {"rack": ...} or {"procedure": ...} closed to
+admission, a hold with "reason"."""
 
 plan_rev = sa.Table(
     "plan_rev",

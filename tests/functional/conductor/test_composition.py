@@ -131,6 +131,52 @@ class TestSubplans(Case):
         self.assertEqual(2, self.most)
 
 
+class TestHold(Case):
+    """E-4: ``scope: procedure`` is the one inner procedure."""
+
+    ladder = {"ladder": [{"try": "hold", "scope": "procedure"}]}
+
+    def held_after(self, plan, host, action):
+        """Play a campaign of which one host fails; return what holds."""
+
+        def program(order, times):
+            is_meant = (order.host, order.action) == (self.names[host], action)
+            return ("failed", "permanent", "broken") if is_meant else None
+
+        bed = self.watched(plan, program)
+        self.assertEqual("holding", bed.run_until(["committed", "holding"]))
+        (campaign,) = bed.rows(models.campaign)
+        self.assertIn("only held procedures are left", campaign["state_reason"])
+        self.done = {
+            row["procedure"] for row in bed.rows(models.slot) if row["state"] == "done"
+        }
+        return [each["procedure"] for each in campaign["closed_to"]]
+
+    def test_within_a_sub_plan(self):
+        inner = [procedure("one", "r0"), procedure("two", "r1")]
+        plan = made(
+            [{"id": "u", "subplan": "a"}, procedure("plain", "r2")],
+            subplans={"a": {"procedures": inner}},
+            recovery=self.ladder,
+        )
+        found = self.held_after(plan, 0, "vim.disable_scheduling")
+        self.assertEqual(["u/one"], found)
+        self.assertEqual({"u/one", "u/two", "plain"}, self.done)
+
+    def test_of_a_parallel_universe(self):
+        """The old hosts are left alone as long as the switch holds."""
+        universe = {
+            "method": "parallel_universe",
+            "beside": "r1",
+            "switch": [step("turn", "vim.enable_scheduling", "vim.vacate")],
+            "retire": CHANGES,
+        }
+        plan = made([procedure("p", "r0", **universe)], recovery=self.ladder)
+        found = self.held_after(plan, 1, "vim.enable_scheduling")
+        self.assertEqual(["p/switch"], found)
+        self.assertEqual({"p/new", "p/switch"}, self.done)
+
+
 class TestSingleStep(Case):
     plan = staticmethod(
         lambda **more: made(

@@ -183,3 +183,20 @@ class TestRehearsal(Case):
         changed = dataclasses.replace(first, result={"packages": {"x": "odd"}})
         apply([changed])
         self.assertEqual("committed", bed.run_until(OVER))
+
+
+class TestClosed(Case):
+    def test_in_a_closed_procedure_none_is_begun(self):
+        """E-0: a closed host or rack was left alone, a closed procedure was not."""
+        bed = self.begin_rehearsal()
+        while not self.engine_bed.fleet.log or "enable" not in self.deeds("h000"):
+            bed.step()
+        self.act("pause", procedure="computes")
+        self.steps()
+        self.assertEqual(ROUND, self.deeds("h000"))
+        self.assertEqual(
+            "waits: admission is closed by an operator", self.told()["h000"]
+        )
+        self.act("resume", procedure="computes")
+        self.assertEqual("committed", bed.run_until(OVER))
+        self.assertEqual([*ROUND, *BACK, *ROUND], self.deeds("h000"))

@@ -333,6 +333,46 @@ class TestOver(Case):
         self.begin(FIRST, program=program, ladder=(plan.Rung("rollback"),))
         self.assertEqual("rolled_back", self.bed.run_until(["rolled_back", "holding"]))
 
+    def test_a_host_midway_where_a_procedure_holds_is_not_waited_for(self):
+        """E-4: it would never end, and the campaign run on for ever."""
+
+        def program(order, times):
+            told = {"h000": ("failed", "permanent", "no"), "h001": ("running", "", "")}
+            return told.get(order.host)
+
+        steps = (beds.step("one", "one"), beds.step("two", "two"))
+        ladder = (plan.Rung("hold", scope="procedure"),)
+        usual = beds.rolling_plan(1, steps=steps, ladder=ladder).procedures[0]
+        racks = {"south": ("r0", "r1"), "north": ("r2", "r3", "r4", "r5")}
+        made = beds.rolling_plan(
+            budgets=(),
+            windows=(FIRST,),
+            selectors=tuple(
+                plan.Selector(name, (plan.Condition("rack", values),), ())
+                for name, values in racks.items()
+            ),
+            procedures=tuple(
+                dataclasses.replace(
+                    usual, id=name, selector=name, budgets=(), parallel=most
+                )
+                for name, most in (("south", 2), ("north", 1))
+            ),
+        )
+        self.set_clock(OPEN)
+        self.bed = beds.EngineBed(self.database, beds.FakeFleet(program))
+        self.campaign = beds.start_campaign(self.bed, made)
+        while not self.row()["closed_to"]:
+            self.bed.step()
+        (known,) = [
+            r for r in self.bed.fleet.outcomes.values() if r.outcome == "running"
+        ]
+        self.bed.reports.append(dataclasses.replace(known, outcome="done"))
+        self.set_clock(SHUT)
+        self.assertEqual("holding", self.bed.run_until(["committed", "holding"], 5.0))
+        self.assertIn("the last change window closed", self.row()["state_reason"])
+        slots = {row["host"]: row["state"] for row in self.bed.rows(models.slot)}
+        self.assertEqual(("failed", "active"), (slots["h000"], slots["h001"]))
+
     def test_always_open_again(self):
         self.half_done()
         self.bed.run_until(["holding"])

@@ -84,6 +84,33 @@ class TestRestoreRung(unittest.TestCase):
         self.assertIs(campaign.LATE, late)
 
 
+class TestScope(unittest.TestCase):
+    """P-4c, E-4: how much of the campaign a failure stops."""
+
+    def test_what_is_asked_of_the_campaign(self):
+        for rung, kind, scope in (
+            (plan.Rung("hold"), "hold", "campaign"),
+            (plan.Rung("page"), "page", "campaign"),
+            (plan.Rung("hold", scope="procedure"), "hold", "procedure"),
+            (plan.Rung("page", scope="procedure"), "page", "procedure"),
+            (plan.Rung("rollback"), "rollback", "procedure"),
+            (plan.Rung("rollback", scope="campaign"), "rollback", "campaign"),
+            (plan.Rung("retry", ("transient",)), "hold", "campaign"),
+        ):
+            step = view(0, StepState.RUNNING)
+            told = report(step, "failed", "permanent")
+            asked = campaign.hear(slot(step), told, (rung,), True).escalation
+            found = (asked.kind, asked.scope, asked.procedure)
+            self.assertEqual((kind, scope, "p"), found)
+
+    def test_after_an_undo_that_failed(self):
+        ladder = (plan.Rung("restore"), plan.Rung("hold", scope="procedure"))
+        step = view(9, StepState.RUNNING, intent="revert")
+        one = slot(step, state=SlotState.UNDOING)
+        asked = campaign.hear(one, report(step, "failed", "permanent"), ladder, True)
+        self.assertEqual("procedure", asked.escalation.scope)
+
+
 class TestThree(unittest.TestCase):
     """P-4e, rule 4: hung, lost and late differ in state and class."""
 
@@ -120,6 +147,18 @@ class TestThree(unittest.TestCase):
             self.assertEqual([(state, state.value)], self.moved(decision))
             self.assertEqual("hold", decision.escalation.kind)
             self.assertIn("nobody knows whether s0 acted", decision.reason)
+
+    def test_of_how_much_a_person_is_asked(self):
+        """E-4: of what the ladder's own hold would stop, whatever comes before it."""
+        one = plan.Rung("page", ("lost", "hung"), scope="procedure")
+        for ladder, scope in (
+            ((plan.Rung("retry"), one), "procedure"),
+            ((), "campaign"),
+        ):
+            for outcome, kind in (("failed", "hung"), ("unknown", ""), ("stopped", "")):
+                told = self.hear(outcome, kind, ladder=ladder, idempotence="never")
+                asked = told.escalation
+                self.assertEqual(("hold", scope), (asked.kind, asked.scope), outcome)
 
     def test_a_stopped_step_waits_to_be_repeated(self):
         for ladder in (LADDER, None):

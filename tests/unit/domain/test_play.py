@@ -225,6 +225,81 @@ class TimesTest(unittest.TestCase):
         self.assertEqual((40.0, 100.0), (made.expected_s, made.timeout_s))
 
 
+class HoldTest(unittest.TestCase):
+    """P-4c, E-4: one procedure holds, the others go on."""
+
+    def play(self, ladder, steps=(STEPS, STEPS), levels=(1, 1), library=None):
+        """Play two procedures, each on its own host; the first one's install fails."""
+        procedures = tuple(
+            {"id": f"p{at}", "level": level, "steps": each, "selector": f"s{at}"}
+            for at, (each, level) in enumerate(zip(steps, levels, strict=True))
+        )
+        selectors = tuple(
+            plan.Selector(f"s{at}", (plan.Condition("rack", (f"r{at}",)),), ())
+            for at in range(2)
+        )
+        made = made_plan(ladder, procedures=procedures, selectors=selectors)
+        targets = [host(f"h{at}", rack=f"r{at}") for at in range(2)]
+        draws = [0.9] * levels.count(1) + [0.0]
+        library = library or always("permanent", "install")
+        return play_campaign.play(setting(made, targets, library), Steady(*draws))
+
+    def test_the_campaign_holds_when_the_other_one_is_done(self):
+        for attempt in ("hold", "page"):
+            run = self.play([plan.Rung(attempt, scope="procedure")])
+            self.assertEqual(("holding", 30.0), (run.outcome, run.end_s))
+            told = "only held procedures are left: p0: h0: install failed (permanent)"
+            self.assertEqual(told, run.reason)
+
+    def test_without_a_scope_it_holds_at_once(self):
+        run = self.play([plan.Rung("hold")])
+        self.assertEqual(("holding", 15.0), (run.outcome, run.end_s))
+
+    def test_what_comes_after_it_is_not_begun(self):
+        run = self.play([plan.Rung("hold", scope="procedure")], levels=(1, 2))
+        self.assertEqual(("holding", 15.0), (run.outcome, run.end_s))
+
+    def test_a_rollback_takes_it_along(self):
+        """h1 fails its second install at 25, and all four undos are to be done."""
+        bad = step("burn", "douse")
+        rates = {
+            name: (RATES(kind, often, timing.Timing(5.0, 0.0)),)
+            for name, kind, often in (
+                ("install", "permanent", 0.5),
+                ("burn", "verification", 1.0),
+            )
+        }
+        ladder = [
+            plan.Rung("rollback", ("verification",), scope="campaign"),
+            plan.Rung("hold", scope="procedure"),
+        ]
+        steps = (STEPS, (STEPS[0], STEPS[2], bad))
+        run = self.play(ladder, steps, library=fault_library.Library(steps=rates))
+        self.assertEqual("rolled_back", run.outcome)
+        self.assertEqual(25 + 10 + 10, run.end_s)
+
+    def test_an_undo_under_way_goes_on_and_its_host_waits(self):
+        """Two hosts of the procedure: one is compensated while the other one fails."""
+        ladder = [
+            plan.Rung("compensate", ("transient",)),
+            plan.Rung("hold", scope="procedure"),
+        ]
+        kinds = iter(("transient", "permanent"))
+
+        class Both(play.World):
+            def fate(self, slot):
+                if slot.step.id == "install" and not slot.undo:
+                    return play.Fate(5.0, next(kinds))
+                return play.Fate(10.0)
+
+        made = setting(made_plan(ladder), hosts(2))
+        world = Both(made, None)
+        run = play_campaign.play_in(world)
+        self.assertEqual(("holding", 15 + 20), (run.outcome, run.end_s))
+        states = {name: slot.state for (_, name), slot in world.slots.items()}
+        self.assertEqual({"h00": "active", "h01": "failed"}, states)
+
+
 class OrderTest(unittest.TestCase):
     """A rollback undoes the last one worked on first, a higher level before all."""
 
@@ -306,6 +381,15 @@ class DeathTest(unittest.TestCase):
             self.assertEqual(outcome, run.outcome)
             self.assertTrue(run.quarantined)
         self.assertEqual("rolled_back", self.play("rollback").outcome)
+
+    def test_a_hold_of_one_procedure(self):
+        """E-4: the only one that selects the host, and the campaign in the end."""
+        policy = plan.FaultPolicy("hold", "procedure")
+        made = made_plan(on_fault=policy)
+        found = setting(made, hosts(6), self.LIBRARY)
+        run = play_campaign.play(found, random.Random(3))
+        self.assertEqual("holding", run.outcome)
+        self.assertTrue(run.reason.startswith("only held procedures are left: "))
 
     def test_its_instances_are_down_until_they_run_elsewhere(self):
         run = self.play("hold")

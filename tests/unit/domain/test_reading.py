@@ -133,6 +133,17 @@ class ReadTest(unittest.TestCase):
             ("", 9.0), (procedure.steps[2].timeout, procedure.steps[2].timeout_s)
         )
 
+    def test_a_scope_that_is_not_said_stays_open(self) -> None:
+        """P-4c, E-4: what it means depends on the rung."""
+        document = _golden()
+        name = document["procedures"][0]["on_failure"]
+        document["recovery"][name] = [
+            {"try": "page", "classes": ["lost"], "scope": "procedure"},
+            {"try": "hold"},
+        ]
+        scopes = [rung.scope for rung in _read(document).procedures[0].ladder]
+        self.assertEqual(["procedure", ""], scopes)
+
     def test_percentages(self) -> None:
         document = _golden()
         document["procedures"][0]["parallel"] = "25%"

@@ -26,6 +26,11 @@ class FindTest(unittest.TestCase):
             ("W130", "left out by the preflight: down: it is down"),
             ("W133", "waits: lost: its agent is gone"),
             ("W134", "waits: lost hosts: h1"),
+            ("W101", "waits: admission is closed by an operator"),
+            ("W104", "waits: an earlier procedure"),
+            ("W111", "waits: admission is closed"),
+            ("W171", "waits: admission is closed, procedure a/b holds: h1: x failed"),
+            ("W172", "waits: an earlier procedure holds: a/b"),
             ("W100", "waits: for better weather"),
         ):
             self.assertEqual(code, reason.find(text).code, text)
