@@ -130,7 +130,9 @@ class Calls:
         :raises NotFound: there is no such thing.
         """
         retry = tenacity.retry_if_exception_type(errors.VimUnavailable)
-        return self._repeat(retry)(self._call, name, "GET", path, None, microversion)
+        return _repeated(retry, self.timeout_s)(
+            self._call, name, "GET", path, None, microversion
+        )
 
     def pages(
         self, name: str, path: str, key: str, microversion: str
@@ -165,16 +167,8 @@ class Calls:
         retry: Any = tenacity.retry_if_exception_type(errors.VimUnavailable)
         if not is_repeatable:
             retry = tenacity.retry_if_exception(_was_never_seen)
-        return self._repeat(retry)(self._call, name, method, path, body, microversion)
-
-    def _repeat(self, retry: Any) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=retry,
-            stop=tenacity.stop_after_attempt(ATTEMPTS)
-            | tenacity.stop_after_delay(self.timeout_s),
-            wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
-            before_sleep=_tell_repetition,
-            reraise=True,
+        return _repeated(retry, self.timeout_s)(
+            self._call, name, method, path, body, microversion
         )
 
     def _call(
@@ -236,6 +230,17 @@ def _told(error: refusals.HTTPClientError) -> str:
     """Return what the service says of its refusal; Placement says why in details."""
     details = " ".join(str(error.details or "").split())[:_DETAILS]
     return f"{error}: {details}" if details else str(error)
+
+
+def _repeated(retry: Any, timeout_s: float) -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=retry,
+        stop=tenacity.stop_after_attempt(ATTEMPTS)
+        | tenacity.stop_after_delay(timeout_s),
+        wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
+        before_sleep=_tell_repetition,
+        reraise=True,
+    )
 
 
 def _tell_repetition(state: tenacity.RetryCallState) -> None:
