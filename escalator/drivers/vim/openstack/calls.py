@@ -1,4 +1,4 @@
-"""Calls to Nova and Placement: a deadline, safe retries, figures."""
+"""Calls to Nova, Placement and Aodh: a deadline, safe retries, figures."""
 
 import collections
 import logging
@@ -38,11 +38,13 @@ _DETAILS = 300
 
 
 class Adapter(Protocol):
-    """What is asked of ``openstack.connection.Connection.compute``, ``placement``."""
+    """What is asked of ``openstack.connection.Connection.compute`` and the like."""
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any: ...
 
     def get_endpoint_data(self) -> Any: ...
+
+    def get_project_id(self) -> Any: ...
 
 
 class Figures:
@@ -123,9 +125,17 @@ class Calls:
         major, minor = microversion.split(".")
         return self._newest >= (int(major), int(minor))
 
-    def read(self, name: str, path: str, microversion: str = "2.1") -> Any:
+    def project_id(self) -> str:
+        """Return the project of the account.
+
+        :raises VimUnavailable: Keystone does not say.
+        """
+        return str(self._attempt("token", self._adapter.get_project_id) or "")
+
+    def read(self, name: str, path: str, microversion: str | None = "2.1") -> Any:
         """GET, and return the JSON.
 
+        :param microversion: None for a service that has none.
         :raises VimUnavailable: no answer in time, after retries.
         :raises NotFound: there is no such thing.
         """
@@ -154,7 +164,7 @@ class Calls:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        microversion: str = "2.1",
+        microversion: str | None = "2.1",
         is_repeatable: bool = True,
     ) -> Any:
         """Change something; returns the JSON, None without any.
@@ -177,7 +187,7 @@ class Calls:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        microversion: str,
+        microversion: str | None,
     ) -> Any:
         answer = self._attempt(
             name,
