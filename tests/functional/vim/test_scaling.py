@@ -241,7 +241,13 @@ class WholeTest(Case):
 
     def test_a_query_that_would_be_narrowed_is_refused(self):
         """S-7: better a hold that fails than an alarm that sees less afterwards."""
-        for query in ({"=": {"a": 1}}, {"and": [{"=": {"a": 1}}, {"=": {"b": 1}}]}):
+        own = {"=": {"created_by_project_id": "p1"}}
+        for query in (
+            {"=": {"a": 1}},
+            {"and": [{"=": {"a": 1}}, {"=": {"b": 1}}]},
+            {"and": [own, {"=": {"a": 1}}, {"=": {"b": 1}}]},
+            {"and": [own]},
+        ):
             self.filtered(query)
         self.aodh.add("other")
         before = self.stored()
