@@ -116,6 +116,14 @@ OPTS = [
         " which one is found lets something scale, and is held by scaling.hold. May be"
         " given several times; in place of those for Heat and Senlin.",
     ),
+    cfg.FloatOpt(
+        "scaling_settle_s",
+        default=70.0,
+        min=0.0,
+        help="openstack: scaling.hold looks again after so long whether Aodh wrote old"
+        " copies of alarms back; more than its evaluation_interval and its"
+        " event_alarm_cache_ttl. 0: it does not wait.",
+    ),
 ]
 
 

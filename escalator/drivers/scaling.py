@@ -56,7 +56,11 @@ class Scaling(abc.ABC):
 
     All raise VimUnavailable if the VIM does not answer, and NotFound if it has no
     service that could scale.
+
+    :ivar settle_s: for so long the VIM itself may write over what was changed.
     """
+
+    settle_s: float = 0.0
 
     @abc.abstractmethod
     def triggers(self) -> list[Trigger]:
@@ -73,12 +77,27 @@ class Scaling(abc.ABC):
     def hold(self, holder: str, reason: str, timeout_s: float) -> dict[str, list[str]]:
         """Disable what is enabled, and note at it for whom and why.
 
+        Returns when it has lasted for ``settle_s``.
+
         :param timeout_s: nothing is begun later.
         :returns: names: ``held`` for the holder now, ``disabled_before`` by their
             owners, ``enabled_meanwhile`` though held (and now held again), ``gone``.
         :raises ActionFailed: some are not held; all others are.
         """
-        before, now = self._work(lambda each: each.held(holder, reason), timeout_s)
+        until = time.monotonic() + timeout_s
+
+        def wanted(each: Trigger) -> Trigger:
+            return each.held(holder, reason)
+
+        before, now = self._work(wanted, until)
+        enabled, gone = _enabled(before, holder), _gone(before, now)
+        is_lasting = not any(holder in each.holders for each in now.values())
+        while self.settle_s and not is_lasting:
+            self._settle(until)
+            before, after = self._work(wanted, until)
+            freed = [each for each in before.values() if wanted(each) != each]
+            enabled += [each.name for each in freed if each.id in now]
+            is_lasting, now = not freed, after
         return {
             "held": [each.name for each in now.values() if holder in each.holders],
             "disabled_before": [
@@ -86,8 +105,8 @@ class Scaling(abc.ABC):
                 for each in now.values()
                 if not each.is_enabled and not each.holders
             ],
-            "enabled_meanwhile": _enabled(before, holder),
-            "gone": _gone(before, now),
+            "enabled_meanwhile": list(dict.fromkeys(enabled)),
+            "gone": gone,
         }
 
     def release(self, holder: str, timeout_s: float) -> dict[str, list[str]]:
@@ -97,7 +116,8 @@ class Scaling(abc.ABC):
             ``enabled_meanwhile`` by their owners, ``gone``.
         :raises ActionFailed: some are not released; all others are.
         """
-        before, now = self._work(lambda each: each.released(holder), timeout_s)
+        until = time.monotonic() + timeout_s
+        before, now = self._work(lambda each: each.released(holder), until)
         mine = {key: each for key, each in before.items() if holder in each.holders}
         left = {key: now[key] for key in mine if key in now}
         return {
@@ -112,7 +132,7 @@ class Scaling(abc.ABC):
         }
 
     def _work(
-        self, wanted: Wanted, timeout_s: float
+        self, wanted: Wanted, until: float
     ) -> tuple[dict[str, Trigger], dict[str, Trigger]]:
         """Change triggers until a look finds nothing to be changed.
 
@@ -121,7 +141,6 @@ class Scaling(abc.ABC):
 
         :returns: id -> trigger as it was found first, and as it is now.
         """
-        until = time.monotonic() + timeout_s
         first: dict[str, Trigger] = {}
         refused: dict[str, str] = {}
         for _ in range(LOOKS):
@@ -138,6 +157,15 @@ class Scaling(abc.ABC):
         if refused:
             raise _failed(_some(list(refused.values())))
         return first, now
+
+    def _settle(self, until: float) -> None:
+        if time.monotonic() + self.settle_s > until:
+            raise _failed(
+                f"no time is left to see for {self.settle_s:g} s whether it lasts;"
+                " give the step a longer timeout",
+                "timeout",
+            )
+        time.sleep(self.settle_s)
 
     def _try(self, each: Trigger, wanted: Wanted, until: float) -> str:
         """Change one; return why it cannot be, or ""."""

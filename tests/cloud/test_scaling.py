@@ -10,6 +10,7 @@ from escalator.drivers.vim.openstack import (
     alarms,
     driver,
     following,
+    scaling,
     session,
     settings,
 )
@@ -27,7 +28,7 @@ class TestScaling(base.CloudTestCase):
         super().setUpClass()
         compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]), 10.0)
         chosen = settings.Options(
-            following.Source(), scaling_actions=tuple(options.SCALING_ACTIONS)
+            following.Source(), choice=scaling.Choice(tuple(options.SCALING_ACTIONS))
         )
         vim = driver.Openstack(compute, 10.0, chosen)
         cls.addClassCleanup(vim.stop)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import threading
 
 from escalator import errors
 from escalator.conf import vim as options
@@ -49,8 +50,9 @@ class Case(test_openstack.Case):
         self.aodh = self.nova.aodh
 
     def made(self, **values):
-        patterns = tuple(options.SCALING_ACTIONS)
-        return super().made(**{"scaling_actions": patterns, **values})
+        actions = values.pop("scaling_actions", tuple(options.SCALING_ACTIONS))
+        choice = scaling.Choice(actions, values.pop("settle_s", 0.0))
+        return super().made(choice=choice, **values)
 
     def hold(self, holder=ONE, reason="an upgrade"):
         return self.vim.scaling.hold(holder, reason, LONG_S)
@@ -323,6 +325,32 @@ class RaceTest(Case):
         self.release(OTHER)
         self.assertEqual(before, set(self.aodh.alarms))
         self.assertEqual(alarms, self.aodh.alarms)
+
+
+class SettleTest(Case):
+    """Aodh's evaluator stores what it read before we wrote, whole."""
+
+    def test_an_old_copy_that_aodh_writes_back(self):
+        """S-7: the alarm goes off once more, and enables itself thereby."""
+        held, other = self.aodh.add("web"), self.aodh.add("other")
+        old = {**self.aodh.alarms[held], "state": "alarm"}
+        timer = threading.Timer(0.5, self.aodh.alarms.__setitem__, (held, old))
+        self.vim = self.made(settle_s=1.5)
+
+        def begin(alarm_id):
+            if alarm_id == other and not timer.ident:
+                timer.start()
+
+        self.aodh.before_put = begin
+        self.addCleanup(timer.join)
+        told = self.hold()
+        self.assertEqual([f"web ({held})"], told["enabled_meanwhile"])
+        self.assertEqual(2, len(told["held"]))
+        self.assertEqual(set(), self.enabled())
+        self.assertEqual("alarm", self.aodh.alarms[held]["state"])
+        self.release()
+        self.assertEqual({"web", "other"}, self.enabled())
+        self.assertEqual("of other", self.aodh.alarms[other]["description"])
 
 
 class TroubleTest(Case):

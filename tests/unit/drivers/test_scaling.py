@@ -135,3 +135,42 @@ class TriggerTest(unittest.TestCase):
         """It is left as the owner has it, whoever still holds it."""
         both = scaling.Trigger("a", "a", True, {ONE: "", OTHER: ""})
         self.assertTrue(both.released(ONE).is_enabled)
+
+
+class Restless(Odd):
+    """Writes an old copy back when it is looked at for the third and fifth time."""
+
+    settle_s = 0.01
+    looks = 0
+
+    def triggers(self) -> list[scaling.Trigger]:
+        self.looks += 1
+        if self.looks in (3, 5):
+            self.there["b"] = scaling.Trigger("b", "b", True)
+        return super().triggers()
+
+
+class SettleTest(unittest.TestCase):
+    def test_what_the_vim_writes_back_is_held_again_until_it_lasts(self) -> None:
+        """S-7: the look that found nothing comes after the time in which it may."""
+        restless = Restless("")
+        told = restless.hold(ONE, "x", LONG_S)
+        self.assertEqual(
+            (["b"], ["a", "b", "c"]), (told["enabled_meanwhile"], told["held"])
+        )
+        self.assertFalse(any(e.is_enabled for e in restless.there.values()))
+        self.assertEqual(7, restless.looks)
+
+    def test_a_step_that_is_too_short_says_so(self) -> None:
+        restless = Restless("")
+        restless.settle_s = 60.0
+        with self.assertRaisesRegex(errors.ActionFailed, "60 s .* longer timeout") as e:
+            restless.hold(ONE, "x", LONG_S)
+        self.assertEqual("timeout", e.exception.failure_class)
+        self.assertFalse(any(e.is_enabled for e in restless.there.values()))
+
+    def test_who_holds_nothing_waits_for_nothing(self) -> None:
+        restless = Restless("")
+        restless.settle_s = 60.0
+        restless.there.clear()
+        self.assertEqual([], restless.hold(ONE, "x", LONG_S)["held"])

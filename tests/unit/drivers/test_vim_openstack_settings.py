@@ -25,13 +25,16 @@ def read(text: str) -> settings.Options:
 
 class ScalingTest(unittest.TestCase):
     def test_heat_and_senlin_if_nothing_is_said(self) -> None:
-        self.assertEqual(tuple(vim.SCALING_ACTIONS), read("").scaling_actions)
+        self.assertEqual(tuple(vim.SCALING_ACTIONS), read("").choice.actions)
+        self.assertEqual(70.0, read("").choice.settle_s)
 
     def test_several_in_place_of_them(self) -> None:
         """As the guide shows it: nothing in them is taken for anything else."""
         wanted = (r"/resources/[^/]+/signal", r"^trust\+heat:", r"%3A, (a|b)$")
         text = "\n".join(f"scaling_actions = {each}" for each in wanted)
-        self.assertEqual(wanted, read(text).scaling_actions)
+        text += "\nscaling_settle_s = 0"
+        self.assertEqual(wanted, read(text).choice.actions)
+        self.assertEqual(0.0, read(text).choice.settle_s)
 
     def test_one_that_is_no_expression_is_named(self) -> None:
         with self.assertRaises(errors.ConfigError) as caught:

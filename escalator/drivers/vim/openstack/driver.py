@@ -53,7 +53,7 @@ class Openstack(base.Vim):
             self.calls, placement, reader, self._services, self._moving
         )
         self.scaling = scaling.connect(
-            adapter.alarming, timeout_s, figures, options.scaling_actions
+            adapter.alarming, timeout_s, figures, options.choice
         )
         self._following = following.Following(
             self._model, reader, self._states, options.source, figures

@@ -4,8 +4,9 @@ Who holds an alarm, and why, stands at the end of its description: owners see it
 and it outlives every process of ours.
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from escalator.drivers import scaling
 from escalator.drivers.vim.openstack import alarms
@@ -16,12 +17,25 @@ _BEYOND_THE_BMP = re.compile("[^\u0000-\uffff]")
 """What a MySQL with three bytes for a character refuses."""
 
 
-class AlarmScaling(scaling.Scaling):
-    """:param actions: expressions, of whatever case; an action URL with one scales."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """:ivar actions: expressions, of whatever case; an action URL with one scales.
 
-    def __init__(self, known: alarms.Alarms, actions: Sequence[str]) -> None:
+    :ivar settle_s: Aodh's evaluator and listener store alarms whole, with flag and
+        description, from copies that are no older.
+    """
+
+    actions: tuple[str, ...] = ()
+    settle_s: float = 0.0
+
+
+class AlarmScaling(scaling.Scaling):
+    """Holds what its choice says, of all projects."""
+
+    def __init__(self, known: alarms.Alarms, choice: Choice) -> None:
+        self.settle_s = choice.settle_s
         self._alarms = known
-        self._actions = [re.compile(each, re.IGNORECASE) for each in actions]
+        self._actions = [re.compile(each, re.IGNORECASE) for each in choice.actions]
 
     def triggers(self) -> list[scaling.Trigger]:
         """Return the alarms that scale, and all that are marked."""
@@ -77,8 +91,8 @@ def connect(
     adapter: services.Adapter,
     timeout_s: float,
     figures: services.Figures,
-    actions: Sequence[str],
+    choice: Choice,
 ) -> AlarmScaling:
     """Return it over an adapter to Aodh; nothing is sent yet."""
     calls = services.Calls(adapter, timeout_s, "Aodh", figures)
-    return AlarmScaling(alarms.Alarms(calls), actions)
+    return AlarmScaling(alarms.Alarms(calls), choice)

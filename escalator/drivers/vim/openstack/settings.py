@@ -9,7 +9,7 @@ from keystoneauth1 import loading
 
 from escalator import errors
 from escalator.drivers import base
-from escalator.drivers.vim.openstack import following, moving, session
+from escalator.drivers.vim.openstack import following, moving, scaling, session
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Options:
 
     :ivar resets_states: set the instances of a dead host to error.
     :ivar reset_delay_s: begin so long after the host's death.
-    :ivar scaling_actions: expressions for the URLs of alarms that scale.
+    :ivar choice: which alarms scale.
     """
 
     source: following.Source = dataclasses.field(default_factory=following.Source)
@@ -26,7 +26,7 @@ class Options:
     resets_at_once: int = 4
     reset_delay_s: float = 1.0
     limits: moving.Limits = dataclasses.field(default_factory=moving.Limits)
-    scaling_actions: tuple[str, ...] = ()
+    choice: scaling.Choice = dataclasses.field(default_factory=scaling.Choice)
 
 
 def connect(conf: Any) -> session.Connect:
@@ -92,5 +92,5 @@ def read(conf: Any, broker: base.Broker) -> Options:
             section.migrations_at_once,
             section.migration_timeout_s,
         ),
-        scaling_actions=tuple(section.scaling_actions),
+        choice=scaling.Choice(tuple(section.scaling_actions), section.scaling_settle_s),
     )
