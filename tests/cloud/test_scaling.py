@@ -1,8 +1,13 @@
 """Alarms of a real Aodh that let something scale are held (S-7)."""
 
 import os
+import threading
+import time
 import uuid
 from unittest import mock
+
+import oslo_messaging
+from oslo_config import cfg
 
 from escalator import errors
 from escalator.conf import vim as options
@@ -22,7 +27,7 @@ CHANGING = ("timestamp", "evaluate_timestamp")
 """Aodh's own notes of who wrote or looked last."""
 
 
-class TestScaling(base.CloudTestCase):
+class Case(base.CloudTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -91,6 +96,8 @@ class TestScaling(base.CloudTestCase):
     def named(self, told):
         return {each.rpartition("(")[2].rstrip(")") for each in told}
 
+
+class TestScaling(Case):
     def test_held_and_given_back_as_it_was(self):
         """S-7: of whatever project; what its owner disabled stays so."""
         on = [self.alarm(project=number) for number in (0, 1)]
@@ -150,3 +157,62 @@ class TestScaling(base.CloudTestCase):
     def test_an_alarm_that_nobody_knows(self):
         with self.assertRaises(errors.NotFound):
             self.scaling.change(str(uuid.uuid4()), lambda each: each)
+
+
+class TestSettle(Case):
+    """Aodh's listener stores alarms whole, from a copy of a minute ago."""
+
+    def notifier(self):
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[], default_config_dirs=[])
+        transport = oslo_messaging.get_notification_transport(
+            conf, url=self.transport_url()
+        )
+        self.addCleanup(transport.cleanup)
+        return oslo_messaging.Notifier(
+            transport,
+            driver="messagingv2",
+            publisher_id="test",
+            topics=["alarm.all"],
+            retry=3,
+        )
+
+    def test_an_old_copy_that_aodh_writes_back(self):
+        """S-7: the hold has gone, and is there again when the step is over."""
+        kind = base.unique("escalator.scale")
+        held = self.alarm(
+            "http://127.0.0.1:9/v1/p/stacks/a/b/resources/up/signal",
+            event_rule={"event_type": kind, "query": []},
+            time_constraints=[],
+        )
+        before = self.shown(held)
+        notifier = self.notifier()
+
+        def send(event_type):
+            event = {
+                "event_type": event_type,
+                "message_id": str(uuid.uuid4()),
+                "generated": "2026-11-22T00:00:00",
+                "traits": [["project_id", 1, self.projects[0]]],
+            }
+            notifier.sample({}, event_type, [event])
+
+        send("nothing")
+        time.sleep(2.0)
+        timer = threading.Timer(1.0, send, (kind,))
+        timer.start()
+        self.addCleanup(timer.join)
+        with mock.patch.object(self.scaling, "settle_s", 3.0):
+            told = self.scaling.hold(self.holder, "an upgrade", LONG_S)
+        found = self.shown(held)
+        if found["state"] != "alarm":
+            self.assertFalse(found["enabled"])
+            self.skipTest("this Aodh keeps no copies: event_alarm_cache_ttl is 0")
+        self.assertIn(held, self.named(told["enabled_meanwhile"]))
+        self.assertIn(held, self.named(told["held"]))
+        self.assertEqual(("alarm", False), (found["state"], found["enabled"]))
+        self.assertIn(self.holder, found["description"])
+        self.scaling.release(self.holder, LONG_S)
+        found = self.shown(held)
+        self.assertEqual(before["description"], found["description"])
+        self.assertTrue(found["enabled"])
