@@ -7,6 +7,15 @@ from oslo_config import cfg
 
 GROUP = "vim"
 
+SCALING_ACTIONS = [
+    r"^(trust\+)?https?://[^?#]*/stacks/[^/?#]+/[^/?#]+/resources/[^/?#]+/signal"
+    r"(?![^?#])",
+    r"^(trust\+)?https?://[^?#]*/v1/signal/arn(:|%3A)openstack(:|%3A)heat(:|%3A)",
+    r"^(trust\+)?https?://[^?#]*/v1/webhooks/[^/?#]+/trigger(?![^?#])",
+]
+"""A signal to a resource of Heat, plain or signed as CloudFormation does
+(``alarm_url``); a receiver of Senlin."""
+
 OPTS = [
     cfg.StrOpt("driver", default="simulated", help="Entry point in escalator.vim."),
     cfg.StrOpt(
@@ -99,6 +108,21 @@ OPTS = [
         default=600.0,
         min=1.0,
         help="openstack: longest wait for one migration.",
+    ),
+    cfg.MultiStrOpt(
+        "scaling_actions",
+        default=SCALING_ACTIONS,
+        help="openstack: regular expressions; an alarm of Aodh with an action URL in"
+        " which one is found lets something scale, and is held by scaling.hold. May be"
+        " given several times; in place of those for Heat and Senlin.",
+    ),
+    cfg.FloatOpt(
+        "scaling_settle_s",
+        default=70.0,
+        min=0.0,
+        help="openstack: scaling.hold looks again after so long whether Aodh wrote old"
+        " copies of alarms back; more than its evaluation_interval and its"
+        " event_alarm_cache_ttl. 0: it does not wait.",
     ),
 ]
 

@@ -46,6 +46,7 @@ C612  ``on_pause: stop`` of a step that may not be repeated, or not be stopped
 C613  a ``progress`` limit that is never reached before ``timeout``
 C614  a ``progress`` limit of an action that shows none
 C615  an expression in ``expected`` or ``timeout`` that is no duration on some host
+C616  scaling is held, and no later step releases it (S-7)
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)
@@ -100,6 +101,7 @@ from escalator.domain import (
     lint_redundancy,
     lint_references,
     lint_restore,
+    lint_scaling,
     lint_scopes,
     lint_stages,
     lint_steps,
@@ -171,6 +173,7 @@ def check_document(
         *lint_steps.find(made.document, catalogue),
         *lint_recovery.find(made.document),
         *lint_restore.find(made.document, catalogue),
+        *lint_scaling.find(made.document),
         *lint_preflight.find(made.document, catalogue),
         *lint_windows.find(lint_windows.rows(made.document)),
     )

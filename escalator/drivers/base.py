@@ -14,6 +14,7 @@ from escalator import errors
 from escalator.domain import commands, events, notice
 from escalator.domain.notice import Notice as Notice
 from escalator.drivers import kit
+from escalator.drivers.scaling import Scaling
 
 
 class Action(abc.ABC):
@@ -241,9 +242,11 @@ class Vim(abc.ABC):
 
     :cvar waits_for_states: ``mark_down`` returns only when the instances of the
         host show it too; otherwise that follows.
+    :ivar scaling: what holds all that scales by itself; None: it cannot tell.
     """
 
     waits_for_states: ClassVar[bool] = True
+    scaling: Scaling | None = None
 
     @classmethod
     def from_conf(cls, conf: Any, broker: Broker) -> "Vim":

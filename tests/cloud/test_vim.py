@@ -25,6 +25,7 @@ class Old:
     def __init__(self, compute):
         self._compute = compute
         self.placement = compute.placement
+        self.alarming = compute.alarming
 
     def get_endpoint_data(self):
         found = copy.copy(self._compute.get_endpoint_data())

@@ -55,12 +55,19 @@ _INSTANCE = {
     "required": ["id", "project", "host"],
     "additionalProperties": False,
 }
+_SCALING = {
+    "type": "object",
+    "properties": {"name": _NAME, "project": _NAME, "enabled": {"type": "boolean"}},
+    "required": ["name", "project"],
+    "additionalProperties": False,
+}
 _CHECK = jsonschema.Draft202012Validator(
     {
         "type": "object",
         "properties": {
             "hosts": {"type": "array", "items": _HOST},
             "instances": {"type": "array", "items": _INSTANCE},
+            "scaling": {"type": "array", "items": _SCALING},
         },
         "additionalProperties": False,
     }
@@ -71,7 +78,7 @@ Entries = Sequence[Mapping[str, Any]]
 
 
 def read(source: str | Mapping[str, Any] | None) -> dict[str, Entries]:
-    """Return ``hosts`` and ``instances`` of a file or a mapping.
+    """Return ``hosts``, ``instances`` and ``scaling`` of a file or a mapping.
 
     :param source: path of a YAML file, or its content; None: empty.
     :raises ConfigError: the place and what is wrong there.
@@ -89,10 +96,12 @@ def _checked(content: Any) -> dict[str, Entries]:
     for error in _CHECK.iter_errors(content):
         raise ValueError(f"{error.json_path.removeprefix('$.')}: {error.message}")
     hosts, instances = content.get("hosts", []), content.get("instances", [])
+    scaling = content.get("scaling", [])
     _check_unique("hosts", "name", hosts)
     _check_unique("instances", "id", instances)
+    _check_unique("scaling", "name", scaling)
     _check_places(hosts, instances)
-    return {"hosts": hosts, "instances": instances}
+    return {"hosts": hosts, "instances": instances, "scaling": scaling}
 
 
 def _load(path: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.drivers import base
-from escalator.drivers.vim import inventory, placement, storage
+from escalator.drivers.vim import inventory, placement, simulated_scaling, storage
 
 _FORCE = """
 UPDATE host SET is_forced_down = :is_down
@@ -30,6 +30,7 @@ _SCHEDULING = """
 UPDATE host SET is_enabled = :is_enabled, reason = :reason
 WHERE name = :host AND (is_enabled != :is_enabled OR reason != :reason)
 """
+_PLACE = "SELECT host FROM instance WHERE id = ?"
 _NOWHERE = "instance {} fits on no other host"
 _DEAD = "{} is down; nothing can be migrated"
 _RECREATE = """
@@ -46,7 +47,7 @@ WHERE instance.project = ? AND host.is_forced_down ORDER BY instance.id
 
 
 class Simulated(base.Vim):
-    """Hosts, instances and anti-affinity groups.
+    """Hosts, instances, anti-affinity groups and what scales by itself.
 
     May be made before a fork, but not used before it.
 
@@ -62,6 +63,7 @@ class Simulated(base.Vim):
         self.path = path
         self._storage = storage.Storage(path)
         self._storage.create(lambda db: _fill(db, inventory.read(source)))
+        self.scaling = simulated_scaling.SimulatedScaling(self._storage, self.boot)
 
     @classmethod
     def from_conf(cls, conf: Any, broker: base.Broker) -> "Simulated":
@@ -185,9 +187,7 @@ class Simulated(base.Vim):
         :raises ActionFailed: it fits nowhere.
         """
         with self._storage.change() as db:
-            known = db.execute(
-                "SELECT host FROM instance WHERE id = ?", (instance_id,)
-            ).fetchone()
+            known = db.execute(_PLACE, (instance_id,)).fetchone()
             if known is not None:
                 return str(known[0])
             host = placement.find(db, server_group, "")
@@ -280,5 +280,12 @@ def _fill(
                 each.get("group", ""),
             )
             for each in content["instances"]
+        ],
+    )
+    db.executemany(
+        "INSERT INTO scaling VALUES (?, ?, ?, '{}')",
+        [
+            (each["name"], each["project"], int(each.get("enabled", True)))
+            for each in content["scaling"]
         ],
     )

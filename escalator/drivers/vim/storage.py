@@ -23,6 +23,8 @@ CREATE TABLE instance (
     state_before TEXT, server_group TEXT);
 CREATE INDEX instance_host ON instance (host);
 CREATE INDEX instance_group ON instance (server_group);
+CREATE TABLE scaling (
+    name TEXT PRIMARY KEY, project TEXT, is_enabled INTEGER, holders TEXT);
 CREATE TABLE change (number INTEGER);
 INSERT INTO change VALUES (1);
 """

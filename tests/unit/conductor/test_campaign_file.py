@@ -43,6 +43,8 @@ class SamplesTest(unittest.TestCase):
     def test_every_sample_is_faultless(self) -> None:
         fleet = campaigns.fleet()
         fleet[0] = campaigns.fleet(1, tags=("canary",))[0]
+        lead = {"name": "controller-01", "role": "controller", "rack": "R9"}
+        fleet += campaigns.fleet(1, **lead, tags=("scaling",))
         samples = sorted(campaigns.SAMPLES.glob("*.yaml"))
         self.assertGreaterEqual(len(samples), 2)
         for sample in samples:

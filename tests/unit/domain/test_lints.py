@@ -103,6 +103,18 @@ def _long(document: Document) -> None:
     document["procedures"][0]["steps"][3].update(expected="10m", timeout="1h")
 
 
+def _scaling(*actions: str, at: int = 0, **params: str) -> Change:
+    """Return the change that ends a procedure with steps that hold or release."""
+
+    def change(document: Document) -> None:
+        for action in actions:
+            step = {"id": action, "action": f"scaling.{action}", "with": params}
+            step |= {"expected": "1s", "timeout": "9s"}
+            document["procedures"][at]["steps"].append(step)
+
+    return change
+
+
 P = ("procedures", 0)
 STEP = (*P, "steps")
 CHECKPOINT, CORDON, DRAIN, INSTALL, VERIFY = ((*STEP, n) for n in range(5))
@@ -436,6 +448,10 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
             "/procedures/0/steps/0/expected",
             _put(*CHECKPOINT, "expected", "1m - 1s * instances"),
         ),
+    ],
+    "C616": [
+        ("/procedures/0/steps/6", _scaling("hold")),
+        ("/procedures/0/steps/7", _scaling("release", "hold")),
     ],
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
@@ -869,6 +885,37 @@ class FleetTest(unittest.TestCase):
         document["selectors"]["computes"]["exclude"].append({"rack": "R1"})
         _more({"select": "r1"})(document)
         self.assertEqual((), _check(document))
+
+    def test_scaling_that_a_later_step_releases(self) -> None:
+        """S-7: of the same procedure, a later one, or with its own holder."""
+        cases = {
+            "same": [_scaling("hold", "release")],
+            "level": [
+                _more({"level": 20}),
+                _scaling("hold"),
+                _scaling("release", at=1),
+            ],
+            "after": [
+                _more({"after": ["computes"]}),
+                _scaling("hold"),
+                _scaling("release", at=1),
+            ],
+            "holder": [_scaling("hold", holder="0b6f2c9e-5d0e-4a61-9a57-3e1f0f6f7c11")],
+        }
+        for name, changes in cases.items():
+            document = _golden()
+            for change in changes:
+                change(document)
+            with self.subTest(name):
+                self.assertEqual((), _check(document))
+
+    def test_scaling_that_an_earlier_procedure_releases(self) -> None:
+        document = _golden()
+        _more({"level": 20})(document)
+        _scaling("release")(document)
+        _scaling("hold", at=1)(document)
+        (found,) = _check(document)
+        self.assertEqual(("C616", "/procedures/1/steps/6"), (found.rule, found.pointer))
 
     def test_an_edge_over_a_third_orders_two(self) -> None:
         document = _golden()

@@ -300,6 +300,15 @@ class TestInventory(unittest.TestCase):
                 {"hosts": [two], "instances": [instance(i, "b", "g") for i in "xy"]},
                 "instances[1].group: g has instances[0] on b too",
             ),
+            ({"scaling": [{"name": "p"}]}, "scaling[0]: 'project' is a required"),
+            (
+                {"scaling": [{"name": "p", "project": "r", "enabled": 1}]},
+                "scaling[0].enabled: 1 is not of type 'boolean'",
+            ),
+            (
+                {"scaling": [{"name": "p", "project": "r"}] * 2},
+                "scaling[1].name: p is also that of scaling[0]",
+            ),
         ]
         for source, expected in cases:
             self.assertIn(expected, self.refuse(source))
@@ -336,4 +345,5 @@ class TestInventory(unittest.TestCase):
         self.assertTrue(any(each.get("group") for each in content["instances"]))
 
     def test_nothing_is_an_empty_cloud(self) -> None:
-        self.assertEqual({"hosts": [], "instances": []}, inventory.read(None))
+        empty: dict[str, Any] = {"hosts": [], "instances": [], "scaling": []}
+        self.assertEqual(empty, inventory.read(None))

@@ -1,4 +1,4 @@
-"""Calls to Nova and Placement: a deadline, safe retries, figures."""
+"""Calls to Nova, Placement and Aodh: a deadline, safe retries, figures."""
 
 import collections
 import logging
@@ -38,11 +38,13 @@ _DETAILS = 300
 
 
 class Adapter(Protocol):
-    """What is asked of ``openstack.connection.Connection.compute``, ``placement``."""
+    """What is asked of ``openstack.connection.Connection.compute`` and the like."""
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any: ...
 
     def get_endpoint_data(self) -> Any: ...
+
+    def get_project_id(self) -> Any: ...
 
 
 class Figures:
@@ -123,14 +125,24 @@ class Calls:
         major, minor = microversion.split(".")
         return self._newest >= (int(major), int(minor))
 
-    def read(self, name: str, path: str, microversion: str = "2.1") -> Any:
+    def project_id(self) -> str:
+        """Return the project of the account.
+
+        :raises VimUnavailable: Keystone does not say.
+        """
+        return str(self._attempt("token", self._adapter.get_project_id) or "")
+
+    def read(self, name: str, path: str, microversion: str | None = "2.1") -> Any:
         """GET, and return the JSON.
 
+        :param microversion: None for a service that has none.
         :raises VimUnavailable: no answer in time, after retries.
         :raises NotFound: there is no such thing.
         """
         retry = tenacity.retry_if_exception_type(errors.VimUnavailable)
-        return self._repeat(retry)(self._call, name, "GET", path, None, microversion)
+        return _repeated(retry, self.timeout_s)(
+            self._call, name, "GET", path, None, microversion
+        )
 
     def pages(
         self, name: str, path: str, key: str, microversion: str
@@ -152,7 +164,7 @@ class Calls:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        microversion: str = "2.1",
+        microversion: str | None = "2.1",
         is_repeatable: bool = True,
     ) -> Any:
         """Change something; returns the JSON, None without any.
@@ -165,16 +177,8 @@ class Calls:
         retry: Any = tenacity.retry_if_exception_type(errors.VimUnavailable)
         if not is_repeatable:
             retry = tenacity.retry_if_exception(_was_never_seen)
-        return self._repeat(retry)(self._call, name, method, path, body, microversion)
-
-    def _repeat(self, retry: Any) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=retry,
-            stop=tenacity.stop_after_attempt(ATTEMPTS)
-            | tenacity.stop_after_delay(self.timeout_s),
-            wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
-            before_sleep=_tell_repetition,
-            reraise=True,
+        return _repeated(retry, self.timeout_s)(
+            self._call, name, method, path, body, microversion
         )
 
     def _call(
@@ -183,7 +187,7 @@ class Calls:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        microversion: str,
+        microversion: str | None,
     ) -> Any:
         answer = self._attempt(
             name,
@@ -236,6 +240,17 @@ def _told(error: refusals.HTTPClientError) -> str:
     """Return what the service says of its refusal; Placement says why in details."""
     details = " ".join(str(error.details or "").split())[:_DETAILS]
     return f"{error}: {details}" if details else str(error)
+
+
+def _repeated(retry: Any, timeout_s: float) -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=retry,
+        stop=tenacity.stop_after_attempt(ATTEMPTS)
+        | tenacity.stop_after_delay(timeout_s),
+        wait=tenacity.wait_exponential(multiplier=0.05, max=0.5),
+        before_sleep=_tell_repetition,
+        reraise=True,
+    )
 
 
 def _tell_repetition(state: tenacity.RetryCallState) -> None:

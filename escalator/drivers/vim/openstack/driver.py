@@ -11,6 +11,7 @@ from escalator.drivers.vim.openstack import (
     following,
     model,
     moving,
+    scaling,
     services,
     session,
     settings,
@@ -23,7 +24,7 @@ class Openstack(base.Vim):
     """Nova as the VIM; made after a fork, follows it from the first question on.
 
     :param adapter: a compute adapter with an administrator's credentials; that of
-        Placement beside it.
+        Placement and Aodh beside it.
     :param timeout_s: deadline of one attempt of one call.
     """
 
@@ -46,14 +47,16 @@ class Openstack(base.Vim):
                 self._model.find,
             )
         self._moving = moving.Moving(self.calls, reader, options.limits)
-        placement = nova.Calls(
-            adapter.placement, timeout_s, "Placement", self.calls.figures
-        )
+        figures = self.calls.figures
+        placement = nova.Calls(adapter.placement, timeout_s, "Placement", figures)
         self._dry_run = dry_run.DryRun(
             self.calls, placement, reader, self._services, self._moving
         )
+        self.scaling = scaling.connect(
+            adapter.alarming, timeout_s, figures, options.choice
+        )
         self._following = following.Following(
-            self._model, reader, self._states, options.source, self.calls.figures
+            self._model, reader, self._states, options.source, figures
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The way to Nova and Placement: a connection of openstacksdk, made when needed."""
+"""The way to Nova and its neighbours: openstacksdk's connection, made when needed."""
 
 import logging
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import openstack
+from keystoneauth1 import adapter
 from openstack import exceptions as sdk_errors
 
 from escalator import errors
@@ -46,30 +47,40 @@ class _Link:
 
 
 class Service:
-    """The adapter of one service; one that hangs does not keep another waiting."""
+    """The adapter of one service; one that hangs does not keep another waiting.
 
-    def __init__(self, link: _Link, kind: str) -> None:
+    :param take: makes it of the connection and ``kind``.
+    """
+
+    def __init__(
+        self, link: _Link, kind: str, take: Callable[[Any, str], Any] = getattr
+    ) -> None:
         self._link = link
         self._kind = kind
+        self._take = take
         self._lock = threading.Lock()
         self._adapter: Any = None
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any:
         """Send one request; raises what keystoneauth raises."""
-        adapter = self._get()
+        taken = self._get()
         try:
-            return adapter.request(url, method, **kwargs)
+            return taken.request(url, method, **kwargs)
         finally:
-            self._link.tell_renewal(adapter.session.auth)
+            self._link.tell_renewal(taken.session.auth)
 
     def get_endpoint_data(self) -> Any:
         """Return what the service says of its versions."""
         return self._get().get_endpoint_data()
 
+    def get_project_id(self) -> Any:
+        """Return the project that the token is for."""
+        return self._get().get_project_id()
+
     def _get(self) -> Any:
         with self._lock:
             if self._adapter is None:
-                self._adapter = getattr(self._link.get(), self._kind)
+                self._adapter = self._take(self._link.get(), self._kind)
             return self._adapter
 
 
@@ -78,13 +89,29 @@ class Compute(Service):
 
     :param timeout_s: deadline of what keystoneauth sends by itself: for tokens
         and versions.
-    :ivar placement: that of Placement, by the same connection.
+    :ivar placement: that of Placement, by the same connection; ``alarming``: Aodh's.
     """
 
     def __init__(self, connect: Connect, timeout_s: float) -> None:
         link = _Link(connect, timeout_s)
         super().__init__(link, "compute")
         self.placement = Service(link, "placement")
+        self.alarming = Service(link, "alarming", _as_listed)
+
+
+def _as_listed(connection: Any, kind: str) -> adapter.Adapter:
+    """Return an adapter to the very address in the catalog, without discovery.
+
+    openstacksdk's own would add the newest version to it, which our paths have.
+    """
+    config = connection.config
+    return adapter.Adapter(
+        session=connection.session,
+        service_type=kind,
+        interface=config.get_interface(kind),
+        region_name=config.get_region_name(kind),
+        endpoint_override=config.get_endpoint(kind),
+    )
 
 
 def by_cloud(name: str) -> Connect:
@@ -110,6 +137,7 @@ def by_session(session: Any, region: str | None, interface: str) -> Connect:
             region_name=region,
             compute_interface=interface,
             placement_interface=interface,
+            alarm_interface=interface,
         )
 
     return connect

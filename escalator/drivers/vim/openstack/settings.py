@@ -1,6 +1,7 @@
-"""The options of ``[vim]`` that concern Nova."""
+"""The options of ``[vim]`` that concern Nova and its neighbours."""
 
 import dataclasses
+import re
 from typing import Any
 
 from keystoneauth1 import exceptions as refusals
@@ -8,7 +9,7 @@ from keystoneauth1 import loading
 
 from escalator import errors
 from escalator.drivers import base
-from escalator.drivers.vim.openstack import following, moving, session
+from escalator.drivers.vim.openstack import following, moving, scaling, session
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Options:
 
     :ivar resets_states: set the instances of a dead host to error.
     :ivar reset_delay_s: begin so long after the host's death.
+    :ivar choice: which alarms scale.
     """
 
     source: following.Source = dataclasses.field(default_factory=following.Source)
@@ -24,6 +26,7 @@ class Options:
     resets_at_once: int = 4
     reset_delay_s: float = 1.0
     limits: moving.Limits = dataclasses.field(default_factory=moving.Limits)
+    choice: scaling.Choice = dataclasses.field(default_factory=scaling.Choice)
 
 
 def connect(conf: Any) -> session.Connect:
@@ -64,6 +67,15 @@ def read(conf: Any, broker: base.Broker) -> Options:
             option="drain_methods",
             reason=f"{', '.join(sorted(unknown))}: known are live and cold",
         )
+    for number, each in enumerate(section.scaling_actions, start=1):
+        try:
+            re.compile(each)
+        except re.error as error:
+            raise errors.ConfigError(
+                group="vim",
+                option="scaling_actions",
+                reason=f"{each} (value {number}) is no expression: {error}",
+            ) from error
     return Options(
         source=following.Source(
             urls,
@@ -80,4 +92,5 @@ def read(conf: Any, broker: base.Broker) -> Options:
             section.migrations_at_once,
             section.migration_timeout_s,
         ),
+        choice=scaling.Choice(tuple(section.scaling_actions), section.scaling_settle_s),
     )
