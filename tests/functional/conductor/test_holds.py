@@ -196,11 +196,15 @@ class TestStepsUnderWay(Case):
         self.assertEqual("running", bed.state(), "h003 is under way")
         ended.append(True)
         (known,) = [r for r in bed.fleet.outcomes.values() if r.outcome == "running"]
-        bed.reports.append(dataclasses.replace(known, outcome="done"))
+        woken = []
+        bed.engine.wake = lambda: woken.append(True)
+        bed.results.apply([dataclasses.replace(known, outcome="done")])
+        self.assertTrue(woken, "what is left is seen at once")
         self.assertEqual("holding", bed.run_until(OVER))
         steps = {r["name"]: r for r in bed.rows(models.step) if r["host"] == "h003"}
         self.assertEqual("done", steps["one"]["state"])
         self.assertEqual(0, steps["two"]["fence"])
+        self.assertTrue(steps["two"]["reason"].startswith(HELD), steps["two"])
 
     def test_those_that_say_so_are_stopped(self):
         """E-0: ``on_pause: stop``; they run again when it is resumed."""

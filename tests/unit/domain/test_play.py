@@ -278,6 +278,16 @@ class HoldTest(unittest.TestCase):
         self.assertEqual("rolled_back", run.outcome)
         self.assertEqual(25 + 10 + 10, run.end_s)
 
+    def test_none_of_its_hosts_is_begun_any_more(self):
+        """h00 ends its steps, h01 fails, and there would be room for h02."""
+        made = made_plan([plan.Rung("hold", scope="procedure")])
+        found = setting(made, hosts(3), always("permanent", "verify"))
+        world = play.World(found, Steady(*[0.9] * 5, 0.0))
+        run = play_campaign.play_in(world)
+        self.assertEqual(("holding", 30.0), (run.outcome, run.end_s))
+        states = {name: slot.state for (_, name), slot in world.slots.items()}
+        self.assertEqual({"h00": "done", "h01": "failed"}, states)
+
     def test_an_undo_under_way_goes_on_and_its_host_waits(self):
         """Two hosts of the procedure: one is compensated while the other one fails."""
         ladder = [
