@@ -116,9 +116,8 @@ class Faults:
             for row in tokens.active_slots_on(connection, [fault.host])
             if row["campaign_id"] == campaign["id"]
         ]
-        at_rest = {row["procedure"] for row in slots} or _selecting(
-            connection, campaign, made, fault.host
-        )
+        own = {row["procedure"] for row in slots}
+        at_rest = own or _selecting(connection, campaign, made, fault.host)
         if not at_rest:
             return ""
         if slots and all(s["state"] == states.SlotState.SKIPPED for s in slots):

@@ -314,6 +314,17 @@ class TestResume(Case):
         self.act("resume", procedure="north")
         self.assertEqual("committed", bed.run_until(OVER))
 
+    def test_the_campaign_does_not_take_up_what_an_operator_closed(self):
+        bed = self.both()
+        self.act("pause", procedure="north")
+        self.act("resume")
+        self.assertEqual([{"procedure": "north"}], self.campaign()["closed_to"])
+        self.steps(60)
+        self.assertEqual((0, 3), (len(self.done("north")), len(self.done("south"))))
+        self.act("resume", procedure="north")
+        self.assertEqual("committed", bed.run_until(OVER))
+        self.assert_all_done_once()
+
     def test_after_a_pause_it_holds_as_before(self):
         bed = self.hold()
         self.act("pause")
