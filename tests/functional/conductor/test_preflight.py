@@ -296,3 +296,17 @@ class TestStages(Case):
         self.change(models.preflight_report, sa.true(), made_at=1.0)
         self.assertIn("h003", ensure())
         self.assertNotEqual(first, self.row(campaign_id)["preflight_id"])
+
+    def test_a_gate_leaves_out_whom_its_report_does(self):
+        """V-7: at once, in the look that makes the report and opens the gate."""
+        wanted = "checks: {disk: exclude_and_report}, min_disk_gib: 5"
+        campaign_id = self.made_with(wanted, is_staged=True)
+        self.act(campaign_id, "start")
+        self.assertEqual("running", self.state(campaign_id))
+        self.host("h001", facts={"disk_free_gib": 1})
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        self.assertEqual("committed", self.bed.run_until(["committed"]))
+        touched = {host for host, _, _ in self.bed.fleet.log}
+        self.assertEqual({"h000", "h002", "h003"}, touched)
+        reason = self.row(campaign_id)["state_reason"]
+        self.assertIn("not upgraded: h001: 1 GiB are free", reason)
