@@ -258,6 +258,20 @@ class TestExclusion(Case):
         reason = self.row(campaign_id)["state_reason"]
         self.assertIn("not upgraded: h001: its agent is silent; h002", reason)
 
+    def test_they_are_told_when_the_soak_begins(self):
+        """V-7: it may be ended by a commit, which has a reason of its own."""
+        document = test_planning.DOCUMENT + "finish: {soak: 1h}\n"
+        wanted = WITH.format(wanted="on_finding: exclude_and_report")
+        campaign_id = self.create(document.replace("procedures:\n", wanted, 1))
+        self.host("h001", state="down")
+        self.act(campaign_id, "start")
+        self.assertEqual("soaking", self.bed.run_until(["soaking", "committed"]))
+        self.assertEqual(
+            "all targets are done; not upgraded: h001: down or busy: it is down;"
+            " watched for 3600 s",
+            self.row(campaign_id)["state_reason"],
+        )
+
     def test_one_that_is_well_again_comes_back_at_the_next_report(self):
         campaign_id = self.made_with("on_finding: exclude_and_report")
         self.host("h001", state="down")
