@@ -4,7 +4,7 @@ Source: architecture section 3, rules 2, 7 and 8; P-4a, P-4b, E-0, E-1.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from escalator.conductor import batch as batches
@@ -85,6 +85,7 @@ class Admission:
             hours,
             self.learning.read(connection, now) if is_asked else {},
             holding.reasons(campaign["closed_to"]),
+            _mended(connection, campaign, made),
         )
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
@@ -221,6 +222,34 @@ def token_rows(
         if each.id in procedure.budgets
         for key in budget.keys(each, target)
     ]
+
+
+def heed_report(
+    connection: session.Connection, campaign: Row, situation: Situation
+) -> tuple[Row, Situation]:
+    """Return both as the preflight of a gate leaves them (V-7).
+
+    Whom it leaves out or has mended is not begun in the look that made it, either.
+    """
+    if not situation.gates:
+        return campaign, situation
+    present = work.read_campaign(connection, campaign["id"])
+    if present is None or present["preflight_id"] == campaign["preflight_id"]:
+        return campaign, situation
+    campaign = {**campaign, "preflight_id": present["preflight_id"]}
+    return campaign, dataclasses.replace(
+        situation,
+        excluded=preflights.read_excluded(connection, campaign),
+        mended=_mended(connection, campaign, situation.plan),
+    )
+
+
+def _mended(
+    connection: session.Connection, campaign: Row, made: plans.Plan
+) -> Collection[str]:
+    if not made.preflight.remedies:
+        return ()
+    return preflight_orders.to_mend(connection, campaign["id"])
 
 
 def _gate(row: Row) -> stages.Gate:

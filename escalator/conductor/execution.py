@@ -165,6 +165,7 @@ class Execution:
         campaign = gates.look(
             self.engine, self.preflights, connection, batch, campaign, situation
         )
+        campaign, situation = admissions.heed_report(connection, campaign, situation)
         rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)
         if not batch.messages and situation.is_over():

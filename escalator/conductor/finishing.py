@@ -32,12 +32,13 @@ class Finishing:
         if made.soak_s <= 0:
             self._complete(connection, batch, campaign, made)
             return
+        done = preflight.outcome(connection, campaign)
         self.engine.move_campaign(
             connection,
             batch,
             campaign,
             State.SOAKING,
-            f"all targets are done; watched for {made.soak_s:g} s",
+            f"{done}; watched for {made.soak_s:g} s",
             soak_until=batch.now + made.soak_s,
         )
 

@@ -5,7 +5,7 @@ Source: architecture section 3, rules 2 and 7; P-4a, P-4b, E-0, E-1.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from escalator.conductor import engine as engines
@@ -62,6 +62,7 @@ class Situation:
     :ivar targets: the whole inventory; not to be changed.
     :ivar slots: procedure -> host -> slot row.
     :ivar excluded: hosts that the preflight left out, and why.
+    :ivar mended: hosts with a remedy of it that is not over: none is begun.
     :ivar gates: procedure -> stage -> its gate, of stages that began.
     :ivar counted: targets that budgets count.
     :ivar is_vim_silent: every VIM agent is silent.
@@ -85,6 +86,7 @@ class Situation:
     hours: change_window.Hours = dataclasses.field(default_factory=change_window.Hours)
     learned: timing.Learned = dataclasses.field(default_factory=dict)
     held: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mended: Collection[str] = ()
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -324,6 +326,8 @@ def _closed(
         return "waits: the host is quarantined"
     if target.is_kept:
         return "waits: another campaign keeps the host until it is committed"
+    if target.name in situation.mended:
+        return "waits: preflight: mended by its remedy first"
     if not target.is_up:
         return "waits: the host is down or another campaign works on it"
     if not target.has_agent:

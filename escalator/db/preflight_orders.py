@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from escalator.db import fetching, models
+from escalator.domain import remedies
 
 Row = Mapping[str, Any]
 
@@ -136,3 +137,14 @@ def mending(connection: sa.Connection, campaign_id: str) -> Collection[str]:
         table.c.state == "dispatched",
     )
     return sorted(set(connection.execute(query).scalars()))
+
+
+def to_mend(connection: sa.Connection, campaign_id: str) -> Collection[str]:
+    """Return the hosts with a remedy that is not over, ordered or not."""
+    table = models.preflight_order
+    query = sa.select(table.c.host).where(
+        table.c.campaign_id == campaign_id,
+        table.c.intent == "remedy",
+        table.c.state.in_(remedies.OPEN),
+    )
+    return set(connection.execute(query).scalars())

@@ -321,10 +321,9 @@ def _in_doubt(
 ) -> Decision:
     """Nobody knows whether the attempt acted: its idempotence decides."""
     if step.idempotence == plan.Idempotence.NEVER:
-        if ladder is None:
-            reason = "the agent was interrupted"
-            return fail(slot, step, "lost", reason, None, StepState.LOST)
         detail = "the agent was interrupted"
+        if ladder is None or step.intent in _BACK:
+            return fail(slot, step, LOST, detail, ladder, StepState.LOST)
         return _ask_whether_it_acted(slot, step, StepState.LOST, detail, ladder)
     moves: tuple[Move, ...] = (
         Move(step.id, StepState.LOST, "the agent was interrupted", "lost"),

@@ -21,6 +21,10 @@ UNITS = "tests.unit.domain"
 TESTS = (
     UNITS,
     "tests.functional.conductor.test_odd_turns",
+    "tests.functional.conductor.test_guard",
+    "tests.functional.conductor.test_shared_limits",
+    "tests.functional.conductor.test_explaining",
+    "tests.functional.conductor.test_remedies.TestTurns",
     "tests.functional.conductor.test_random_runs.TestRandomRuns",
 )
 """In this order, until one is red."""

@@ -218,8 +218,8 @@ MUTANTS = (
     ),
     Mutant(
         "domain/campaign.py",
-        "if step.idempotence == plan.Idempotence.NEVER:\n        if ladder",
-        "if False:\n        if ladder",
+        "if step.idempotence == plan.Idempotence.NEVER:\n        detail",
+        "if False:\n        detail",
         "what must not be repeated is not, in doubt",
     ),
     Mutant(
@@ -284,11 +284,209 @@ MUTANTS = (
         "    if True:\n",
         "a gate that waits opens when its time is over",
     ),
-    # What several campaigns share, and the guard.
+    # The failure budget.
     Mutant(
         "domain/losses.py",
         "len(chosen.union(begun))",
         "len(chosen)",
         "a share of the failure budget counts hosts that are done",
+    ),
+    # The guard.
+    Mutant(
+        "domain/invariants.py",
+        'return f"{gone} of {most} out" if gone > most else ""',
+        'return f"{gone} of {most} out" if gone > most + 1 else ""',
+        "the guard counts as many as a limit allows, and no more",
+    ),
+    Mutant(
+        "domain/invariants.py",
+        "            gone |= lost\n",
+        "            pass\n",
+        "the guard counts who is down as well",
+    ),
+    Mutant(
+        "domain/invariants.py",
+        "if budget.kind == plan.Kind.MIGRATIONS and not each.is_draining:",
+        "if budget.kind == plan.Kind.MIGRATIONS and each.is_draining:",
+        "the guard counts drains that are not over",
+    ),
+    Mutant(
+        "domain/invariants.py",
+        "if each.level > made.procedure(procedure).level",
+        "if each.level < made.procedure(procedure).level",
+        "the guard knows which level is undone first",
+    ),
+    Mutant(
+        "domain/invariants.py",
+        "(is_next and clock < each.closes)",
+        "(is_next and clock <= each.closes)",
+        "the guard closes a window over midnight in time",
+    ),
+    Mutant(
+        "domain/invariants.py",
+        'if standing["campaign_id"] not in (None, campaign_id):',
+        "if False:",
+        "the guard lets one campaign work on a host",
+    ),
+    Mutant(
+        "conductor/guard.py",
+        "        batch.messages.remove(message)\n",
+        "",
+        "what the guard takes back is not sent",
+    ),
+    Mutant(
+        "conductor/guard.py",
+        "    out = [*own.values(), *situation.others.out]\n",
+        "    out = [*fresh.values(), *situation.others.out]\n",
+        "the guard counts who was out before",
+    ),
+    Mutant(
+        "conductor/guard.py",
+        '        and line["from_state"] not in invariants.OUT\n',
+        "",
+        "the guard lets those be that are out already",
+    ),
+    Mutant(
+        "conductor/guard.py",
+        "                severity=events.Severity.CRITICAL,\n",
+        "",
+        "the guard pages the owner of what it stops",
+    ),
+    # Limits of several campaigns.
+    Mutant(
+        "domain/sharing.py",
+        "if drains or e.kind != Kind.MIGRATIONS)",
+        "if e.kind != Kind.MIGRATIONS)",
+        "who drains keeps the others' limit of drains",
+    ),
+    Mutant(
+        "domain/sharing.py",
+        "for key in budget.keys(limit, each.as_it_was(targets[each.host]))",
+        "for key in budget.keys(limit, targets[each.host])",
+        "what was on a drained host counts for the others",
+    ),
+    Mutant(
+        "conductor/sharing.py",
+        "(*made.budgets, *others.budgets), others.out, known)",
+        "others.budgets, others.out, known)",
+        "what others have out counts for one's own limits",
+    ),
+    Mutant(
+        "conductor/sharing.py",
+        "        found += sharing.holds(others.budgets, own.values(), known)\n",
+        "",
+        "what one has out oneself counts for the others' limits",
+    ),
+    # Reasons.
+    Mutant(
+        "domain/reason.py",
+        "return max(fitting, key=lambda each: len(each.head), default=_OTHER)",
+        "return next(iter(fitting), _OTHER)",
+        "the most exact reason is told",
+    ),
+    Mutant(
+        "domain/reason.py",
+        "    if failure_class in _FAILURES:\n",
+        "    if False:\n",
+        "a failure is told by its class",
+    ),
+    Mutant(
+        "conductor/explaining.py",
+        "return admissions.shut(campaign) if is_stale else told",
+        "return told",
+        "a reason of a pause that is over is not told",
+    ),
+    Mutant(
+        "conductor/resting.py",
+        '        found.insert(0, f"waits: the campaign holds: {cause}")\n',
+        '        found.insert(0, f"waits: the campaign holds: {told}")\n',
+        "a refused resume does not hide why a campaign holds",
+    ),
+    # Preflights.
+    Mutant(
+        "domain/preflight.py",
+        "(not finding.host or finding.host in sight.begun)",
+        "not finding.host",
+        "a host that is midway is not left out",
+    ),
+    Mutant(
+        "domain/preflight.py",
+        "    is_tried = done or sight.is_mended\n",
+        "    is_tried = bool(done)\n",
+        "what was mended once, or not, is not mended again",
+    ),
+    Mutant(
+        "domain/preflight.py",
+        "        and host not in sight.midway\n",
+        "",
+        "a host that is worked on is not mended",
+    ),
+    Mutant(
+        "domain/remedies.py",
+        "return max(1, min([MENDED_AT_ONCE, *limits]))",
+        "return max(1, MENDED_AT_ONCE, *limits)",
+        "so many hosts are mended at once as the budgets let out",
+    ),
+    Mutant(
+        "conductor/inquiring.py",
+        '    tokens.occupy_hosts(connection, campaign["id"], hosts)\n',
+        "",
+        "other campaigns keep off a host that is mended",
+    ),
+    Mutant(
+        "conductor/situation.py",
+        "set(self.excluded) - self.begun() if self.excluded else set()",
+        "set()",
+        "a host that is left out is not begun",
+    ),
+    Mutant(
+        "conductor/situation.py",
+        "    if target.name in situation.mended:\n",
+        "    if False:\n",
+        "a host that is mended is not begun",
+    ),
+    Mutant(
+        "conductor/preflight.py",
+        'f"; not upgraded: {\'; \'.join(told)}" if told else ""',
+        '""',
+        "who is left out is listed at the end",
+    ),
+    # Attribution.
+    Mutant(
+        "domain/attribution.py",
+        "        if spell.begun_at > until:\n",
+        "        if True:\n",
+        "faults that overlap are one outage",
+    ),
+    Mutant(
+        "domain/attribution.py",
+        "range(upgraded.faults, faults + 1)",
+        "range(upgraded.faults + 1, faults + 1)",
+        "as many faults as were seen are among the unlikely ones",
+    ),
+    Mutant(
+        "domain/attribution.py",
+        "    if base.faults == 0:\n",
+        "    if False:\n",
+        "where nothing ever failed no fault is chance",
+    ),
+    # Checkpoints that are put back.
+    Mutant(
+        "domain/restoring.py",
+        "        and restores < rung.times\n",
+        "        and restores <= rung.times\n",
+        "a checkpoint is put back so many times and no more",
+    ),
+    Mutant(
+        "conductor/restoring.py",
+        'if step.intent == "run" and step.name in names\n',
+        'if step.intent == "run"\n',
+        "a checkpoint stands in for what it covers only",
+    ),
+    Mutant(
+        "conductor/restoring.py",
+        "        if is_back and step.state in restoring.CHANGED:\n",
+        "        if False:\n",
+        "what was put back counts as undone",
     ),
 )

@@ -1,6 +1,7 @@
 """Nothing a client sends brings the service down (issue 2, Bad input)."""
 
 import json
+import re
 import unittest
 from typing import Any
 
@@ -15,12 +16,12 @@ from tests.fixtures import api
 
 ID = "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb"
 POSTS = [
-    route.path.replace("<uuid:campaign_id>", ID)
+    re.sub(r"<uuid:\w+>", ID, route.path)
     for route in ROUTES
     if route.method == "POST"
 ]
 LISTS = [
-    route.path.replace("<uuid:campaign_id>", ID)
+    re.sub(r"<uuid:\w+>", ID, route.path)
     for route in ROUTES
     if route.query and route.method == "GET"
 ]

@@ -109,6 +109,26 @@ class TestBudgets(Case):
         self.assertIn("guard.budget: budget rack", row["state_reason"])
         self.assertEqual(before, {row["host"] for row in self.bed.rows(models.slot)})
 
+    def test_who_is_out_already_may_go_on(self):
+        """A fault exceeds the limit meanwhile; what was undone runs again (V-2)."""
+        campaign_id = self.start(rack=1)
+        self.bed.step()
+        slots = {row["host"]: row["id"] for row in self.bed.rows(models.slot)}
+        own, slot_id = models.step.c, slots["h000"]
+        begun = (own.slot_id == slot_id) & (own.state != "blocked")
+        with self.database.begin() as connection:
+            connection.execute(
+                sa.update(models.step).where(begun).values(state="reverted")
+            )
+            mine = sa.update(models.slot).where(models.slot.c.id == slot_id)
+            connection.execute(mine.values(state="undone"))
+        self.host("h002", state="down")
+        self.bed.execution.look_at(campaign_id)
+        states = {row["id"]: row["state"] for row in self.bed.rows(models.slot)}
+        self.assertEqual("active", states[slot_id])
+        self.assertEqual("running", self.campaign(campaign_id)["state"])
+        self.assertEqual([], self.critical())
+
     def test_a_sound_engine_is_not_disturbed(self):
         self.declare("shop", 3)
         self.start(rack=2, group=1, moves=1)

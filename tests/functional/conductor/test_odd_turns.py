@@ -216,6 +216,23 @@ class TestDoubt(Case):
         self.assertEqual(1, bed.fleet.runs[("h000", "one")])
         self.assertIn("nobody knows whether one acted", self.told()["h000"])
 
+    def test_an_undo_that_must_not_be_repeated_is_not(self):
+        """Rule 5: its agent was interrupted, and a person is asked."""
+        one = beds.step("one", "one", "not-one", idempotence="never")
+        answers = {"two": ("failed", "permanent", ""), "not-one": ("unknown", "", "")}
+        bed = self.begin(
+            lambda order, times: answers.get(order.action),
+            steps=(one, CHANGE[1]),
+            ladder=(plan.Rung("compensate"), plan.Rung("rollback")),
+        )
+        self.assertEqual("holding", bed.run_until(["holding", "committed"]))
+        self.assertEqual({("computes", "h000"): "undo_failed"}, self.slots())
+        self.assertEqual(1, bed.fleet.runs[("h000", "not-one")])
+        self.assertIn("undo of one failed: the agent was", self.told()["h000"])
+        answers.clear()
+        self.act("rollback")
+        self.assertEqual("rolled_back", bed.run_until(["rolled_back", "failed"]))
+
 
 class TestSteering(Case):
     def test_a_closed_rack_gets_no_further_step(self):

@@ -258,6 +258,20 @@ class TestExclusion(Case):
         reason = self.row(campaign_id)["state_reason"]
         self.assertIn("not upgraded: h001: its agent is silent; h002", reason)
 
+    def test_they_are_told_when_the_soak_begins(self):
+        """V-7: it may be ended by a commit, which has a reason of its own."""
+        document = test_planning.DOCUMENT + "finish: {soak: 1h}\n"
+        wanted = WITH.format(wanted="on_finding: exclude_and_report")
+        campaign_id = self.create(document.replace("procedures:\n", wanted, 1))
+        self.host("h001", state="down")
+        self.act(campaign_id, "start")
+        self.assertEqual("soaking", self.bed.run_until(["soaking", "committed"]))
+        self.assertEqual(
+            "all targets are done; not upgraded: h001: down or busy: it is down;"
+            " watched for 3600 s",
+            self.row(campaign_id)["state_reason"],
+        )
+
     def test_one_that_is_well_again_comes_back_at_the_next_report(self):
         campaign_id = self.made_with("on_finding: exclude_and_report")
         self.host("h001", state="down")
@@ -296,3 +310,17 @@ class TestStages(Case):
         self.change(models.preflight_report, sa.true(), made_at=1.0)
         self.assertIn("h003", ensure())
         self.assertNotEqual(first, self.row(campaign_id)["preflight_id"])
+
+    def test_a_gate_leaves_out_whom_its_report_does(self):
+        """V-7: at once, in the look that makes the report and opens the gate."""
+        wanted = "checks: {disk: exclude_and_report}, min_disk_gib: 5"
+        campaign_id = self.made_with(wanted, is_staged=True)
+        self.act(campaign_id, "start")
+        self.assertEqual("running", self.state(campaign_id))
+        self.host("h001", facts={"disk_free_gib": 1})
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        self.assertEqual("committed", self.bed.run_until(["committed"]))
+        touched = {host for host, _, _ in self.bed.fleet.log}
+        self.assertEqual({"h000", "h002", "h003"}, touched)
+        reason = self.row(campaign_id)["state_reason"]
+        self.assertIn("not upgraded: h001: 1 GiB are free", reason)

@@ -591,6 +591,38 @@ class TestTurns(Case):
         self.settle(campaign_id, "committed")
         self.assertEqual({"h003": 1}, self.remedied())
 
+    def test_nobody_is_begun_while_it_is_mended(self):
+        """V-7: by no other procedure of the level, not before the remedy is over."""
+        storages = "selectors:\n  storages: {match: {role: storage}}\n"
+        document = test_preflight.DOCUMENT.replace("selectors:\n", storages, 1)
+        head, body = document.split("procedures:\n")
+        other = body.replace("id: computes", "id: two", 1)
+        other = other.replace("select: computes", "select: storages", 1)
+        staged = body.replace("parallel: 2\n", test_preflight.STAGES, 1)
+        wanted = test_preflight.WITH.format(wanted=DISK)
+        for name in ("h002", "h003"):
+            self.host(name, role="storage")
+        campaign_id = self.create(
+            head + wanted + staged + other.replace("parallel: 2", "parallel: 1")
+        )
+        interrupted = []
+
+        def program(order, times):
+            if order.intent != commands.REMEDY or interrupted:
+                return None
+            interrupted.append(order.host)
+            return ("unknown", "", "interrupted")
+
+        self.fleet.program = program
+        self.act(campaign_id, "start")
+        self.assertEqual("running", self.state(campaign_id))
+        self.low("h003")
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        self.settle(campaign_id, "committed")
+        self.assertEqual(["h003"], interrupted)
+        deeds = [each[1:] for each in self.fleet.log if each[0] == "h003"]
+        self.assertEqual(("remedy", "command.run"), deeds[0])
+
     def test_a_gate_that_could_not_mend_it_asks_a_person(self):
         """An approval is a new wish: it is mended once more, and judged."""
         campaign_id = self.staged(DISK)

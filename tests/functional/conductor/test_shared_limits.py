@@ -115,6 +115,21 @@ class TestReasons(Case):
         held = [r for r in bed.rows(models.token_hold) if r["campaign_id"] == second]
         self.assertEqual([], held)
 
+    def test_what_the_other_has_out_counts_for_ones_own_limit(self):
+        """The strict one begins when as much is out already: it waits (CM-5)."""
+        for limit, count in ((self.rack, 3), (self.moves, 1)):
+            with self.subTest(limit(1).id):
+                self.setUp()
+                bed = self.bed()
+                first = beds.start_campaign(bed, made("storage", limit(4)))
+                second = beds.start_campaign(bed, made("compute", limit(1)))
+                bed.execution.look_at(first)
+                bed.execution.look_at(second)
+                begun = [row["campaign_id"] for row in bed.rows(models.slot)]
+                self.assertEqual([first] * count, begun)
+                states = {row["state"] for row in bed.rows(models.campaign)}
+                self.assertEqual({"running"}, states)
+
     def test_the_guard_knows_the_others_limits(self):
         bed = self.bed()
         first = beds.start_campaign(bed, made("compute", self.rack(1)))

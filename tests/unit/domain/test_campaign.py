@@ -290,17 +290,30 @@ class TestUndo(unittest.TestCase):
 
 class TestLegalMoves(unittest.TestCase):
     def test_every_decision_uses_legal_moves_only(self):
-        """All outcomes x flight states x classes x ladders x slot states."""
+        """All outcomes x flight states x classes x ladders x slot states.
+
+        What must not be repeated among them; an undo is never stopped.
+        """
         cases = itertools.product(
             events.Outcome,
             states.IN_FLIGHT,
             ("transient", "permanent"),
-            (LADDER, (plan.Rung("quarantine"),), ()),
+            (LADDER, (plan.Rung("quarantine"),), (), None),
             (0, 1),
+            ("probe", "never"),
+            (
+                ("run", SlotState.ACTIVE),
+                ("revert", SlotState.UNDOING),
+                ("revert", SlotState.REVERTING),
+                ("restore", SlotState.UNDOING),
+            ),
         )
-        for outcome, state, kind, ladder, compensations in cases:
-            step = view(0, state)
-            whole = slot(step, view(1), compensations=compensations)
+        for outcome, state, kind, ladder, times, idempotence, place in cases:
+            intent, slot_state = place
+            if intent != "run" and outcome == events.Outcome.STOPPED:
+                continue
+            step = view(0, state, intent=intent, idempotence=idempotence)
+            whole = slot(step, view(1), state=slot_state, compensations=times)
             decision = campaign.hear(whole, report(step, outcome, kind), ladder, True)
             known = {each.id: each.state for each in whole.steps}
             for move in decision.moves:

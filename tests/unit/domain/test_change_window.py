@@ -188,6 +188,17 @@ class GuardTest(unittest.TestCase):
         is_near = abs(minute) <= 26 * 60
         self.assertTrue(is_near or is_breach == is_closed, "the guard is blind")
 
+    def test_over_midnight_to_the_minute(self) -> None:
+        """CM-1: the first minute behind the window is behind it for the guard, too."""
+        for now, count in (
+            ("2026-12-04T21:59:00Z", 1),
+            ("2026-12-04T22:00:00Z", 0),
+            ("2026-12-05T04:29:59Z", 0),
+            ("2026-12-05T04:30:00Z", 1),
+        ):
+            found = invariants.check_windows(["h"], [NIGHT], _at(now))
+            self.assertEqual(count, len(found), now)
+
     def test_single_ones(self) -> None:
         (found,) = invariants.check_windows(
             ["h1"], [FIRST, SECOND], _at("2026-12-02T04:00:00Z")
