@@ -392,7 +392,7 @@ MUTANTS = (
     ),
     Mutant(
         "conductor/explaining.py",
-        "return admissions.shut(campaign) if is_stale else told",
+        'return is_idle or (shut if is_waiting else "") or told',
         "return told",
         "a reason of a pause that is over is not told",
     ),
