@@ -87,6 +87,17 @@ class SingleTest(unittest.TestCase):
             hours.too_late(now, 601.0),
         )
 
+    def test_they_are_over_once_the_last_one_is(self) -> None:
+        """CM-1: not while one is open, nor between two."""
+        hours = Hours((SECOND, FIRST))
+        for now, is_over in (
+            ("2026-12-01T00:00:00Z", False),
+            ("2026-12-02T12:00:00Z", False),
+            ("2026-12-03T01:59:59Z", False),
+            ("2026-12-03T02:00:00Z", True),
+        ):
+            self.assertEqual(is_over, hours.is_over(_at(now)), now)
+
     def test_without_windows_it_is_always_open(self) -> None:
         self.assertEqual("", Hours().closed(0.0))
         self.assertEqual("", Hours().too_late(0.0, 1e9))
