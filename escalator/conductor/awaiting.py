@@ -69,10 +69,9 @@ class Awaiting:
         campaign: Row,
         wait: Row,
     ) -> None:
-        rows = stored.read_orders(connection, campaign["id"])
-        if inquiring.open_of(rows):
-            rows = inquiring.send(connection, batch, campaign)
-        if inquiring.open_of(rows):
+        if inquiring.open_of(stored.read_orders(connection, campaign["id"])):
+            # If the last of them end here, that is kept whatever becomes of the verb.
+            inquiring.send(connection, batch, campaign)
             return
         if wait["verb"] == inquiring.GATE:
             is_old = wait["begun_at"] + KEPT_S < batch.now

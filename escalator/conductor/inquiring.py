@@ -128,9 +128,19 @@ def mend(
 def send(
     connection: session.Connection, batch: batches.Batch, campaign: Row
 ) -> list[Row]:
-    """Order what may be ordered now; return everything as it is then."""
-    wait = stored.read_wait(connection, campaign["id"]) or {"at_once": 1}
+    """Order what may be ordered now; return everything as it is then.
+
+    No remedy is begun in a campaign that is rolled back, nor for a gate if the
+    campaign does not run any more.
+    """
+    wait = stored.read_wait(connection, campaign["id"]) or {"at_once": 1, "verb": ""}
     rows = stored.read_orders(connection, campaign["id"])
+    if not _may_mend(campaign, wait):
+        named = campaign["state"].replace("_", " ")
+        for row in rows:
+            if row["intent"] == commands.REMEDY and row["state"] == remedies.READY:
+                detail = f"not begun: the campaign is {named}"
+                _end(connection, batch, row, remedies.FAILED, detail)
     by_id = {row["id"]: row for row in rows}
     waiting = open_of(rows)
     for each in remedies.silent(waiting, batch.now, batch.lease_s):
@@ -140,6 +150,13 @@ def send(
     for each in remedies.may_go(waiting, wait["at_once"]):
         _order(connection, batch, by_id[each.id])
     return stored.read_orders(connection, campaign["id"])
+
+
+def _may_mend(campaign: Row, wait: Row) -> bool:
+    state = states.CampaignState(campaign["state"])
+    if wait["verb"] == GATE:
+        return state is states.CampaignState.RUNNING
+    return state is not states.CampaignState.ROLLING_BACK
 
 
 def open_of(rows: Sequence[Row]) -> list[remedies.Errand]:

@@ -260,6 +260,53 @@ class TestRemedies(Case):
         self.assertIn("resume: ", dropped[0])
         self.assertEqual([], self.bed.rows(models.preflight_wait))
 
+    def test_a_rollback_mends_nobody_any_more(self):
+        """R-2, V-7: a remedy whose turn had not come stays undone, and says why."""
+        campaign_id = self.made_with(DISK)
+        self.act(campaign_id, "start")
+        self.bed.step()
+        self.act(campaign_id, "pause")
+        self.settle(campaign_id, "paused")
+        self.low("h002", "h003")
+        self.fleet.silent = {"h002", "h003"}
+        self.act(campaign_id, "resume")
+        states = {r["host"]: r["state"] for r in self.bed.rows(models.preflight_order)}
+        self.assertEqual({"h002": "dispatched", "h003": "ready"}, states)
+        self.act(campaign_id, "rollback")
+        self.fleet.silent = set()
+        self.expire()
+        self.settle(campaign_id, "rolled_back")
+        self.bed.step()
+        self.assertEqual({}, self.remedied())
+        told = {
+            row["host"]: row["detail"] for row in self.bed.rows(models.journal)
+            if row["object_type"] == "preflight_order" and row["to_state"] == "failed"
+        }  # fmt: skip
+        why = "not begun: the campaign is rolling back"
+        self.assertEqual({"h002": "no answer in 5 s", "h003": why}, told)
+
+    def test_a_gate_mends_nobody_once_its_campaign_rests(self):
+        """E-0: a pause begins nothing, and a later opening asks anew."""
+        campaign_id = self.made_with(DISK, is_staged=True)
+        self.act(campaign_id, "start")
+        self.low("h002", "h003")
+        self.fleet.silent = {"h002", "h003"}
+        self.change(models.preflight_report, sa.true(), made_at=1.0)
+        while not (orders := self.bed.rows(models.preflight_order)):
+            self.bed.step()
+        states = {each["host"]: each["state"] for each in orders}
+        self.assertEqual({"h002": "dispatched", "h003": "ready"}, states)
+        self.act(campaign_id, "pause")
+        self.fleet.silent = set()
+        self.expire()
+        self.settle(campaign_id, "paused")
+        for _ in range(3):
+            self.bed.step()
+        self.assertEqual({}, self.remedied())
+        self.act(campaign_id, "resume")
+        self.settle(campaign_id, "committed")
+        self.assertEqual({"h002": 1, "h003": 1}, self.remedied())
+
     def test_nothing_is_mended_before_a_revision_is_approved(self):
         """P-4a: the start is refused for it, so no host is touched."""
         document = test_preflight.DOCUMENT.replace(
@@ -285,6 +332,7 @@ class TestRemedies(Case):
         with self.assertRaises(errors.IllegalMove):
             self.act(campaign_id, "start")
         self.expire()
+        self.bed.step()
         self.bed.step()
         self.expire()
         self.settle(campaign_id, "validated")
