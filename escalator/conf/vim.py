@@ -54,8 +54,14 @@ OPTS = [
         "snapshot_interval_s",
         default=60.0,
         min=0.5,
-        help="openstack: seconds between two readings of all hosts and instances; they"
-        " repair what notifications missed.",
+        help="openstack: seconds between two readings of all hosts, and of instances"
+        " that changed; they repair what notifications missed.",
+    ),
+    cfg.FloatOpt(
+        "whole_snapshot_interval_s",
+        default=600.0,
+        min=0.5,
+        help="openstack: seconds between two readings of all instances.",
     ),
     cfg.StrOpt(
         "notifications_url",

@@ -12,7 +12,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 LOG = logging.getLogger(__name__)
@@ -71,11 +71,16 @@ class Consumer:
         self._server.shutdown()
         self._server.server_close()
 
-    def begin(self) -> None:
-        """Forget what was heard: a run begins."""
+    def begin(self, asking: Collection[str] | None = None) -> None:
+        """Forget what was heard: a run begins.
+
+        :param asking: owners that ask in this run; None: all of them.
+        """
         with self._changed:
             self._heard.clear()
             self._asked.clear()
+            if asking is not None:
+                self._asked.update(set(self.owner_of.values()) - set(asking))
 
     def wait(self, instances: int, timeout_s: float) -> list[Heard]:
         """Wait for a notice of so many instances; return everything heard."""

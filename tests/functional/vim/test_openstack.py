@@ -24,8 +24,10 @@ class Case(unittest.TestCase):
         self.vim = self.made()
 
     def made(self, **options):
-        interval_s = options.pop("snapshot_interval_s", 3600.0)
-        source = following.Source(interval_s=interval_s)
+        source = following.Source(
+            interval_s=options.pop("snapshot_interval_s", 3600.0),
+            whole_interval_s=options.pop("whole_snapshot_interval_s", 3600.0),
+        )
         values = {"source": source, "reset_delay_s": 0.0, **options}
         vim = driver.Openstack(
             self.nova.compute(self.timeout_s),
@@ -92,6 +94,67 @@ class InventoryTest(Case):
         self.nova.trouble["GET /servers"] = [503] * 30
         with self.assertRaises(errors.VimUnavailable):
             self.vim.list_instances()
+
+
+class ChangesTest(Case):
+    """DR-5: a snapshot costs Nova what has changed, not what there is."""
+
+    def setUp(self):
+        super().setUp()
+        self.ids = [self.nova.add_server(f"c{1 + n % 3}") for n in range(2500)]
+        self.nova.grow_older(3600.0)
+        self.vim.list_hosts()
+        self.nova.calls.clear()
+
+    def known(self, vim=None):
+        return {each.id: each.host for each in (vim or self.vim).list_instances()}
+
+    def test_only_what_changed_is_read(self):
+        moved, gone, deleted = self.ids[:3]
+        self.nova.servers[moved]["OS-EXT-SRV-ATTR:host"] = "c3"
+        del self.nova.servers[gone]
+        self.nova.servers[deleted]["OS-EXT-STS:vm_state"] = "soft-delete"
+        new = self.nova.add_server("c2")
+        self.vim._following.refresh_changes()
+        found = self.known()
+        self.assertEqual(2499, len(found))
+        self.assertEqual(("c3", "c2"), (found[moved], found[new]))
+        self.assertFalse({gone, deleted} & set(found))
+        pages = self.nova.asked("GET", r"^/servers/detail.*changes-since")
+        self.assertLessEqual(len(pages), 2)
+        self.assertEqual(pages, self.nova.asked("GET", "^/servers/detail"))
+
+    def test_what_changed_while_the_one_before_was_read_is_not_missed(self):
+        """Nova's clock may be behind, and its transactions take time."""
+        self.nova.servers[self.ids[0]]["OS-EXT-SRV-ATTR:host"] = "c3"
+        self.nova.grow_older(following.OVERLAP_S - 5.0)
+        self.vim._following.refresh_changes()
+        self.assertEqual("c3", self.known()[self.ids[0]])
+
+    def test_marks_are_changes(self):
+        """DR-10: one who takes over knows what the one before put to error."""
+        self.nova.servers[self.ids[0]]["metadata"][states.MARK] = "active"
+        self.vim._following.refresh_changes()
+        known = {each.id: each.state_before for each in self.vim._model.servers()}
+        self.assertEqual("active", known[self.ids[0]])
+
+    def test_what_nova_shows_no_change_of_comes_with_everything(self):
+        vim = self.made(snapshot_interval_s=0.05, whole_snapshot_interval_s=1.5)
+        vim.list_hosts()
+        self.nova.archive(self.ids[0])
+        time.sleep(0.3)
+        self.assertEqual(2500, len(self.known(vim)))
+        self.eventually(lambda: len(self.known(vim)) == 2499)
+
+    def test_after_a_failure_nothing_is_missed(self):
+        self.nova.servers[self.ids[0]]["OS-EXT-SRV-ATTR:host"] = "c3"
+        self.nova.trouble["GET /os-server-groups"] = [503] * 30
+        with self.assertRaises(errors.VimUnavailable):
+            self.vim._following.refresh_changes()
+        self.nova.trouble.clear()
+        self.nova.grow_older(following.OVERLAP_S - 5.0)
+        self.vim._following.refresh_changes()
+        self.assertEqual("c3", self.known()[self.ids[0]])
 
 
 class MarkingTest(Case):

@@ -107,7 +107,7 @@ class Openstack(base.Vim):
         try:
             return self._moving.drain(host, tell)
         finally:
-            self._following.refresh()
+            self._following.refresh_changes()
 
     def try_drain(self, host: str) -> list[str]:
         """Return what stands in the way of a drain now; changes nothing (V-3).

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import threading
 import time
 from typing import Any
@@ -14,6 +15,9 @@ LOG = logging.getLogger(__name__)
 
 FIGURES_S = 60.0
 RETRY_S = 2.0
+OVERLAP_S = 30.0
+"""Changes are read from so long before the reading before: clocks differ, and a
+transaction of Nova carries the time at which it began."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Source:
     :ivar ssl: kombu's ``ssl``.
     :ivar exchange: Nova's control_exchange.
     :ivar topic: one of its versioned_notifications_topics.
-    :ivar interval_s: seconds between two snapshots.
+    :ivar interval_s: seconds between two snapshots, of what changed.
+    :ivar whole_interval_s: seconds between two of all instances.
     """
 
     urls: tuple[str, ...] = ()
@@ -31,6 +36,7 @@ class Source:
     exchange: str = "nova"
     topic: str = "versioned_notifications"
     interval_s: float = 60.0
+    whole_interval_s: float = 600.0
 
 
 class Following:
@@ -54,6 +60,8 @@ class Following:
         self._figures = figures
         self._figures_at = time.monotonic()
         self._lock = threading.Lock()
+        self._read_at = 0.0
+        self._whole_at = -math.inf
         self.is_mending = False
         self._is_begun = False
         self._stopping = threading.Event()
@@ -84,10 +92,29 @@ class Following:
 
         :raises VimUnavailable: Nova does not answer; what was known stays.
         """
+        began_at, now = time.time(), time.monotonic()
+        hosts = self._reader.hosts()
+        servers = self._reader.servers()
+        self._model.take_snapshot(hosts, servers, self._reader.groups(), began_at)
+        self._read_at, self._whole_at = began_at, now
+
+    def refresh_changes(self) -> None:
+        """Read hosts, and what changed of instances since the last reading.
+
+        Everything, if that was read too long ago: what Nova shows no change of, such
+        as an instance that is archived, is repaired then.
+
+        :raises VimUnavailable: Nova does not answer; what was known stays.
+        """
+        if time.monotonic() - self._whole_at >= self._source.whole_interval_s:
+            self.refresh()
+            return
         began_at = time.time()
         hosts = self._reader.hosts()
-        servers = list(self._reader.servers())
-        self._model.take_snapshot(hosts, servers, self._reader.groups(), began_at)
+        servers, gone = self._reader.changed_servers(self._read_at - OVERLAP_S)
+        groups = self._reader.groups()
+        self._model.take_snapshot(hosts, servers, groups, began_at, gone)
+        self._read_at = began_at
 
     def _start(self) -> None:
         threading.Thread(target=self._run, name="nova-snapshots", daemon=True).start()
@@ -107,7 +134,7 @@ class Following:
         while not self._stopping.is_set():
             pause_s = self._source.interval_s
             try:
-                self.refresh()
+                self.refresh_changes()
                 self._mend_states()
             except errors.EscalatorError as error:
                 LOG.warning("Nova's inventory stays as it was: %s", error)

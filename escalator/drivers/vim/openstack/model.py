@@ -1,8 +1,8 @@
 """What Nova says of hosts and instances, in memory.  Thread-safe.
 
-Snapshots are the truth; notifications run ahead of them.  A notification that
-came while a snapshot was read is applied on top of it; one that is older than
-the snapshot changes nothing.
+Snapshots, of everything or of what changed, are the truth; notifications run
+ahead of them.  A notification that came while a snapshot was read is applied on
+top of it; one that is older than the snapshot changes nothing.
 """
 
 import dataclasses
@@ -81,15 +81,22 @@ class Model:
         servers: Iterable[Server],
         groups: Mapping[str, str],
         began_at: float,
+        gone: Iterable[str] | None = None,
     ) -> None:
-        """Replace everything.
+        """Replace everything, or what changed since the snapshot before.
 
         :param groups: instance id -> anti-affinity group.
         :param began_at: epoch seconds when the reading began.
+        :param gone: None: ``servers`` are all there are; else the ids of those that
+            are no more, and ``servers`` those that changed.
         """
         fresh_hosts = {each.name: each for each in hosts}
         fresh = {each.id: each for each in servers}
         with self._lock:
+            if gone is not None:
+                fresh = {**self._servers, **fresh}
+                for instance_id in gone:
+                    fresh.pop(instance_id, None)
             # Some that the snapshot has seen are kept: older ones may still come.
             recent_at = began_at - SKEW_S
             self._heard = {i: h for i, h in self._heard.items() if h[0] >= recent_at}

@@ -83,6 +83,7 @@ def read(conf: Any, broker: base.Broker) -> Options:
             section.notifications_exchange,
             section.notifications_topic,
             section.snapshot_interval_s,
+            section.whole_snapshot_interval_s,
         ),
         resets_states=section.reset_states,
         resets_at_once=section.reset_states_at_once,

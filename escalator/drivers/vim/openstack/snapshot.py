@@ -1,5 +1,6 @@
 """Reads everything from Nova: hosts, instances, anti-affinity groups."""
 
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ GROUPS = "2.64"
 """From here on a server group has one policy; before, a list of them."""
 
 _APART = ("anti-affinity", "soft-anti-affinity")
+_GONE = frozenset({"deleted", "soft-delete"})
+"""States that only a reading of changes shows; a whole one leaves them out."""
 _PAGE = 1000
 
 CAPACITY = ("vcpus", "vcpus_used", "memory_mb", "memory_mb_used")
@@ -68,6 +71,23 @@ class Reader:
             path += f"&host={host}"
         found = self._calls.pages("list_servers", path, "servers", "2.1")
         return [server_of(each) for each in found]
+
+    def changed_servers(self, since: float) -> tuple[list[model.Server], list[str]]:
+        """Return the instances that changed, and the ids of those that are gone.
+
+        An instance that is archived by now is in neither.
+
+        :param since: epoch seconds.
+        :raises VimUnavailable: Nova does not answer.
+        """
+        at = datetime.datetime.fromtimestamp(int(since), datetime.UTC)
+        path = f"/servers/detail?all_tenants=1&changes-since={at:%Y-%m-%dT%H:%M:%SZ}"
+        found = [
+            server_of(each)
+            for each in self._calls.pages("list_servers", path, "servers", "2.1")
+        ]
+        there = [each for each in found if each.state not in _GONE]
+        return there, [each.id for each in found if each.state in _GONE]
 
     def groups(self) -> dict[str, str]:
         """Return instance id -> the anti-affinity group it is in."""
