@@ -7,7 +7,7 @@ against: the rest of a run is ours.
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from oslo_config import cfg
 
@@ -37,13 +37,15 @@ class Floor:
         self,
         heard_by: consumer.Consumer,
         project_of: Mapping[str, str],
+        asking: Collection[str],
         patience_s: float,
     ) -> float | None:
         """Return seconds from the publishing to the last webhook; None: one is lost.
 
         :param project_of: instance id -> project id.
+        :param asking: see ``Consumer.begin``.
         """
-        heard_by.begin()
+        heard_by.begin(asking)
         bodies = [
             aodh_event.encode(each.id, each.body, time.time())
             for each in aodh_event.notices(_down(project_of))
