@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator import errors
 from escalator.domain import alarm
 from escalator.objects import base, fields
 
@@ -55,10 +54,7 @@ class Alarm(base.EscalatorObject):
 
         :raises NotFound: there is none of that id.
         """
-        rows = cls._store().read("alarm", id=alarm_id, project_id=project_id)
-        if not rows:
-            raise errors.NotFound(kind="alarm", id=alarm_id)
-        return cls._from_row(context, rows[0])
+        return cls._read_one(context, "alarm", alarm_id, project_id=project_id)
 
     @base.remotable
     def create(self, token_digest: str) -> None:

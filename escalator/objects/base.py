@@ -10,6 +10,8 @@ from typing import Any, Protocol, Self
 from oslo_versionedobjects import base
 from oslo_versionedobjects import fields as ovo_fields
 
+from escalator import errors
+
 remotable = base.remotable
 Registry = base.VersionedObjectRegistry
 ListBase = base.ObjectListBase
@@ -49,6 +51,17 @@ class EscalatorObject(base.VersionedObject):
                 setattr(made, name, row[name])
         made.obj_reset_changes()
         return made
+
+    @classmethod
+    def _read_one(cls, ctxt: Any, kind: str, object_id: str, **query: Any) -> Self:
+        """Return the one of that id.
+
+        :raises NotFound: there is none, or not for this query.
+        """
+        rows = cls._store().read(kind, id=object_id, **query)
+        if not rows:
+            raise errors.NotFound(kind=kind, id=object_id)
+        return cls._from_row(ctxt, rows[0])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the set fields as plain JSON values."""

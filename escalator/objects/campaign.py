@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator import errors
 from escalator.domain import states
 from escalator.objects import base, fields
 
@@ -52,10 +51,7 @@ class Campaign(base.EscalatorObject):
 
         :raises NotFound: there is none of that id.
         """
-        rows = cls._store().read("campaign", id=campaign_id)
-        if not rows:
-            raise errors.NotFound(kind="campaign", id=campaign_id)
-        return cls._from_row(context, rows[0])
+        return cls._read_one(context, "campaign", campaign_id)
 
 
 @base.Registry.register

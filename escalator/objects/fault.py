@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator import errors
 from escalator.domain import events
 from escalator.objects import base, fields
 
@@ -50,10 +49,7 @@ class FaultRecord(base.EscalatorObject):
 
         :raises NotFound: there is none, or the project is not affected.
         """
-        rows = cls._store().read("fault", id=fault_id, project_id=project_id)
-        if not rows:
-            raise errors.NotFound(kind="fault", id=fault_id)
-        return cls._from_row(context, rows[0])
+        return cls._read_one(context, "fault", fault_id, project_id=project_id)
 
     def to_fault(self) -> events.Fault:
         """Return it as the fact that it was stored from."""

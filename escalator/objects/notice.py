@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator import errors
 from escalator.objects import base, fields
 
 
@@ -43,10 +42,7 @@ class NoticeRecord(base.EscalatorObject):
 
         :raises NotFound: there is none of that id.
         """
-        rows = cls._store().read("notice", id=notice_id, project_id=project_id)
-        if not rows:
-            raise errors.NotFound(kind="notice", id=notice_id)
-        return cls._from_row(context, rows[0])
+        return cls._read_one(context, "notice", notice_id, project_id=project_id)
 
 
 @base.Registry.register

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from oslo_versionedobjects import fields as ovo
 
-from escalator import errors
 from escalator.objects import base, fields
 
 
@@ -46,12 +45,9 @@ class Subscription(base.EscalatorObject):
 
         :raises NotFound: there is none of that id.
         """
-        rows = cls._store().read(
-            "subscription", id=subscription_id, project_id=project_id
+        return cls._read_one(
+            context, "subscription", subscription_id, project_id=project_id
         )
-        if not rows:
-            raise errors.NotFound(kind="subscription", id=subscription_id)
-        return cls._from_row(context, rows[0])
 
     @base.remotable
     def create(self) -> None:
