@@ -7,7 +7,14 @@ import time
 from escalator import errors
 from escalator.bus import transport
 from escalator.cmd.doctor import scene
-from escalator.drivers.vim.openstack import driver, following, moving, session, settings
+from escalator.drivers.vim.openstack import (
+    driver,
+    following,
+    moving,
+    session,
+    settings,
+    states,
+)
 from tests.cloud import base
 from tests.fixtures import bus
 
@@ -96,6 +103,35 @@ class TestOpenstack(base.CloudTestCase):
         self.assertEqual({self.host}, set(self.places().values()))
         groups = {each.project_id for each in self.vim.list_instances()}
         self.assertIn(self.owner.project.id, groups)
+
+    def test_a_snapshot_reads_what_changed(self):
+        """DR-5: no notifications; a mark and a delete are changes to Nova."""
+        self.eventually(lambda: len(self.places()) == 2)
+        marked, left = self.owner.instance_ids
+        gone = self.scene._servers.create(self.owner.project.id, "gone", self.host)
+        self.scene._servers.await_active(gone)
+        compute = session.Compute(session.by_cloud(os.environ["OS_CLOUD"]), 10.0)
+        source = following.Source(interval_s=3600.0)
+        vim = driver.Openstack(compute, 10.0, settings.Options(source))
+        self.addCleanup(vim.stop)
+        self.assertLessEqual(
+            {marked, left, gone}, {each.id for each in vim.list_instances()}
+        )
+        time.sleep(2.0)
+        since = time.time()
+        time.sleep(1.0)
+        nova = self.connection.compute
+        nova.set_server_metadata(marked, **{states.MARK: "active"})
+        self.addCleanup(nova.delete_server_metadata, marked, [states.MARK])
+        self.scene._servers.delete([gone])
+        changed, ended = vim._following._reader.changed_servers(since)
+        marks = {each.id: each.state_before for each in changed}
+        self.assertEqual("active", marks.get(marked))
+        self.assertNotIn(left, marks)
+        self.assertIn(gone, ended)
+        vim._following.refresh_changes()
+        listed = {each.id for each in vim.list_instances()}
+        self.assertEqual({marked, left}, {marked, left, gone} & listed)
 
     def test_a_dry_run_of_a_drain(self):
         """V-3: with room elsewhere nothing is in the way; with none all are named.
