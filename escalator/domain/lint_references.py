@@ -1,6 +1,6 @@
 """C402 to C405: every name stands for something, and for one thing."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from escalator.domain import document as doc
@@ -39,15 +39,23 @@ def missing(path: doc.Path, kind: str, name: str, known: Collection[str]) -> Fin
 
 
 def _facts(filled: Mapping[str, Any]) -> Iterator[Finding]:
-    used = [
+    chosen_by = [
         found
         for name, body in doc.table(filled, "selectors").items()
         for found in lint_hosts.facts_used(("selectors", name), body)
     ]
-    used += lint_budgets.facts_used(filled)
+    every = set(selector.KNOWN_FACTS)
+    yield from _unknown(chosen_by, every)
+    yield from _unknown(lint_budgets.facts_used(filled), every - selector.OF_INSTANCES)
+
+
+def _unknown(
+    used: Iterable[tuple[doc.Path, str]], names: Collection[str]
+) -> Iterator[Finding]:
     for path, fact in used:
-        if not selector.is_fact(fact) and not _is_reported(path, fact):
-            known = ", ".join(selector.KNOWN_FACTS)
+        is_known = selector.is_fact(fact, names)
+        if not is_known and not _is_reported(path, fact):
+            known = ", ".join(sorted(names))
             yield Finding(
                 "C405",
                 point(*path),

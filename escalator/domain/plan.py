@@ -372,6 +372,7 @@ class Target:
 
     :ivar groups: redundancy groups the host itself belongs to.
     :ivar server_groups: anti-affinity groups with an instance on it.
+    :ivar projects: owners of instances on it.
     :ivar declared: owners of instances on it, each with the number of such
         targets that may be down at once, as the owner says.
     :ivar is_up: no confirmed fault, and no other campaign has it out.
@@ -386,6 +387,7 @@ class Target:
     tags: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     server_groups: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
     declared: tuple[tuple[str, int], ...] = ()
     instances: int = 0
     is_up: bool = True

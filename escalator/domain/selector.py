@@ -1,14 +1,14 @@
 """Late-bound selection of targets by their facts (P-4a).
 
 A fact is named with dots: ``role``, ``rack``, ``availability_zone``, ``tag``,
-``group``, ``state``, ``instances``, or ``facts.`` and a path into what is told
-of the target by its agent, its VIM or an operator's file
+``group``, ``state``, ``instances``, ``project``, ``server_group``, or ``facts.`` and
+a path into what is told of the target by its agent, its VIM or an operator's file
 (``facts.package.demo-service``).  ``chassis``, ``cell``, ``cluster`` and ``site``
 are short for facts of that name.  There is no fact for a target's name: what
 scales is never named.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from escalator.domain.plan import Condition, Order, Selector, Target
@@ -31,6 +31,8 @@ _FACTS: Mapping[str, Callable[[Target], tuple[Any, ...]]] = {
     "group": lambda target: target.groups,
     "state": _states,
     "instances": lambda target: (target.instances,),
+    "project": lambda target: target.projects,
+    "server_group": lambda target: target.server_groups,
     "chassis": lambda target: _told(target.facts, "chassis"),
     "cell": lambda target: _told(target.facts, "cell"),
     "cluster": lambda target: _told(target.facts, "cluster"),
@@ -40,14 +42,17 @@ _FACTS: Mapping[str, Callable[[Target], tuple[Any, ...]]] = {
 KNOWN_FACTS = tuple(sorted(_FACTS))
 """Every fact but those under ``facts.``."""
 
+OF_INSTANCES = frozenset({"project", "server_group"})
+"""Facts that a drain takes away: a host is chosen by them, no budget counts by them."""
+
 _TOLD = "facts."
 
 TRUE = "true"
 
 
-def is_fact(name: str) -> bool:
-    """Say whether a selector or budget may use a fact of that name."""
-    return name in _FACTS or (name.startswith(_TOLD) and len(name) > len(_TOLD))
+def is_fact(name: str, names: Collection[str] = KNOWN_FACTS) -> bool:
+    """Say whether there is a fact of that name, told of or one of ``names``."""
+    return name in names or (name.startswith(_TOLD) and len(name) > len(_TOLD))
 
 
 def values_of(target: Target, fact: str) -> tuple[str, ...]:

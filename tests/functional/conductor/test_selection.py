@@ -31,6 +31,10 @@ class Vim:
         return self.instances
 
 
+def of_instances(target):
+    return target.projects, target.server_groups
+
+
 class TestFacts(test_engine.Case):
     hosts = 3
 
@@ -57,7 +61,11 @@ class TestFacts(test_engine.Case):
                 dataclasses.replace(HOST, name=name, facts={"ha": {"cluster": "db"}})
                 for name in self.names
             ],
-            [base.VimInstance("i", "i", "red", self.names[0], "active")],
+            [
+                base.VimInstance("i", "i", "red", self.names[0], "active"),
+                base.VimInstance("j", "j", "red", self.names[0], "active", "g1"),
+                base.VimInstance("k", "k", "blue", self.names[0], "active", "g2"),
+            ],
         )
         bed = self.bed()
         stock = inventory.Inventory(
@@ -68,8 +76,11 @@ class TestFacts(test_engine.Case):
         first, second, _ = (self.targets()[name] for name in self.names)
         joined = {"active": True, "cluster": "db"}
         self.assertEqual({"ha": joined, "vim": {"is_enabled": True}}, first.facts)
-        self.assertEqual((("project red", 1),), first.declared)
+        owners = (("project blue", 1), ("project red", 1))
+        self.assertEqual(owners, first.declared)
         self.assertEqual((), second.declared)
+        self.assertEqual((("blue", "red"), ("g1", "g2")), of_instances(first))
+        self.assertEqual(((), ()), of_instances(second))
 
     def test_the_active_is_last_though_it_moves_midway(self):
         """O-0e: selection is late, and so is the order."""
@@ -94,6 +105,39 @@ class TestFacts(test_engine.Case):
         self.assertEqual("committed", bed.run_until(["committed", "holding"]))
         installed = [host for host, _, action in bed.fleet.log if action == "install"]
         self.assertEqual([self.names[1], self.names[0], self.names[2]], installed)
+
+    def carry(self, owners):
+        """Let the hosts, in this order, carry an instance of these projects."""
+        with self.database.begin() as connection:
+            for name, owner in zip(self.names, owners, strict=True):
+                connection.execute(
+                    sa.update(models.host)
+                    .where(models.host.c.name == name)
+                    .values(residents=[[owner, "", 1]] if owner else [])
+                )
+
+    def test_hosts_are_chosen_by_whose_instances_they_carry(self):
+        """E-4, P-4a: by the instances of now; what is begun stays."""
+        self.carry(["red", "red", "blue"])
+
+        def program(order, times):
+            if order.action == "install" and order.host == self.names[0]:
+                self.carry(["", "blue", "red"])
+            return None
+
+        bed = self.bed(program)
+        made = beds.rolling_plan(1, budgets=())
+        (chosen_by,) = made.selectors
+        red = plan.Condition("project", ("red",))
+        made = dataclasses.replace(
+            made,
+            selectors=(dataclasses.replace(chosen_by, match=(red,)),),
+            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
+        )
+        beds.start_campaign(bed, made)
+        self.assertEqual("committed", bed.run_until(["committed", "holding"]))
+        installed = [host for host, _, action in bed.fleet.log if action == "install"]
+        self.assertEqual([self.names[0], self.names[2]], installed)
 
     def test_the_active_does_not_overtake_a_standby_that_is_held_up(self):
         self.beat(self.names[0], active=True)

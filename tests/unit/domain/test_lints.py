@@ -297,6 +297,9 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/selectors/computes/match/roles", _put(*MATCH, "roles", "compute")),
         ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "row")),
         ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "name")),
+        ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "project")),
+        ("/budgets/1/scope/by", _put("budgets", 1, "scope", "by", "server_group")),
+        ("/selectors/computes/match/instance", _put(*MATCH, "instance", "db-1")),
         ("/budgets/0/headroom/of", _limit(headroom={"of": "vcpus", "keep": 0})),
         (
             "/budgets/0/headroom/used",

@@ -21,7 +21,16 @@ class SelectTest(unittest.TestCase):
         """P-4a, E-4: late choice by facts."""
         told = {"package": {"demo": "1.0", "python3.11": "3.11.2"}, "uefi": True}
         wanted = Target(
-            "a", "compute", "R1", "az1", ("x",), ("g",), instances=3, facts=told
+            "a",
+            "compute",
+            "R1",
+            "az1",
+            ("x",),
+            ("g",),
+            ("anti",),
+            ("red", "blue"),
+            instances=3,
+            facts=told,
         )
         other = Target("b", "store", "R2", "az2", is_up=False)
         cases = {
@@ -31,6 +40,8 @@ class SelectTest(unittest.TestCase):
             "tag": "x",
             "group": "g",
             "instances": "3",
+            "project": "blue",
+            "server_group": "anti",
             "state": "up",
             "facts.package.demo": "1.0",
             "facts.package.python3.11": "3.11.2",
