@@ -12,6 +12,7 @@ from escalator.conductor import engine as engines
 from escalator.conductor import learning, rehearsing
 from escalator.conductor import sharing as sharings
 from escalator.conductor.situation import CLOSED as CLOSED
+from escalator.conductor.situation import OPEN as OPEN
 from escalator.conductor.situation import Situation as Situation
 from escalator.conductor.situation import Wait as Wait
 from escalator.conductor.situation import choose as choose
@@ -61,23 +62,19 @@ class Admission:
         holds = sharings.read_holds(connection, campaign["id"], made, others, targets)
         ledger = budget.Ledger((*made.budgets, *others.budgets), counted, holds)
         excluded = preflights.read_excluded(connection, campaign)
-        gates: dict[str, dict[str, stages.Gate]] = {}
         needs_vim = any(ability.needs_vim(each) for each in made.procedures)
         is_vim_silent = needs_vim and preflight_orders.are_vim_agents_silent(
             connection, silent_before
         )
-        has_stages = any(each.stages for each in made.procedures)
-        for row in stored.read(connection, campaign["id"]) if has_stages else ():
-            gates.setdefault(row["procedure"], {})[row["stage"]] = _gate(row)
         hours = change_window.Hours(made.windows)
-        is_asked = made.windows and not hours.closed(now)
+        is_asked = bool(made.windows) and not hours.closed(now)
         return Situation(
             made,
             targets,
             slots,
             ledger,
             excluded,
-            gates,
+            _gates(connection, campaign, made),
             counted,
             is_vim_silent,
             others,
@@ -86,6 +83,7 @@ class Admission:
             self.learning.read(connection, now) if is_asked else {},
             holding.reasons(campaign["closed_to"]),
             _mended(connection, campaign, made),
+            _unchecked(connection, campaign, hours, now) if is_asked else "",
         )
 
     def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
@@ -227,11 +225,11 @@ def token_rows(
 def heed_report(
     connection: session.Connection, campaign: Row, situation: Situation
 ) -> tuple[Row, Situation]:
-    """Return both as the preflight of a gate leaves them (V-7).
+    """Return both as the preflight of a gate or window leaves them (V-7).
 
     Whom it leaves out or has mended is not begun in the look that made it, either.
     """
-    if not situation.gates:
+    if not (situation.gates or situation.hours.windows):
         return campaign, situation
     present = work.read_campaign(connection, campaign["id"])
     if present is None or present["preflight_id"] == campaign["preflight_id"]:
@@ -241,7 +239,20 @@ def heed_report(
         situation,
         excluded=preflights.read_excluded(connection, campaign),
         mended=_mended(connection, campaign, situation.plan),
+        unchecked=_unchecked(connection, campaign, situation.hours, situation.now),
     )
+
+
+def _unchecked(
+    connection: session.Connection,
+    campaign: Row,
+    hours: change_window.Hours,
+    now: float,
+) -> str:
+    """Return why no report of the campaign is of this window, or ""."""
+    if not campaign["preflight_id"] or hours.closed(now):
+        return ""
+    return hours.unchecked(now, preflights.passed_at(connection, campaign["id"]))
 
 
 def _mended(
@@ -252,9 +263,22 @@ def _mended(
     return preflight_orders.to_mend(connection, campaign["id"])
 
 
-def _gate(row: Row) -> stages.Gate:
-    state = states.GateState(row["state"])
-    return stages.Gate(row["id"], state, row["take"], row["opens_at"], row["reason"])
+def _gates(
+    connection: session.Connection, campaign: Row, made: plans.Plan
+) -> dict[str, dict[str, stages.Gate]]:
+    """Return procedure -> stage -> its gate."""
+    found: dict[str, dict[str, stages.Gate]] = {}
+    has_stages = any(each.stages for each in made.procedures)
+    for row in stored.read(connection, campaign["id"]) if has_stages else ():
+        gate = stages.Gate(
+            row["id"],
+            states.GateState(row["state"]),
+            row["take"],
+            row["opens_at"],
+            row["reason"],
+        )
+        found.setdefault(row["procedure"], {})[row["stage"]] = gate
+    return found
 
 
 def _is_sound(target: plans.Target) -> bool:

@@ -19,6 +19,7 @@ from escalator.conductor import (
     gates,
     guard,
     holding,
+    opening,
     preflight,
     rehearsing,
     releasing,
@@ -161,6 +162,11 @@ class Execution:
             to, reason = broken
             whole = {"rollback_scope": "campaign", "rollback_procedure": ""}
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
+            return situation
+        campaign, situation = opening.look(
+            self.engine, self.preflights, connection, batch, campaign, situation
+        )
+        if campaign["state"] != State.RUNNING:
             return situation
         campaign = gates.look(
             self.engine, self.preflights, connection, batch, campaign, situation

@@ -18,7 +18,7 @@ from escalator.domain import commands, events, plan, remedies, states
 Row = Mapping[str, Any]
 
 GATE = "gate"
-"""Verb of a wait that a gate's opening began: no person waits for it."""
+"""Verb of a wait that the opening of a gate or window began: no person waits for it."""
 
 _PERSONS = ("start", "resume", "approve")
 

@@ -40,8 +40,8 @@ def explain(
     is_asking = preflight.is_wait(told) and preflight_orders.read_wait(connection, own)
     found = [told] if is_asking else []
     if state == State.RUNNING:
-        closed = situation.hours.closed(situation.now) if situation.waiting() else ""
-        found += [closed] if closed else []
+        closed = situation.hours.closed(situation.now) or situation.unchecked
+        found += [closed] if closed and situation.waiting() else []
         whole = [admissions.Wait("", "", each) for each in found]
         return [*whole, *_held(situation), *_gates(situation)]
     if not (is_asking and state == State.PREFLIGHT):

@@ -71,6 +71,7 @@ class Situation:
     :ivar hours: when hosts may be begun.
     :ivar learned: how long steps take; empty if ``hours`` do not ask.
     :ivar held: the procedures that hold, and why.
+    :ivar unchecked: why a preflight comes before anything is begun, or empty.
     """
 
     plan: plans.Plan
@@ -87,6 +88,7 @@ class Situation:
     learned: timing.Learned = dataclasses.field(default_factory=dict)
     held: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mended: Collection[str] = ()
+    unchecked: str = ""
 
     @classmethod
     def empty(cls, made: plans.Plan, targets: list[plans.Target]) -> "Situation":
@@ -320,7 +322,7 @@ def _closed(
     """Return why a target cannot be begun at all, or ""."""
     if not engines.is_open_to(campaign, target.name, target.rack, procedure.id):
         return shut(campaign, procedure.id)
-    if reason := situation.hours.closed(situation.now):
+    if reason := situation.hours.closed(situation.now) or situation.unchecked:
         return reason
     if target.is_quarantined:
         return "waits: the host is quarantined"

@@ -53,6 +53,15 @@ def read_report(connection: sa.Connection, report_id: str) -> Row | None:
     return fetching.first(connection, sa.select(table).where(table.c.id == report_id))
 
 
+def passed_at(connection: sa.Connection, campaign_id: str) -> float:
+    """Return when the campaign's latest report that refuses nothing was made, or 0."""
+    table = models.preflight_report.c
+    query = sa.select(sa.func.max(table.made_at)).where(
+        table.campaign_id == campaign_id, table.refusal == ""
+    )
+    return connection.execute(query).scalar() or 0.0
+
+
 def read_findings(
     connection: sa.Connection, report_id: str, effect: str | None = None
 ) -> list[preflight.Finding]:

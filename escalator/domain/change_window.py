@@ -175,6 +175,19 @@ class Hours:
             return f"waits: the change window opens at {_say(found.start)}"
         return ""
 
+    def unchecked(self, now: float, checked_at: float) -> str:
+        """Return why a system looked at then is not good enough now, or "".
+
+        A window is open, and what was seen before it opened is out of date: nobody
+        may have watched since.
+        """
+        found = self.following(now) if self.windows else None
+        if found is None or found.start.timestamp() <= checked_at:
+            return ""
+        return (
+            f"waits: a preflight comes first: the window opened at {_say(found.start)}"
+        )
+
     def too_late(self, now: float, need_s: float) -> str:
         """Return why what takes so long is not begun now, or ""; a window is open."""
         found = self.following(now) if self.windows else None

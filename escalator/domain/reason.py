@@ -206,6 +206,7 @@ WAITS = (
         "remove the cause there, then campaign resume --procedure of that one, or"
         " campaign rollback",
     ),
+    Reason("W173", "waits: a preflight comes first: the window opened", NOTHING),
 )
 
 _FAILURES = {

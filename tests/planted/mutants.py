@@ -265,6 +265,24 @@ MUTANTS = (
         "last = day",
         "a window over midnight closes on the next day",
     ),
+    Mutant(
+        "domain/change_window.py",
+        "if found is None or found.start.timestamp() <= checked_at:",
+        "if found is None or checked_at > 0:",
+        "a preflight of an earlier window is out of date",
+    ),
+    Mutant(
+        "conductor/situation.py",
+        "situation.hours.closed(situation.now) or situation.unchecked:",
+        "situation.hours.closed(situation.now):",
+        "nobody is begun while the window's preflight is under way",
+    ),
+    Mutant(
+        "conductor/opening.py",
+        " and not _is_midway(situation):",
+        ":",
+        "what is midway ends before a refused window holds the campaign",
+    ),
     # Stages.
     Mutant(
         "domain/stages.py",
