@@ -18,6 +18,7 @@ from escalator.domain import collection, commands, remedies, states
 from escalator.domain import preflight as rules
 
 Row = Mapping[str, Any]
+State = states.CampaignState
 
 VALID_S = 900.0
 """A report holds that long between stages if the file does not say."""
@@ -74,6 +75,7 @@ class Preflights:
             inquiring.mend(connection, batch, campaign, wanted)
             return self._wait(connection, batch, campaign)
         inquiring.forget(connection, campaign)
+        verdict = _with_left_out(connection, campaign, verdict)
         collected = collection.readings(sight.alarms, sight.faults, sight.answers)
         kinds = [collection.ALARMS, *collection.wanted(situation.plan.preflight)]
         is_baseline = sight.is_first and not verdict.refusal
@@ -211,6 +213,21 @@ def _unchanged(
     known = campaign["preflight_id"]
     found = preflights.read_findings(connection, known, rules.EXCLUDE) if known else []
     return rules.Verdict(tuple(found), refusal)
+
+
+def _with_left_out(
+    connection: session.Connection, campaign: Row, verdict: rules.Verdict
+) -> rules.Verdict:
+    """Keep whom a campaign left out that begins nobody any more (V-7).
+
+    A host that is well by now is not upgraded for that.
+    """
+    if State(campaign["state"]) not in states.NOT_COMMITTED:
+        return verdict
+    known = _unchanged(connection, campaign, "").findings
+    again = rules.excluded(verdict.findings)
+    kept = [each for each in known if each.host not in again]
+    return dataclasses.replace(verdict, findings=(*verdict.findings, *kept))
 
 
 def abandon(

@@ -272,6 +272,24 @@ class TestExclusion(Case):
             self.row(campaign_id)["state_reason"],
         )
 
+    def test_one_that_is_well_while_it_soaks_is_told_all_the_same(self):
+        document = test_planning.DOCUMENT + "finish: {soak: 1h}\n"
+        wanted = WITH.format(wanted="on_finding: exclude_and_report")
+        campaign_id = self.create(document.replace("procedures:\n", wanted, 1))
+        self.host("h001", state="down")
+        self.act(campaign_id, "start")
+        self.assertEqual("soaking", self.bed.run_until(["soaking", "committed"]))
+        self.host("h001", state="up")
+        self.host("h002", state="down")
+        self.act(campaign_id, "preflight")
+        self.change(models.campaign, sa.true(), soak_until=1.0)
+        self.assertEqual("committed", self.bed.run_until(["committed"]))
+        self.assertEqual(
+            "all targets are done; not upgraded: h001: down or busy: it is down",
+            self.row(campaign_id)["state_reason"],
+        )
+        self.assertNotIn("h001", {host for host, _, _ in self.bed.fleet.log})
+
     def test_one_that_is_well_again_comes_back_at_the_next_report(self):
         campaign_id = self.made_with("on_finding: exclude_and_report")
         self.host("h001", state="down")
