@@ -25,6 +25,7 @@ TESTS = (
     "tests.functional.conductor.test_shared_limits",
     "tests.functional.conductor.test_explaining",
     "tests.functional.conductor.test_remedies.TestTurns",
+    "tests.functional.conductor.test_openings",
     "tests.functional.conductor.test_random_runs.TestRandomRuns",
 )
 """In this order, until one is red."""

@@ -87,6 +87,16 @@ class SingleTest(unittest.TestCase):
             hours.too_late(now, 601.0),
         )
 
+    def test_what_was_seen_before_it_opened_is_out_of_date(self) -> None:
+        """V-5: nor is what was seen in the window before."""
+        hours, now = Hours((FIRST, SECOND)), _at("2026-12-03T01:30:00Z")
+        opened = _at(SECOND.start)
+        told = "waits: a preflight comes first: the window opened at 2026-12-03 "
+        for checked_at in (0.0, _at(FIRST.start), opened - 0.001):
+            self.assertIn(told, hours.unchecked(now, checked_at), checked_at)
+        self.assertEqual("", hours.unchecked(now, opened))
+        self.assertEqual("", Hours().unchecked(now, 0.0))
+
     def test_they_are_over_once_the_last_one_is(self) -> None:
         """CM-1: not while one is open, nor between two."""
         hours = Hours((SECOND, FIRST))
