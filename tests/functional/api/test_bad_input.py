@@ -16,9 +16,7 @@ from tests.fixtures import api
 
 ID = "5a6e46a0-6d3c-4c27-8f44-0d3a9cb7cbbb"
 POSTS = [
-    re.sub(r"<uuid:\w+>", ID, route.path)
-    for route in ROUTES
-    if route.method == "POST"
+    re.sub(r"<uuid:\w+>", ID, route.path) for route in ROUTES if route.method == "POST"
 ]
 LISTS = [
     re.sub(r"<uuid:\w+>", ID, route.path)
