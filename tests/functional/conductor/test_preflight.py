@@ -258,14 +258,19 @@ class TestExclusion(Case):
         reason = self.row(campaign_id)["state_reason"]
         self.assertIn("not upgraded: h001: its agent is silent; h002", reason)
 
-    def test_they_are_told_when_the_soak_begins(self):
-        """V-7: it may be ended by a commit, which has a reason of its own."""
+    def soaking_without(self, host):
+        """Return a campaign that left the host out and is watched now."""
         document = test_planning.DOCUMENT + "finish: {soak: 1h}\n"
         wanted = WITH.format(wanted="on_finding: exclude_and_report")
         campaign_id = self.create(document.replace("procedures:\n", wanted, 1))
-        self.host("h001", state="down")
+        self.host(host, state="down")
         self.act(campaign_id, "start")
         self.assertEqual("soaking", self.bed.run_until(["soaking", "committed"]))
+        return campaign_id
+
+    def test_they_are_told_when_the_soak_begins(self):
+        """V-7: it may be ended by a commit, which has a reason of its own."""
+        campaign_id = self.soaking_without("h001")
         self.assertEqual(
             "all targets are done; not upgraded: h001: down or busy: it is down;"
             " watched for 3600 s",
@@ -273,12 +278,7 @@ class TestExclusion(Case):
         )
 
     def test_one_that_is_well_while_it_soaks_is_told_all_the_same(self):
-        document = test_planning.DOCUMENT + "finish: {soak: 1h}\n"
-        wanted = WITH.format(wanted="on_finding: exclude_and_report")
-        campaign_id = self.create(document.replace("procedures:\n", wanted, 1))
-        self.host("h001", state="down")
-        self.act(campaign_id, "start")
-        self.assertEqual("soaking", self.bed.run_until(["soaking", "committed"]))
+        campaign_id = self.soaking_without("h001")
         self.host("h001", state="up")
         self.host("h002", state="down")
         self.act(campaign_id, "preflight")

@@ -31,6 +31,17 @@ class Vim:
         return self.instances
 
 
+def choosing(parallel, **choice):
+    """Return a plan without budgets whose hosts are chosen otherwise."""
+    made = beds.rolling_plan(parallel, budgets=())
+    (chosen_by,) = made.selectors
+    return dataclasses.replace(
+        made,
+        selectors=(dataclasses.replace(chosen_by, **choice),),
+        procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
+    )
+
+
 def of_instances(target):
     return target.projects, target.server_groups
 
@@ -94,14 +105,7 @@ class TestFacts(test_engine.Case):
             return None
 
         bed = self.bed(program)
-        made = beds.rolling_plan(1, budgets=())
-        (chosen_by,) = made.selectors
-        made = dataclasses.replace(
-            made,
-            selectors=(dataclasses.replace(chosen_by, order_by=(LAST,)),),
-            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
-        )
-        beds.start_campaign(bed, made)
+        beds.start_campaign(bed, choosing(1, order_by=(LAST,)))
         self.assertEqual("committed", bed.run_until(["committed", "holding"]))
         installed = [host for host, _, action in bed.fleet.log if action == "install"]
         self.assertEqual([self.names[1], self.names[0], self.names[2]], installed)
@@ -126,15 +130,8 @@ class TestFacts(test_engine.Case):
             return None
 
         bed = self.bed(program)
-        made = beds.rolling_plan(1, budgets=())
-        (chosen_by,) = made.selectors
         red = plan.Condition("project", ("red",))
-        made = dataclasses.replace(
-            made,
-            selectors=(dataclasses.replace(chosen_by, match=(red,)),),
-            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
-        )
-        beds.start_campaign(bed, made)
+        beds.start_campaign(bed, choosing(1, match=(red,)))
         self.assertEqual("committed", bed.run_until(["committed", "holding"]))
         installed = [host for host, _, action in bed.fleet.log if action == "install"]
         self.assertEqual([self.names[0], self.names[2]], installed)
@@ -148,14 +145,7 @@ class TestFacts(test_engine.Case):
                 .values(agent_seen_at=0.0)
             )
         bed = self.bed()
-        made = beds.rolling_plan(3, budgets=())
-        (chosen_by,) = made.selectors
-        made = dataclasses.replace(
-            made,
-            selectors=(dataclasses.replace(chosen_by, order_by=(LAST,)),),
-            procedures=(dataclasses.replace(made.procedures[0], budgets=()),),
-        )
-        beds.start_campaign(bed, made)
+        beds.start_campaign(bed, choosing(3, order_by=(LAST,)))
         for _ in range(30):
             bed.step()
         begun = [row["host"] for row in bed.rows(models.slot)]
