@@ -27,6 +27,7 @@ from escalator.domain import (
     change_window,
     holding,
     ordering,
+    selector,
     stages,
     states,
     timing,
@@ -50,14 +51,19 @@ class Admission:
         """Read inventory, slots and tokens."""
         made = self.engine.plan_of(connection, campaign)
         silent_before = now - self.engine.settings.agent_silent_s
-        targets = tokens.read_targets(connection, campaign["id"], silent_before)
+        targets = tokens.read_targets(
+            connection,
+            campaign["id"],
+            silent_before,
+            with_projects=selector.uses(made.selectors, "project"),
+        )
         slots: dict[str, dict[str, Row]] = {}
         for row in work.read_slots(connection, campaign["id"]):
             slots.setdefault(row["procedure"], {})[row["host"]] = row
         others = sharings.read(self.engine, connection, campaign["id"], made)
         counted = targets
         if campaign["state"] == states.CampaignState.ROLLING_BACK:
-            gone = self._written_off(connection, campaign)
+            gone = _written_off(connection, campaign)
             counted = [t for t in targets if t.name not in gone or _is_sound(t)]
         holds = sharings.read_holds(connection, campaign["id"], made, others, targets)
         ledger = budget.Ledger((*made.budgets, *others.budgets), counted, holds)
@@ -85,11 +91,6 @@ class Admission:
             _mended(connection, campaign, made),
             _unchecked(connection, campaign, hours, now) if is_asked else "",
         )
-
-    def _written_off(self, connection: session.Connection, campaign: Row) -> set[str]:
-        """Return the lost hosts that an operator wants a rollback not to count."""
-        asked = signals.read_handled(connection, campaign["id"], "rollback")
-        return {name for note in asked for name in note["arguments"].get("without", ())}
 
     def admit(
         self,
@@ -241,6 +242,12 @@ def heed_report(
         mended=_mended(connection, campaign, situation.plan),
         unchecked=_unchecked(connection, campaign, situation.hours, situation.now),
     )
+
+
+def _written_off(connection: session.Connection, campaign: Row) -> set[str]:
+    """Return the lost hosts that an operator wants a rollback not to count."""
+    asked = signals.read_handled(connection, campaign["id"], "rollback")
+    return {name for note in asked for name in note["arguments"].get("without", ())}
 
 
 def _unchecked(

@@ -152,7 +152,6 @@ _TARGET_COLUMNS = tuple(
         "groups",
         "server_groups",
         "declared",
-        "residents",
         "instances",
         "state",
         "campaign_id",
@@ -165,7 +164,11 @@ _TARGET_COLUMNS = tuple(
 
 
 def read_targets(
-    connection: sa.Connection, campaign_id: str | None, silent_before: float
+    connection: sa.Connection,
+    campaign_id: str | None,
+    silent_before: float,
+    *,
+    with_projects: bool = True,
 ) -> list[plan.Target]:
     """Return the inventory as selection and budgets see it.
 
@@ -173,9 +176,12 @@ def read_targets(
     keeps, for it may be rolled back, is up.
 
     :param silent_before: agents last heard of earlier count as silent.
+    :param with_projects: False leaves ``Target.projects`` empty: in a large cloud
+        they are as much to read as all the rest.
     """
     query = sa.select(*_TARGET_COLUMNS).where(models.host.c.is_listed)
     rows = connection.execute(query).all()
+    projects = _read_projects(connection) if with_projects else {}
     mine = (None, campaign_id)
     taken = {row.name for row in rows if row.campaign_id not in mine}
     out = _read_out(connection, taken) if taken else taken
@@ -188,7 +194,7 @@ def read_targets(
             tags=tuple(row.tags),
             groups=tuple(row.groups),
             server_groups=tuple(row.server_groups),
-            projects=tuple(dict.fromkeys(project for project, *_ in row.residents)),
+            projects=projects.get(row.name, ()),
             declared=tuple((owner, most) for owner, most in row.declared),
             instances=row.instances,
             is_up=row.state == "up" and row.name not in out,
@@ -199,6 +205,16 @@ def read_targets(
         )
         for row in rows
     ]
+
+
+def _read_projects(connection: sa.Connection) -> dict[str, tuple[str, ...]]:
+    """Return host name -> the projects of the instances that it carries."""
+    host = models.host.c
+    query = sa.select(host.name, host.residents).where(host.is_listed)
+    return {
+        name: tuple(dict.fromkeys(project for project, *_ in residents))
+        for name, residents in connection.execute(query)
+    }
 
 
 def _read_out(connection: sa.Connection, hosts: Collection[str]) -> set[str]:

@@ -96,6 +96,15 @@ def select(
     return chosen
 
 
+def uses(selectors: Iterable[Selector], fact: str) -> bool:
+    """Say whether one of them chooses, leaves out or orders targets by ``fact``."""
+    return any(
+        fact in {part.fact for part in (*each.match, *each.exclude)}
+        or fact in {part.fact for part in each.order_by}
+        for each in selectors
+    )
+
+
 def _is_chosen(selector: Selector, target: Target) -> bool:
     return all(_holds(each, target) for each in selector.match) and not any(
         _holds(each, target) for each in selector.exclude

@@ -51,6 +51,20 @@ class SelectTest(unittest.TestCase):
             with self.subTest(fact):
                 self.assertEqual(["a"], _select([other, wanted], fact, value))
 
+    def test_a_fact_is_used_by_any_part_of_any_selector(self) -> None:
+        """What no selector asks for need not be read."""
+        plain = Selector("s", (Condition("role", ("compute",)),))
+        red = Condition("project", ("red",))
+        using = {
+            "match": Selector("s", (red,)),
+            "exclude": Selector("s", (), (red,)),
+            "order_by": Selector("s", (), (), (Order("project"),)),
+        }
+        self.assertFalse(selector.uses([plain], "project"))
+        for part, each in using.items():
+            with self.subTest(part):
+                self.assertTrue(selector.uses([plain, each], "project"))
+
     def test_a_name_is_no_fact(self) -> None:
         """P-4a: nothing that scales is named."""
         target = Target("a")
