@@ -42,6 +42,7 @@ class Inquiry:
         """
         end = time.monotonic() + order.timeout_s
         obstacles: list[str] = []
+        before: list[tuple[str, Mapping[str, Any]]] = []
         for number, deed in enumerate(order.params.get("deeds", ())):
             kind = self._actions.get(deed["action"])
             if kind is None or kind.executor != order.executor:
@@ -52,7 +53,10 @@ class Inquiry:
                 params=deed["with"],
                 timeout_s=max(0.0, end - time.monotonic()),
             )
-            obstacles += self._ask(kind, asked, number)
+            found = self._ask(kind, asked, number, tuple(before))
+            obstacles += found
+            if not found:
+                before.append((asked.action, asked.params))
         facts = self._tell() if order.executor == "node" else {}
         answer = {"facts": facts, "obstacles": obstacles}
         if wanted := order.params.get("collect"):
@@ -75,12 +79,18 @@ class Inquiry:
                 trouble.append(str(error))
         return {"figures": figures, "trouble": "; ".join(trouble)}
 
-    def _ask(self, kind: Any, asked: commands.RunStep, number: int) -> list[str]:
+    def _ask(
+        self,
+        kind: Any,
+        asked: commands.RunStep,
+        number: int,
+        before: Sequence[tuple[str, Mapping[str, Any]]],
+    ) -> list[str]:
         checker = jsonschema.Draft202012Validator(kind.params_schema)
         problem = jsonschema.exceptions.best_match(checker.iter_errors(asked.params))
         if problem is not None:
             return [f"{asked.action}: parameter {problem.json_path}: {problem.message}"]
-        resources = dict(self._resources)
+        resources = {**self._resources, "before": before}
         if "jobs" in resources:
             resources["jobs"] = _Named(resources["jobs"], f"ask-{number}-")
         action: base.Action = kind(resources)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from escalator.domain import draining, plan
+from escalator.domain import draining, ordering, plan
 from escalator.domain.preflight_finding import Finding
 
 ARTIFACTS = "artifacts"
@@ -50,7 +50,8 @@ def questions(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return host -> the actions that its agent is asked about, if any check wants it.
 
-    :returns: ``{"action": ..., "with": ...}`` of each, without doubles.
+    :returns: ``{"action": ..., "with": ...}`` of each, without doubles, in the order
+        in which they are to be carried out.
     """
     return _questions(made, todo, ARTIFACTS, lambda step: step.executor == "node")
 
@@ -76,7 +77,7 @@ def _questions(
     if check not in made.preflight.checks:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
-    for procedure in made.procedures:
+    for procedure in ordering.in_order(made.procedures):
         deeds = [
             {"action": step.action, "with": step.params}
             for step in procedure.steps

@@ -61,6 +61,17 @@ def next_procedures(
     ]
 
 
+def in_order(procedures: Sequence[Procedure]) -> list[Procedure]:
+    """Return the procedures so that each comes after all that it waits for (pure).
+
+    Those that run side by side stay in the order of the file.
+    """
+    found: list[Procedure] = []
+    while ready := next_procedures(procedures, [each.id for each in found]):
+        found += ready
+    return found
+
+
 def targets_of(
     plan: Plan,
     procedure: Procedure,

@@ -127,9 +127,7 @@ class Apt:
         argv = ["apt-get", "update", *_FETCH, *_KEEP_CONFIG[-2:]]
         argv += ["-o", "APT::Update::Error-Mode=any"]
         if is_own_source_only:
-            argv += ["-o", f"Dir::Etc::SourceList={staged or self.sources}"]
-            argv += ["-o", "Dir::Etc::SourceParts=-"]
-            argv += ["-o", "APT::Get::List-Cleanup=0"]
+            argv += [*alone(staged or self.sources), "-o", "APT::Get::List-Cleanup=0"]
         result = self.run("staged-update" if staged else "update", argv)
         if result.returncode != 0:
             raise self.failed("apt-get update", result)
@@ -174,7 +172,10 @@ class Apt:
     def simulate(
         self, packages: Mapping[str, str], options: Iterable[str]
     ) -> kit.JobResult:
-        """Let apt say how it would install these versions; nothing is changed."""
+        """Let apt say how it would install these versions; nothing is changed.
+
+        :param options: as of :meth:`install`.
+        """
         wanted = [f"{name}={version}" for name, version in sorted(packages.items())]
         return self.run("simulate", [*_INSTALL, "--simulate", *options, *wanted])
 
@@ -210,6 +211,20 @@ class Apt:
             reason=f"exit status {result.returncode}: {result.output[-1500:]}",
             failure_class=failure_class(result.output),
         )
+
+
+def alone(path: str) -> list[str]:
+    """Return the options that let apt see this sources file only."""
+    return ["-o", f"Dir::Etc::SourceList={path}", "-o", "Dir::Etc::SourceParts=-"]
+
+
+def line_of(params: Mapping[str, Any]) -> str | None:
+    """Return the content of the sources file to come; None: the node's sources.
+
+    :param params: of ``package.install``.
+    """
+    repository = params.get("repository")
+    return source_line(repository) if repository else None
 
 
 def source_line(repository: Mapping[str, str]) -> str:

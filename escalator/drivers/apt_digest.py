@@ -1,18 +1,13 @@
 """Digests of packages, compared before anything on the node is changed (P-3).
 
 What apt fetches it compares with its index; here the index is compared with what
-the campaign wants.  A repository that is new to the node is asked by way of a
-staged sources file, which apt itself never reads.
+the campaign wants.
 """
 
-import contextlib
-import os
 from collections.abc import Iterator, Mapping
 
 from escalator import errors
-from escalator.drivers import apt, kit
-
-_UNCACHED = ("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=")
+from escalator.drivers import apt, apt_staging
 
 SCHEMA: Mapping[str, object] = {
     "type": "object",
@@ -39,14 +34,16 @@ def check(
     for name in digests:
         if name not in packages:
             raise errors.ActionFailed(f"A digest is given of {name}, but no version.")
-    with staging(node.sources, line) as staged:
+    with apt_staging.staging(node.sources, line) as staged:
         node.update(is_own_source_only=bool(staged), staged=staged)
         for name, wanted in sorted(digests.items()):
             _compare(node, f"{name}={packages[name]}", name, wanted, staged)
 
 
 def _compare(node: apt.Apt, exact: str, name: str, wanted: str, staged: str) -> None:
-    result = show(node, f"digest-{name}", exact, staged)
+    only = apt.alone(staged) if staged else []
+    argv = ["apt-cache", "show", *apt_staging.UNCACHED, *only, exact]
+    result = node.run(f"digest-{name}", argv)
     if result.returncode != 0:
         raise node.failed("apt-cache show", result)
     found = set(_digests(result.output))
@@ -59,37 +56,8 @@ def _compare(node: apt.Apt, exact: str, name: str, wanted: str, staged: str) -> 
         )
 
 
-def show(node: apt.Apt, job: str, exact: str, staged: str) -> kit.JobResult:
-    """Ask the indexes for ``name=version``.
-
-    :param staged: a sources file to ask only, or empty: all of the node's.
-    """
-    argv = ["apt-cache", "show", *_UNCACHED]
-    if staged:
-        argv += ["-o", f"Dir::Etc::SourceList={staged}"]
-        argv += ["-o", "Dir::Etc::SourceParts=-"]
-    return node.run(job, [*argv, exact])
-
-
 def _digests(output: str) -> Iterator[str]:
     for line in output.splitlines():
         key, _, value = line.partition(":")
         if key == "SHA256":
             yield value.strip()
-
-
-@contextlib.contextmanager
-def staging(sources: str, line: str | None) -> Iterator[str]:
-    """Write a sources file under a hidden name, which apt passes over."""
-    if line is None:
-        yield ""
-        return
-    directory, name = os.path.split(sources)
-    path = os.path.join(directory, f".{name}.staged")
-    try:
-        with open(path, "w", encoding="utf-8") as target:
-            target.write(line)
-        yield path
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)

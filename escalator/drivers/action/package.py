@@ -86,28 +86,29 @@ class Install(base.Action):
 
     def dry_run(self, order: commands.RunStep) -> list[str]:
         """Return which versions cannot be had, or why apt would refuse."""
-        wanted = order.params["packages"]
         node = apt.Apt(self._resources, order)
-        if _is_reached(node, node.query("present", wanted), order):
+        present = node.query("present", order.params["packages"])
+        if _is_reached(node, present, order):
             return []
-        repository = order.params.get("repository")
-        line = apt.source_line(repository) if repository else None
-        digests = order.params.get("sha256", {})
-        return apt_dry_run.obstacles(node, wanted, line, _options(order), digests)
+        before = [
+            params
+            for action, params in self._resources.get("before", ())
+            if action == order.action
+        ]
+        return apt_dry_run.obstacles(node, order.params, before, _options(order))
 
     def _change(self, node: apt.Apt, order: commands.RunStep) -> None:
         wanted = order.params["packages"]
         if _is_reached(node, node.query("present", wanted), order):
             return
-        repository = order.params.get("repository")
-        line = apt.source_line(repository) if repository else None
+        line = apt.line_of(order.params)
         if digests := order.params.get("sha256"):
             apt_digest.check(node, wanted, digests, line)
         if order.attempt > 1 or order.is_resumed:
             node.repair()
         if line is not None:
             node.write_sources(line)
-        node.update(is_own_source_only=bool(repository))
+        node.update(is_own_source_only=line is not None)
         node.install(wanted, options=_options(order))
         _compare(node.query("after", wanted), wanted)
 
@@ -122,8 +123,8 @@ def _is_reached(
     """Return True if versions and apt source are as ordered."""
     if dpkg.differences(installed, order.params["packages"]):
         return False
-    repository = order.params.get("repository")
-    return not repository or node.read_sources() == apt.source_line(repository)
+    line = apt.line_of(order.params)
+    return line is None or node.read_sources() == line
 
 
 class Restore(base.Action):

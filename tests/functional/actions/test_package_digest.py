@@ -2,63 +2,32 @@
 
 import hashlib
 import os
-import pathlib
-import subprocess
 import unittest
-from typing import Any
-from unittest import mock
 
 from escalator.domain import commands
 from escalator.drivers import apt, apt_digest
 from escalator.drivers.action import package
-from tests.fixtures import action_bed, packages
-
-_CONFIG = """
-Dir "{root}";
-Dir::State::status "{root}/status";
-APT::Sandbox::User "root";
-"""
+from tests.fixtures import apt_bed, packages
 
 
-class TestDigest(action_bed.ActionBed):
+class TestDigest(apt_bed.AptBed):
     def setUp(self) -> None:
         super().setUp()
-        for name in ("var/lib/apt", "var/cache/apt", "etc/apt/sources.list.d", "repo"):
-            os.makedirs(self.path(name))
-        self.write("status", "")
-        config = self.write("apt.conf", _CONFIG.format(root=self.folder))
-        patch = mock.patch.dict(os.environ, APT_CONFIG=config)
-        patch.start()
-        self.addCleanup(patch.stop)
-        self.sources = self.path("etc/apt/sources.list.d/escalator.list")
-        self.resources["apt_sources"] = self.sources
-        self.repository = pathlib.Path(self.path("repo"))
+        self.repository = self.make_repository("repo")
         self.file, *_ = packages.build("2.0", self.repository)
         self.digest = self.publish()
 
     def publish(self) -> str:
         """Write the repository's index; return the digest of the package."""
-        index = subprocess.run(
-            ["dpkg-scanpackages", "."],
-            cwd=self.repository,
-            check=True,
-            capture_output=True,
-        )
-        (self.repository / "Packages").write_bytes(index.stdout)
+        apt_bed.publish(self.repository)
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     def ordered(self, digest: str) -> commands.RunStep:
-        repository = {
-            "uri": f"copy:{self.repository}",
-            "suite": "./",
-            "trusted": True,
-        }
-        params: dict[str, Any] = {
-            "packages": {packages.NAME: "2.0"},
-            "repository": repository,
-            "sha256": {packages.NAME: digest},
-        }
-        return self.with_params(**params)
+        return self.with_params(
+            packages={packages.NAME: "2.0"},
+            repository=apt_bed.told(self.repository),
+            sha256={packages.NAME: digest},
+        )
 
     def check_untouched(self, order: commands.RunStep) -> None:
         """Neither a package nor a source nor a leftover of the look."""
@@ -73,7 +42,7 @@ class TestDigest(action_bed.ActionBed):
             apt.Apt(self.resources, order),
             order.params["packages"],
             order.params["sha256"],
-            apt.source_line(order.params["repository"]),
+            apt.line_of(order.params),
         )
         self.check_untouched(order)
 

@@ -48,6 +48,27 @@ class InquiryTest(unittest.TestCase):
         )
         self.assertEqual(0, self.node.changes)
 
+    def test_what_comes_before_it_counts_unless_that_cannot_be_done(self) -> None:
+        """V-3: one install may bring what the next one needs."""
+        self.ask(
+            ("package.install", {"packages": {"libdemo": "2.0"}}),
+            ("package.install", {"packages": {"demo-extra": "9.0"}}),
+            ("package.install", {"packages": {"demo-service": "2.0"}}),
+        )
+        wanted = [
+            [word for word in argv if "=2.0" in word or "=9.0" in word]
+            for name, argv in self.node.calls
+            if name.endswith("simulate")
+        ]
+        self.assertEqual(
+            [
+                ["libdemo=2.0"],
+                ["demo-extra=9.0", "libdemo=2.0"],
+                ["demo-service=2.0", "libdemo=2.0"],
+            ],
+            wanted,
+        )
+
     def test_what_does_not_belong_to_this_agent_is_passed_over(self) -> None:
         answer = self.ask(("unit.enable", {}), ("vim.drain", {}))
         self.assertEqual([], answer["obstacles"])

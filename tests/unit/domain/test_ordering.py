@@ -52,6 +52,12 @@ class NextProceduresTest(unittest.TestCase):
             lower = {each.id for each in procedures if each.level < chosen.level}
             self.assertLessEqual(lower, set(done))
             done.append(chosen.id)
+        in_order = ordering.in_order(shuffled)
+        self.assertEqual(sorted(done), sorted(each.id for each in in_order))
+        for at, each in enumerate(in_order):
+            earlier = [one.id for one in in_order[:at]]
+            self.assertLessEqual(set(each.after), set(earlier))
+            self.assertFalse([one for one in in_order[at:] if one.level < each.level])
 
 
 class FindCycleTest(unittest.TestCase):

@@ -365,6 +365,19 @@ class TestRemedies(unittest.TestCase):
         self.assertEqual({"a", "b", "c"}, set(found))
         self.assertEqual([{"action": "package.install", "with": {}}], found["a"])
 
+    def test_agents_are_asked_in_the_order_of_the_run(self) -> None:
+        """P-3: what comes before may bring what the next one needs."""
+        wanted = made(checks={"artifacts": "report"})
+        (late,) = wanted.procedures
+        (step, *_) = (each for each in late.steps if each.action == "package.install")
+        step = dataclasses.replace(step, params={"packages": {"lib": "2"}})
+        early = dataclasses.replace(late, id="early", level=-1, steps=(step,))
+        wanted = dataclasses.replace(wanted, procedures=(late, early))
+        found = ability.questions(wanted, {late.id: FLEET, "early": FLEET})
+        self.assertEqual(
+            [{"packages": {"lib": "2"}}, {}], [each["with"] for each in found["a"]]
+        )
+
 
 class TestDrains(unittest.TestCase):
     """V-3: the VIM is asked whether hosts can be drained."""

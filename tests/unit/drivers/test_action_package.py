@@ -129,7 +129,9 @@ class InstallTest(Bench, contract_action.ActionContract):
             self.node.names(),
         )
         self.assertEqual([], os.listdir(os.path.dirname(self.sources)))
-        staged = os.path.join(os.path.dirname(self.sources), ".escalator.list.staged")
+        staged = os.path.join(
+            os.path.dirname(self.sources), ".escalator.list.staged/escalator.list"
+        )
         for name in ("staged-update", "digest-demo-service"):
             self.assertIn(f"Dir::Etc::SourceList={staged}", self.node.argv(name))
 
@@ -157,10 +159,34 @@ class InstallTest(Bench, contract_action.ActionContract):
             repository=REPOSITORY, packages={"demo-service": "2.0", "libdemo": "3.0"}
         )
         (told,) = self.make_action().dry_run(order)
-        self.assertEqual("no repository has libdemo 3.0", told)
+        self.assertIn("Version '3.0' for 'libdemo' was not found", told)
         self.assertEqual([], os.listdir(os.path.dirname(self.sources)))
-        self.assertIn("Dir::Etc::SourceParts=-", self.node.argv("staged-libdemo"))
-        self.assertNotIn("Dir::Etc::SourceParts=-", self.node.argv("known-libdemo"))
+        hidden = os.path.join(os.path.dirname(self.sources), ".escalator.list.staged")
+        self.assertIn(
+            f"Dir::Etc::SourceList={hidden}/escalator.list",
+            self.node.argv("staged-update"),
+        )
+        self.assertIn(f"Dir::Etc::SourceParts={hidden}", self.node.argv("simulate"))
+
+    def test_every_unmet_dependency_is_an_obstacle(self) -> None:
+        """P-3: in the words of apt, one text a package."""
+        self.node.answers["simulate"] = (
+            100,
+            "Reading package lists...\n"
+            "The following packages have unmet dependencies:\n"
+            " demo-service : Depends: libdemo (= 2.0) but 1.0 is to be installed\n"
+            "                Depends: libnew but it is not installable\n"
+            " libold : Breaks: demo-service (>= 2.0)\n"
+            "E: Unable to correct problems, you have held broken packages.\n",
+        )
+        self.assertEqual(
+            [
+                "demo-service : Depends: libdemo (= 2.0) but 1.0 is to be installed;"
+                " Depends: libnew but it is not installable",
+                "libold : Breaks: demo-service (>= 2.0)",
+            ],
+            self.make_action().dry_run(self.order),
+        )
 
     def test_a_dry_run_compares_digests(self) -> None:
         order = self.with_params(sha256={"demo-service": "0" * 64})
