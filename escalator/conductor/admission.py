@@ -9,7 +9,7 @@ from typing import Any
 
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import learning, rehearsing
+from escalator.conductor import learning, rehearsing, window_report
 from escalator.conductor import sharing as sharings
 from escalator.conductor.situation import CLOSED as CLOSED
 from escalator.conductor.situation import OPEN as OPEN
@@ -89,7 +89,9 @@ class Admission:
             self.learning.read(connection, now) if is_asked else {},
             holding.reasons(campaign["closed_to"]),
             _mended(connection, campaign, made),
-            _unchecked(connection, campaign, hours, now) if is_asked else "",
+            window_report.unchecked(connection, campaign, hours, now)
+            if is_asked
+            else "",
         )
 
     def admit(
@@ -240,7 +242,9 @@ def heed_report(
         situation,
         excluded=preflights.read_excluded(connection, campaign),
         mended=_mended(connection, campaign, situation.plan),
-        unchecked=_unchecked(connection, campaign, situation.hours, situation.now),
+        unchecked=window_report.unchecked(
+            connection, campaign, situation.hours, situation.now
+        ),
     )
 
 
@@ -248,18 +252,6 @@ def _written_off(connection: session.Connection, campaign: Row) -> set[str]:
     """Return the lost hosts that an operator wants a rollback not to count."""
     asked = signals.read_handled(connection, campaign["id"], "rollback")
     return {name for note in asked for name in note["arguments"].get("without", ())}
-
-
-def _unchecked(
-    connection: session.Connection,
-    campaign: Row,
-    hours: change_window.Hours,
-    now: float,
-) -> str:
-    """Return why no report of the campaign is of this window, or ""."""
-    if not campaign["preflight_id"] or hours.closed(now):
-        return ""
-    return hours.unchecked(now, preflights.passed_at(connection, campaign["id"]))
 
 
 def _mended(

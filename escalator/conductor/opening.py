@@ -10,8 +10,7 @@ from typing import Any
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
 from escalator.conductor import engine as engines
-from escalator.conductor import inquiring, preflight
-from escalator.db import preflights as stored
+from escalator.conductor import inquiring, preflight, window_report
 from escalator.db import session
 from escalator.domain import states
 
@@ -34,7 +33,8 @@ def look(
     """
     if not situation.unchecked or not situation.waiting():
         return campaign, situation
-    refusal = _refusal(connection, campaign, situation)
+    at = situation.hours, situation.now
+    refusal = window_report.refusal(connection, campaign, *at)
     if not refusal:
         asked = inquiring.Asked(inquiring.GATE)
         refusal = preflights.make(connection, batch, campaign, asked)
@@ -51,15 +51,3 @@ def _is_midway(situation: admissions.Situation) -> bool:
         for slots in situation.slots.values()
         for row in slots.values()
     )
-
-
-def _refusal(
-    connection: session.Connection, campaign: Row, situation: admissions.Situation
-) -> str:
-    """Return what a report that was made in this window refuses, or ""."""
-    report = stored.read_report(connection, campaign["preflight_id"])
-    if report is None or preflight.is_wait(report["refusal"]):
-        return ""
-    if situation.hours.unchecked(situation.now, report["made_at"]):
-        return ""
-    return str(report["refusal"])

@@ -207,6 +207,11 @@ WAITS = (
         " campaign rollback",
     ),
     Reason("W173", "waits: a preflight comes first: the window opened", NOTHING),
+    Reason(
+        "W174",
+        "waits: what is midway ends, then the campaign holds",
+        "campaign preflight show; remove the cause, then campaign resume",
+    ),
 )
 
 _FAILURES = {

@@ -80,6 +80,9 @@ class TestOpenings(test_windows.Case):
         self.assertEqual(2, len(self.begun()))
         self.bed.engine.vim_trouble = TROUBLE
         self.set_clock(SECOND.start)
+        self.bed.execution.look_at_all()
+        self.assertEqual((["W174"], {"W174", "S101"}), self.codes())
+        self.assertIn(TROUBLE, self.explained()[0]["reason"])
         self.work()
         self.assertEqual("holding", self.bed.state())
         states = [row["state"] for row in self.bed.rows(models.slot)]
