@@ -1,6 +1,7 @@
 """A conductor is killed at every place where something is written or sent."""
 
 import collections
+import datetime
 import itertools
 import pathlib
 import random
@@ -9,8 +10,8 @@ import sqlite3
 import tempfile
 import unittest
 
-from escalator.db import models
-from escalator.domain import invariants, plan
+from escalator.db import models, preflights, work
+from escalator.domain import change_window, commands, invariants, plan
 from tests.fixtures import crash, folding
 from tests.fixtures import engine as beds
 
@@ -29,7 +30,11 @@ class Case(unittest.TestCase):
 
     hosts = HOSTS
     fails = FAILS
-    ladder = beds.LADDER
+
+    @classmethod
+    def begin(cls, bed):
+        """Store the campaign that is played."""
+        beds.start_campaign(bed, beds.rolling_plan(parallel=1))
 
     @classmethod
     def setUpClass(cls):
@@ -40,7 +45,7 @@ class Case(unittest.TestCase):
         database = beds.database(f"sqlite:///{cls.fresh}")
         beds.add_hosts(database, cls.hosts)
         bed = beds.EngineBed(database, beds.FakeFleet())
-        beds.start_campaign(bed, beds.rolling_plan(parallel=1, ladder=cls.ladder))
+        cls.begin(bed)
         database.dispose()
         cls.undisturbed = cls.prepare("undisturbed")
         crash.run(cls.undisturbed, "conductor", crash.Fuse(), cls.fails)
@@ -109,6 +114,56 @@ class Case(unittest.TestCase):
             if passed is not None:
                 break
         self.assertGreater(left, 20, passed)
+
+
+class TestOpenings(Case):
+    """A change window opens, agents and the VIM are asked, and what fails goes back.
+
+    No question is asked twice for a conductor's death (V-3, V-5).
+    """
+
+    @classmethod
+    def begin(cls, bed):
+        now = datetime.datetime.now(datetime.UTC)
+        hour = datetime.timedelta(hours=1)
+        window = change_window.ChangeWindow(
+            "night", start=(now - hour).isoformat(), end=(now + 5 * hour).isoformat()
+        )
+        drain = beds.step("drain", "vim.drain", executor="vim")
+        steps = [drain if each.id == "drain" else each for each in beds.ROLLING]
+        made = beds.rolling_plan(
+            parallel=1,
+            steps=tuple(steps),
+            windows=(window,),
+            preflight=plan.Preflight(
+                checks={"artifacts": "block", "migration": "block"}
+            ),
+        )
+        report = {
+            "id": work.new_id(),
+            "campaign_id": beds.start_campaign(bed, made),
+            "plan_rev": 1,
+            "made_at": (now - 2 * hour).timestamp(),
+        }
+        lists = {"remedies": [], "collected": [], "refusal": ""}
+        with bed.database.begin() as connection:
+            preflights.store(connection, report | lists, (), ())
+
+    def check(self, folder):
+        super().check(folder)
+        done, _ = self.done(folder)
+        asked = {host: times for (host, _, intent), times in done.items()
+                 if intent == commands.ASK}  # fmt: skip
+        self.assertEqual({"h000": 2, "h001": 2, "h002": 2}, asked)
+
+    def test_before_a_commit(self):
+        self.try_every(crash.BEFORE_COMMIT, 1)
+
+    def test_between_a_commit_and_its_messages(self):
+        self.try_every(crash.AFTER_COMMIT, 2)
+
+    def test_between_a_message_and_its_mark(self):
+        self.try_every(crash.AFTER_DELIVERY, 3)
 
 
 class TestCrashPoints(Case):

@@ -331,7 +331,11 @@ class TestCrashPoints(test_crash_points.Case):
         (test_crash_points.BROKEN, "install"),
         (test_crash_points.BROKEN, "restore", "revert"),
     }
-    ladder = (COMPENSATE, RESTORE, ROLLBACK)
+
+    @classmethod
+    def begin(cls, bed):
+        ladder = (COMPENSATE, RESTORE, ROLLBACK)
+        beds.start_campaign(bed, beds.rolling_plan(parallel=1, ladder=ladder))
 
     def test_it_is_restored_twice(self):
         done, _ = self.done(self.undisturbed)
