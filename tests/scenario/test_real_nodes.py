@@ -45,11 +45,14 @@ class RealNodes(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.stage = Stage(self.has_spare, self.has_server_groups)
+        self.stage = self.make_stage()
         self.addOnException(lambda _: self._attach_logs())
         self.addCleanup(self.stage.down)
         self.stage.up(self.version, self.release)
         self.tell(f"stage is up: {self.stage.times}")
+
+    def make_stage(self) -> Stage:
+        return Stage(self.has_spare, self.has_server_groups)
 
     def _attach_logs(self) -> None:
         """Keep the services' last words, whether they still run or not."""
