@@ -95,7 +95,8 @@ class Install(base.Action):
             for action, params in self._resources.get("before", ())
             if action == order.action
         ]
-        return apt_dry_run.obstacles(node, order.params, before, _options(order))
+        options = _options(*before, order.params)
+        return apt_dry_run.obstacles(node, order.params, before, options)
 
     def _change(self, node: apt.Apt, order: commands.RunStep) -> None:
         wanted = order.params["packages"]
@@ -109,12 +110,14 @@ class Install(base.Action):
         if line is not None:
             node.write_sources(line)
         node.update(is_own_source_only=line is not None)
-        node.install(wanted, options=_options(order))
+        node.install(wanted, options=_options(order.params))
         _compare(node.query("after", wanted), wanted)
 
 
-def _options(order: commands.RunStep) -> list[str]:
-    return [] if order.params.get("may_remove") else ["--no-remove"]
+def _options(*installs: Mapping[str, Any]) -> list[str]:
+    """Return the options of one transaction of all of them."""
+    may_remove = any(params.get("may_remove") for params in installs)
+    return [] if may_remove else ["--no-remove"]
 
 
 def _is_reached(

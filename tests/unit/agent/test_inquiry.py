@@ -69,6 +69,16 @@ class InquiryTest(unittest.TestCase):
             wanted,
         )
 
+    def test_what_comes_before_may_remove_what_is_in_its_way(self) -> None:
+        self.ask(
+            (
+                "package.install",
+                {"packages": {"libdemo": "2.0"}, "may_remove": True},
+            ),
+            ("package.install", {"packages": {"demo-service": "2.0"}}),
+        )
+        self.assertNotIn("--no-remove", self.node.argv("ask-1-simulate"))
+
     def test_what_does_not_belong_to_this_agent_is_passed_over(self) -> None:
         answer = self.ask(("unit.enable", {}), ("vim.drain", {}))
         self.assertEqual([], answer["obstacles"])
