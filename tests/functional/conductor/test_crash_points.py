@@ -116,56 +116,6 @@ class Case(unittest.TestCase):
         self.assertGreater(left, 20, passed)
 
 
-class TestOpenings(Case):
-    """A change window opens, agents and the VIM are asked, and what fails goes back.
-
-    No question is asked twice for a conductor's death (V-3, V-5).
-    """
-
-    @classmethod
-    def begin(cls, bed):
-        now = datetime.datetime.now(datetime.UTC)
-        hour = datetime.timedelta(hours=1)
-        window = change_window.ChangeWindow(
-            "night", start=(now - hour).isoformat(), end=(now + 5 * hour).isoformat()
-        )
-        drain = beds.step("drain", "vim.drain", executor="vim")
-        steps = [drain if each.id == "drain" else each for each in beds.ROLLING]
-        made = beds.rolling_plan(
-            parallel=1,
-            steps=tuple(steps),
-            windows=(window,),
-            preflight=plan.Preflight(
-                checks={"artifacts": "block", "migration": "block"}
-            ),
-        )
-        report = {
-            "id": work.new_id(),
-            "campaign_id": beds.start_campaign(bed, made),
-            "plan_rev": 1,
-            "made_at": (now - 2 * hour).timestamp(),
-        }
-        lists = {"remedies": [], "collected": [], "refusal": ""}
-        with bed.database.begin() as connection:
-            preflights.store(connection, report | lists, (), ())
-
-    def check(self, folder):
-        super().check(folder)
-        done, _ = self.done(folder)
-        asked = {host: times for (host, _, intent), times in done.items()
-                 if intent == commands.ASK}  # fmt: skip
-        self.assertEqual({"h000": 2, "h001": 2, "h002": 2}, asked)
-
-    def test_before_a_commit(self):
-        self.try_every(crash.BEFORE_COMMIT, 1)
-
-    def test_between_a_commit_and_its_messages(self):
-        self.try_every(crash.AFTER_COMMIT, 2)
-
-    def test_between_a_message_and_its_mark(self):
-        self.try_every(crash.AFTER_DELIVERY, 3)
-
-
 class TestCrashPoints(Case):
     """Rules 1 to 4 of the engine, and the outbox.
 
@@ -208,3 +158,44 @@ class TestCrashPoints(Case):
             )
         with self.assertRaises(AssertionError):
             self.check(folder)
+
+
+class TestOpenings(TestCrashPoints):
+    """A change window opens, agents and the VIM are asked, and what fails goes back.
+
+    No question is asked twice for a conductor's death (V-3, V-5).
+    """
+
+    @classmethod
+    def begin(cls, bed):
+        now = datetime.datetime.now(datetime.UTC)
+        hour = datetime.timedelta(hours=1)
+        window = change_window.ChangeWindow(
+            "night", start=(now - hour).isoformat(), end=(now + 5 * hour).isoformat()
+        )
+        drain = beds.step("drain", "vim.drain", executor="vim")
+        steps = [drain if each.id == "drain" else each for each in beds.ROLLING]
+        made = beds.rolling_plan(
+            parallel=1,
+            steps=tuple(steps),
+            windows=(window,),
+            preflight=plan.Preflight(
+                checks={"artifacts": "block", "migration": "block"}
+            ),
+        )
+        report = {
+            "id": work.new_id(),
+            "campaign_id": beds.start_campaign(bed, made),
+            "plan_rev": 1,
+            "made_at": (now - 2 * hour).timestamp(),
+        }
+        lists = {"remedies": [], "collected": [], "refusal": ""}
+        with bed.database.begin() as connection:
+            preflights.store(connection, report | lists, (), ())
+
+    def check(self, folder):
+        super().check(folder)
+        done, _ = self.done(folder)
+        asked = {host: times for (host, _, intent), times in done.items()
+                 if intent == commands.ASK}  # fmt: skip
+        self.assertEqual({"h000": 2, "h001": 2, "h002": 2}, asked)
