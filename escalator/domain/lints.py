@@ -47,6 +47,7 @@ C613  a ``progress`` limit that is never reached before ``timeout``
 C614  a ``progress`` limit of an action that shows none
 C615  an expression in ``expected`` or ``timeout`` that is no duration on some host
 C616  scaling is held, and no later step releases it (S-7)
+C617  a rollback of one procedure leaves scaling held (warning)
 C701  a budget that can never admit
 C702  a budget that is used up now (warning)
 C703  a rolling procedure without a budget (warning)

@@ -115,12 +115,35 @@ def _scaling(*actions: str, at: int = 0, **params: str) -> Change:
     return change
 
 
+def _held(document: Document) -> None:
+    """Hold scaling before the procedure, and release it after."""
+    document["recovery"] |= {"paging": [{"try": "page"}]}
+    document["recovery"] |= {"partial": [{"try": "rollback", "scope": "procedure"}]}
+    for level, action in ((0, "hold"), (90, "release")):
+        step = {"id": action, "action": f"scaling.{action}"}
+        document["procedures"].append(
+            {
+                "id": action,
+                "level": level,
+                "select": "computes",
+                "method": "single_step",
+                "on_failure": "paging",
+                "steps": [step | {"expected": "1s", "timeout": "9s"}],
+            }
+        )
+
+
 P = ("procedures", 0)
 STEP = (*P, "steps")
 CHECKPOINT, CORDON, DRAIN, INSTALL, VERIFY = ((*STEP, n) for n in range(5))
 MATCH = ("selectors", "computes", "match")
 LADDER = ("recovery", "node-ladder")
+RELEASING = ("procedures", 2, "on_failure")
+WHOLE = _put(*LADDER, -1, "scope", "campaign")
+"""A rollback of the campaign ends the ladder."""
 
+OTHER = "0b6f2c9e-5d0e-4a61-9a57-3e1f0f6f7c11"
+"""Another campaign's id."""
 TOO_SOON = "5s + 5s * instances"
 """Below the 10 s that are expected, on a host without instances only."""
 TOO_LATE = "5s + 2s * instances"
@@ -456,6 +479,15 @@ MUTATIONS: dict[str, list[tuple[str, Change]]] = {
         ("/procedures/0/steps/6", _scaling("hold")),
         ("/procedures/0/steps/7", _scaling("release", "hold")),
     ],
+    "C617": [
+        ("/procedures/0/on_failure", _held),
+        ("/procedures/0/on_failure", _both(_held, _cut(*LADDER, -1, "scope"))),
+        ("/procedures/2/on_failure", _both(_held, WHOLE, _put(*RELEASING, "partial"))),
+        (
+            "/recovery/on_fault/scope",
+            _both(_held, WHOLE, _put("recovery", "on_fault", "scope", "procedure")),
+        ),
+    ],
     "C701": [
         ("/budgets/0/max_down", _put("budgets", 0, "max_down", 0)),
         ("/budgets/1/max_down", _put("budgets", 1, "max_down", "0%")),
@@ -705,6 +737,7 @@ class MutationTest(unittest.TestCase):
                 is_warning = rule in (
                     "C506",
                     "C507",
+                    "C617",
                     "C703",
                     "C704",
                     "C705",
@@ -894,21 +927,39 @@ class FleetTest(unittest.TestCase):
         cases = {
             "same": [_scaling("hold", "release")],
             "level": [
+                WHOLE,
                 _more({"level": 20}),
                 _scaling("hold"),
                 _scaling("release", at=1),
             ],
             "after": [
+                WHOLE,
                 _more({"after": ["computes"]}),
                 _scaling("hold"),
                 _scaling("release", at=1),
             ],
-            "holder": [_scaling("hold", holder="0b6f2c9e-5d0e-4a61-9a57-3e1f0f6f7c11")],
+            "holder": [_scaling("hold", holder=OTHER)],
         }
         for name, changes in cases.items():
             document = _golden()
             for change in changes:
                 change(document)
+            with self.subTest(name):
+                self.assertEqual((), _check(document))
+
+    def test_a_rollback_that_leaves_no_scaling_held(self) -> None:
+        """S-7: of the campaign, of the hold itself, or where nothing is held."""
+        cases = {
+            "whole": [WHOLE],
+            "its own": [WHOLE, _put("procedures", 1, "on_failure", "partial")],
+            "before": [_put(*P, "level", -1)],
+            "after": [_put(*P, "level", 99)],
+            "an edge": [_put(*P, "level", 90), _put(*P, "after", ["release"])],
+            "another's": [_put("procedures", 1, "steps", 0, "with", {"holder": OTHER})],
+        }
+        for name, changes in cases.items():
+            document = _golden()
+            _both(_held, *changes)(document)
             with self.subTest(name):
                 self.assertEqual((), _check(document))
 
