@@ -1,5 +1,6 @@
 """Dry runs of installs, on real apt with state and sources of its own (P-3, V-3)."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -76,6 +77,17 @@ class TestDryRun(apt_bed.AptBed):
     def test_a_version_that_is_not_there_is_named(self) -> None:
         (told,) = self.dry_run(app="3.0")
         self.assertEqual("E: Version '3.0' for 'app' was not found", told)
+
+    def test_a_package_of_another_architecture_is_none(self) -> None:
+        """P-3: neither if it is asked for, nor if another one needs it."""
+        packages.make("tool", "1.0", "", {}, self.repository, "s390x")
+        packages.make("user", "1.0", "tool", {}, self.repository)
+        apt_bed.publish(self.repository)
+        (told,) = self.dry_run(tool="1.0")
+        self.assertIn("'tool' was not found", told)
+        self.order = dataclasses.replace(self.order, step_id="other")
+        (told,) = self.dry_run(user="1.0")
+        self.assertIn("user : Depends: tool", told)
 
     def test_other_sources_of_the_node_count(self) -> None:
         self.write_source("debian.list", self.move("libbase", "other"))
