@@ -24,6 +24,7 @@ from oslo_messaging._metrics import client as metrics
 from oslo_messaging._tracing import client as tracing
 
 from escalator import errors
+from escalator.bus import returns
 
 RABBIT_GROUP = "oslo_messaging_rabbit"
 
@@ -144,7 +145,9 @@ def rpc_transport(conf: cfg.ConfigOpts) -> oslo_messaging.transport.RPCTransport
     conf.set_default("heartbeat_timeout_threshold", beat_s, RABBIT_GROUP)
     with _lock:
         if key not in _transports:
-            _transports[key] = oslo_messaging.get_rpc_transport(conf)
+            made = oslo_messaging.get_rpc_transport(conf)
+            returns.keep(made)
+            _transports[key] = made
         return _transports[key]
 
 

@@ -12,7 +12,7 @@ from escalator import context, errors
 from escalator.bus import rpc, rpcapi, server, transport
 from escalator.objects import order
 from tests.fixtures import bus as helpers
-from tests.fixtures import rabbit
+from tests.fixtures import rabbit, relay
 from tests.functional.bus import test_events
 
 
@@ -274,11 +274,33 @@ class Orders(RpcTest):
         self.assertEqual([], nodes["vim"].orders)
 
     def test_an_order_to_nobody_is_told(self) -> None:
-        """Every one of them: the library's channel keeps a stale confirm."""
-        api = rpcapi.AgentAPI(self.conf)
-        for _ in range(5):
-            with self.assertRaises(errors.NobodyListens):
-                api.run_step(CTXT, "nowhere", step())
+        """Each is, and none is told for another, however late its confirm is.
+
+        The library reads no further than the return; the confirm behind it
+        would be taken for that of the next order on the same connection.
+        """
+        agent = Agent()
+        self.serve("agent", "h1", agent)
+        api = rpcapi.AgentAPI(self.behind(relay.with_late_confirms(0.05)))
+        orders = [step() for _ in range(10)]
+        for known in orders:
+            for _ in range(2):
+                with self.assertRaises(errors.NobodyListens):
+                    api.run_step(CTXT, "nowhere", step())
+            api.run_step(CTXT, "h1", known)
+        sent = [known.to_domain() for known in orders]
+        self.assertTrue(helpers.eventually(lambda: len(agent.orders) == len(sent)))
+        self.assertEqual(sent, agent.orders)
+
+    def behind(self, answers: relay.Pieces) -> cfg.ConfigOpts:
+        """Return how to reach the same broker by way of a relay."""
+        between = relay.Relay((self.broker.address, self.broker.port), answers=answers)
+        self.addCleanup(between.stop)
+        url = self.broker.url.replace(f":{self.broker.port}/", f":{between.port}/")
+        made = helpers.make_conf(url, call_timeout_s=2.0)
+        made.set_override("prefix", self.conf.bus.prefix, "bus")
+        self.addCleanup(transport.release, made)
+        return made
 
     def test_a_server_starts_before_its_broker(self) -> None:
         self.broker.kill9()
