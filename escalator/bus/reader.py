@@ -90,6 +90,7 @@ class Reader:
             self._set_up(link)
             self.is_connected.set()
             self._is_told = False
+            self._be_patient()
             while not self._closing.is_set():
                 self._turn(link)
             self._do_deeds(link)
@@ -103,12 +104,16 @@ class Reader:
             broker.wait_readable(link, [self._alarm], TICK_S)
             with contextlib.suppress(BlockingIOError):
                 self._alarm.recv(4096)
-            if self._patience_s:
-                self._closing.wait(self._patience_s)
+            self._be_patient()
         now = time.monotonic()
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
             link.tick()
+
+    def _be_patient(self) -> None:
+        """Leave what has arrived where it is, for somebody in a hurry."""
+        if self._patience_s:
+            self._closing.wait(self._patience_s)
 
     def _do_deeds(self, link: broker.Link) -> None:
         while self._deeds:

@@ -320,6 +320,16 @@ class Listening(BusTest):
         self.assertTrue(patient.wait(3))
         self.assertEqual([fact.event_id for fact in facts], patient.ids)
 
+    def test_a_patient_listener_leaves_what_it_finds_as_well(self) -> None:
+        """A fact may arrive between its connecting and its first look."""
+        fact, patient = helpers.fault(), helpers.Inbox()
+        self.publisher.publish(fact)
+        self.listen("inspector", {events.FaultConfirmed: patient}, patience_s=1.0)
+        time.sleep(0.5)
+        self.assertEqual([], patient.ids)
+        self.assertTrue(patient.wait(1))
+        self.assertEqual([fact.event_id], patient.ids)
+
     def test_a_listener_starts_before_its_broker(self) -> None:
         self.broker.kill9()
         inbox = helpers.Inbox()
