@@ -92,6 +92,15 @@ class Fault:
         named = self.evidence.get("probes")
         return max(len(named), 1) if isinstance(named, list) else 1
 
+    @property
+    def probes_watching(self) -> int:
+        """How many kinds of probes watch the host: no more can ever find it.
+
+        None watches for what an alarm told of, which so many find as told of it.
+        """
+        told = self.evidence.get("probes_watching")
+        return max(told, self.probes) if isinstance(told, int) else self.probes
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AffectedInstance:

@@ -79,7 +79,8 @@ class Subscriber:
 
     :ivar fault_types: empty means every type.
     :ivar min_rank: rank of the mildest severity that is told.
-    :ivar min_probes: so many kinds of probes must find a host or a link down.
+    :ivar min_probes: so many kinds of probes must find a host or a link down;
+        all of them, where fewer watch the host: who asks for more is not forgotten.
     """
 
     id: str
@@ -98,7 +99,9 @@ class Subscriber:
 
         :param before: so many probes found it when it was told of last.
         """
-        needed = self.min_probes if fault.fault_type in impact.TAKES_HOST_DOWN else 1
+        needed = 1
+        if fault.fault_type in impact.TAKES_HOST_DOWN:
+            needed = min(self.min_probes, fault.probes_watching)
         is_type = not self.fault_types or fault.fault_type in self.fault_types
         is_grave = _RANKS.get(fault.severity, _WORST) >= self.min_rank
         return is_type and is_grave and before < needed <= fault.probes

@@ -32,8 +32,8 @@ class Verdict:
     :ivar t0: epoch seconds; of a host that is down, when its last target
         can have failed.
     :ivar evidence: JSON object: the first probe's evidence; the interfaces
-        lost, if the host has several; the probes that agree, if there are
-        several: of the interface lost that the fewest find dead.
+        lost, if the host has several; the probes that agree and how many there
+        are, if there are several: of the interface lost that the fewest find dead.
     """
 
     kind: events.FaultType | None = None
@@ -127,6 +127,7 @@ class Panel:
             # Who finds one interface dead says nothing of the others.
             agreeing = [sorted(self._losses[t]) for t in dead]
             evidence["probes"] = min(agreeing, key=len)
+            evidence["probes_watching"] = len(self.probes)
         kind = events.FaultType.HOST_DOWN if is_down else events.FaultType.LINK_DOWN
         # A host lived until the last of its interfaces fell silent.
         t0 = max(loss.t0 for loss in losses) if is_down else losses[0].t0

@@ -488,6 +488,13 @@ MUTANTS = (
         "    if False:\n",
         "where nothing ever failed no fault is chance",
     ),
+    # Who is told.
+    Mutant(
+        "domain/notice.py",
+        "needed = min(self.min_probes, fault.probes_watching)\n",
+        "needed = self.min_probes\n",
+        "who waits for more probes than there are is told when all agree",
+    ),
     # Checkpoints that are put back.
     Mutant(
         "domain/restoring.py",

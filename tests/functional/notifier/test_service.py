@@ -123,7 +123,9 @@ class NotifierTest(unittest.TestCase):
         """DR-4: k of n for each subscription; DR-10: the end to who heard."""
         one, two, three = (self.consumer("red", count) for count in (1, 2, 3))
         self.start()
-        fact = fakes.host_down("red")
+        (impact,) = fakes.host_down("red").impacts
+        found = fakes.with_probes(impact, "icmp")
+        fact = events.HostMarkedDown(str(uuid.uuid4()), (found,))
         self.publisher.publish(fact)
         self.assertEqual("delivered", self.outcome().state)
         self.assertEqual([1, 0, 0], [len(each.heard()) for each in (one, two, three)])

@@ -129,10 +129,10 @@ class FilterTest(unittest.TestCase):
         self.assertEqual({}, tell([impact("n", "red/1")], admin))
 
 
-def agreed(*probes: str, **changes: Any) -> events.Impact:
-    """Build an impact on which these probes agree."""
+def agreed(*probes: str, watching: int = 3, **changes: Any) -> events.Impact:
+    """Build an impact on which these probes agree, of so many."""
     found = impact("n", "red/1", **changes)
-    evidence = {"probes": list(probes)} if probes else {}
+    evidence = {"probes": list(probes), "probes_watching": watching} if probes else {}
     return dataclasses.replace(
         found, fault=dataclasses.replace(found.fault, evidence=evidence)
     )
@@ -155,7 +155,6 @@ class ProbesTest(unittest.TestCase):
 
     def test_a_beginning_is_told_to_those_whose_number_is_reached(self) -> None:
         for probes, wanted in (
-            ((), {"k1"}),
             (("icmp",), {"k1"}),
             (("icmp", "tcp"), {"k1", "k2"}),
             (("bfd", "icmp", "tcp"), {"k1", "k2", "k3"}),
@@ -164,6 +163,20 @@ class ProbesTest(unittest.TestCase):
                 with self.subTest(kind, probes=probes):
                     told = tell([agreed(*probes, fault_type=kind)], *self.subscribers)
                     self.assertEqual(wanted, set(told))
+
+    def test_who_asks_for_more_than_there_are_is_not_forgotten(self) -> None:
+        """All that watch the host are enough; of one, and of an alarm, that one."""
+        everybody = {"k1", "k2", "k3"}
+        for found, wanted in (
+            (agreed("icmp", "tcp", watching=2), everybody),
+            (agreed("icmp", watching=2), {"k1"}),
+            (agreed(), everybody),
+        ):
+            with self.subTest(found.fault.evidence):
+                self.assertEqual(wanted, set(tell([found], *self.subscribers)))
+        grown = agreed("icmp", "tcp", watching=2)
+        self.assertEqual({"k2", "k3"}, set(self.grown(grown, 1)))
+        self.assertEqual(set(), set(self.grown(grown, 2)))
 
     def test_faults_that_no_probe_finds_pass(self) -> None:
         for kind in ("agent.silent", "alarm", "monitor.isolated", "from a newer one"):

@@ -60,7 +60,9 @@ class PanelTest(unittest.TestCase):
         self.panel.watch(["a%eth1", "a%eth2"])
         self.lose("a%eth1")
         self.lose("a%eth1", probe="bfd")
-        self.assertEqual(["bfd", "icmp"], self.panel.judge("a").evidence["probes"])
+        agreed = self.panel.judge("a").evidence
+        self.assertEqual(["bfd", "icmp"], agreed["probes"])
+        self.assertEqual(len(PROBES), agreed["probes_watching"])
         self.lose("a%eth2", probe="bfd")
         found = self.panel.judge("a")
         self.assertEqual((DOWN, ["bfd"]), (found.kind, found.evidence["probes"]))

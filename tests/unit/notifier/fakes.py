@@ -41,6 +41,11 @@ def host_down(*projects: str, event_id: str = "") -> events.HostMarkedDown:
     return events.HostMarkedDown(event_id or str(uuid.uuid4()), (impact,))
 
 
+def evidence(*probes: str) -> dict[str, Any]:
+    """Return what a monitor with three kinds of probes says of those that agree."""
+    return {"probes": list(probes), "probes_watching": 3}
+
+
 def corroborated(
     fact: events.HostMarkedDown, *probes: str, before: int = 1
 ) -> events.ImpactCorroborated:
@@ -53,7 +58,7 @@ def corroborated(
 
 def with_probes(impact: events.Impact, *probes: str) -> events.Impact:
     """Return an impact that these probes agree on."""
-    fault = dataclasses.replace(impact.fault, evidence={"probes": list(probes)})
+    fault = dataclasses.replace(impact.fault, evidence=evidence(*probes))
     return dataclasses.replace(impact, fault=fault)
 
 
