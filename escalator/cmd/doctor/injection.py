@@ -1,31 +1,73 @@
 """How the failure is made: a link is cut, or a command of the operator's runs."""
 
-import dataclasses
+import json
 import shlex
 import subprocess
-import time
+import sys
+from typing import Any, NoReturn
 
 from escalator import errors
+from escalator.cmd.doctor import breaking
 
-LIMIT_S = 60.0
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Injection:
-    """Two commands, as argument lists; no shell reads them."""
+    """Two commands, as argument lists; no shell reads them.
 
-    break_argv: tuple[str, ...]
-    mend_argv: tuple[str, ...]
+    What is broken is mended also if this process is killed: ``breaking`` says how.
+    """
+
+    def __init__(self, break_argv: tuple[str, ...], mend_argv: tuple[str, ...]) -> None:
+        self.break_argv = break_argv
+        self.mend_argv = mend_argv
+        self._keeper: subprocess.Popen[str] | None = None
 
     def inject(self) -> float:
-        """Break the host; returns the moment before, epoch seconds."""
-        at = time.time()
-        _run(self.break_argv)
-        return at
+        """Break the host; returns the moment before, epoch seconds.
+
+        :raises DoctorTestFailed: it did not work; mend it all the same.
+        """
+        self._keeper = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-P", "-m", breaking.__name__]
+            + [json.dumps(self.break_argv), json.dumps(self.mend_argv)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        told = _read(self._keeper)
+        if told is None:
+            _refuse("who was to break the host is gone")
+        _check(told["trouble"])
+        return float(told["at"])
 
     def mend(self) -> None:
-        """Undo it."""
-        _run(self.mend_argv)
+        """Undo it.
+
+        :raises DoctorTestFailed: it did not work; it may be tried again.
+        """
+        told = self._ask()
+        if told is None:
+            self._let_go()
+            _check(breaking.run(self.mend_argv))
+            return
+        _check(told["trouble"])
+        self._let_go()
+
+    def _ask(self) -> dict[str, Any] | None:
+        """Have the keeper mend; None: there is none."""
+        keeper = self._keeper
+        if keeper is None or keeper.stdin is None:
+            return None
+        try:
+            print("mend", file=keeper.stdin, flush=True)
+        except BrokenPipeError:
+            return None
+        return _read(keeper)
+
+    def _let_go(self) -> None:
+        if self._keeper is not None:
+            self._keeper.communicate()
+            self._keeper = None
 
 
 def link(interface: str, namespace: str = "", ssh: str = "") -> Injection:
@@ -44,24 +86,16 @@ def commands(inject: str, restore: str) -> Injection:
     return Injection(tuple(shlex.split(inject)), tuple(shlex.split(restore)))
 
 
-def _run(argv: tuple[str, ...]) -> None:
-    """Run it in a session of its own: the terminal's Ctrl-C must not end a mending."""
-    try:
-        done = subprocess.run(  # noqa: S603 - the operator's own command
-            argv,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise errors.DoctorTestFailed(
-            step="inject_failure", reason=f"{shlex.join(argv)}: {error}"
-        ) from error
-    if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip()
-        raise errors.DoctorTestFailed(
-            step="inject_failure",
-            reason=f"{shlex.join(argv)} ended with {done.returncode}: {said}",
-        )
+def _read(keeper: "subprocess.Popen[str]") -> dict[str, Any] | None:
+    """Return the keeper's answer; None: it is gone."""
+    line = keeper.stdout.readline() if keeper.stdout else ""
+    return json.loads(line) if line else None
+
+
+def _check(trouble: str) -> None:
+    if trouble:
+        _refuse(trouble)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise errors.DoctorTestFailed(step="inject_failure", reason=reason)

@@ -65,6 +65,16 @@ class StoppedTest(unittest.TestCase):
         told = json.loads(self.report.read_text())
         self.assertEqual("stopped by SIGTERM", told["failure"])
 
+    def test_killed_while_the_host_is_broken(self) -> None:
+        """The host is mended all the same."""
+        self.begin()
+        self.await_made("cut", "alarm-8")
+        self.assertEqual(-9, self.end(signal.SIGKILL), self.said)
+        deadline = time.monotonic() + LIMIT_S
+        while self.cut.exists():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
     def test_while_the_alarms_settle(self) -> None:
         self.begin(settle_s=60.0)
         self.await_made("alarm-8")

@@ -6,7 +6,6 @@ import pathlib
 import tempfile
 import unittest
 
-from escalator import errors
 from escalator.cmd.doctor import injection, main, records
 
 
@@ -47,17 +46,6 @@ class OptionsTest(unittest.TestCase):
     def test_numbers(self):
         self.refused("--interface=e", "--instances=0")
         self.refused("--interface=e", "--owners=2")
-
-
-class InjectionTest(unittest.TestCase):
-    def test_a_command_that_fails_names_itself(self):
-        made = injection.commands("sh -c 'echo broken >&2; exit 3'", "true")
-        with self.assertRaisesRegex(errors.DoctorTestFailed, "ended with 3: broken"):
-            made.inject()
-
-    def test_a_command_that_is_not_there(self):
-        with self.assertRaises(errors.DoctorTestFailed):
-            injection.commands("/nowhere/at-all", "true").inject()
 
 
 class LogTest(unittest.TestCase):
