@@ -6,7 +6,7 @@ import time
 
 from escalator import errors
 from escalator.bus import transport
-from escalator.cmd.doctor import scene
+from escalator.cmd.doctor import scene, servers
 from escalator.drivers.vim.openstack import (
     driver,
     following,
@@ -123,7 +123,7 @@ class TestOpenstack(base.CloudTestCase):
         nova = self.connection.compute
         nova.set_server_metadata(marked, **{states.MARK: "active"})
         self.addCleanup(nova.delete_server_metadata, marked, [states.MARK])
-        self.scene._servers.delete([gone])
+        servers.delete(self.connection, [gone])
         changed, ended = vim._following._reader.changed_servers(since)
         marks = {each.id: each.state_before for each in changed}
         self.assertEqual("active", marks.get(marked))

@@ -18,11 +18,10 @@ from oslo_config import cfg
 from rich import console, markup, table
 
 from escalator import errors
-from escalator.cmd.doctor import answering, files, queues, scene, servers
+from escalator.cmd.doctor import alarms, answering, files, queues, scene, servers
 from escalator.domain import doctor
 
 ERROR_STATUS = 255
-PAGE = 500
 SYSTEM = pathlib.Path("/etc")
 COLOURS = {"OK": "green", "WARNING": "yellow", "FAILURE": "red"}
 
@@ -149,7 +148,7 @@ class Check:
             return
         with contextlib.closing(connection):
             try:
-                found = _alarms(connection)
+                found = alarms.read_all(connection)
             except servers.REFUSALS as error:
                 yield doctor.Finding(
                     "alarms",
@@ -167,25 +166,6 @@ class Check:
             "every consumer of an alarm answers",
             answering.judge(found, self.options.timeout_s),
         )
-
-
-def _alarms(connection: Any) -> list[dict[str, Any]]:
-    """Return the event alarms of all projects, page by page."""
-    found: list[dict[str, Any]] = []
-    asked = (("all_projects", "true"), ("type", "event"))
-    terms = "&".join(f"q.field={n}&q.op=eq&q.value={v}" for n, v in asked)
-    query = f"?{terms}&limit={PAGE}"
-    marker = ""
-    while True:
-        page = connection.session.get(
-            f"/v2/alarms{query}{marker}", endpoint_filter={"service_type": "alarming"}
-        ).json()
-        known = {each["alarm_id"] for each in found}
-        fresh = [each for each in page if each["alarm_id"] not in known]
-        found += fresh
-        if not fresh or len(page) < PAGE:
-            return found
-        marker = f"&marker={page[-1]['alarm_id']}"
 
 
 def _or_fine(

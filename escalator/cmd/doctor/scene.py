@@ -159,7 +159,9 @@ class Scene:
         """Delete everything that was made; what fails is logged and left."""
         for owner in self.owners:
             owner.delete_alarms()
-        self._servers.delete([i for each in self.owners for i in each.instance_ids])
+        servers.delete(
+            self.admin, [i for each in self.owners for i in each.instance_ids]
+        )
         self._servers.close()
         for owner in self.owners:
             self._try(self.admin.identity.delete_user, owner.user)

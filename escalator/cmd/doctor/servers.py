@@ -23,7 +23,7 @@ REFUSALS = (sdk_errors.SDKException, auth_errors.ClientException)
 
 
 class Servers:
-    """Boots and deletes them, as an administrator.
+    """Boots them, as an administrator.
 
     :param network: name or id, ``auto`` or ``none``.
     :param pause: sleeps while a server boots; what it raises ends the wait.
@@ -83,16 +83,6 @@ class Servers:
             reason=f"{instance_id} is not active after {BOOT_S:.0f} s",
         )
 
-    def delete(self, instance_ids: Sequence[str]) -> None:
-        """Delete them and wait until they are gone; what stays is logged."""
-        for instance_id in instance_ids:
-            try:
-                self.admin.compute.delete_server(instance_id, force=True)
-            except REFUSALS as error:
-                LOG.warning("Server %s is not deleted: %s", instance_id, error)
-        for instance_id in instance_ids:
-            self._await_gone(instance_id)
-
     def close(self) -> None:
         """End the connections."""
         for each in self._of_project.values():
@@ -115,13 +105,25 @@ class Servers:
         network = self.admin.network.find_network(self._network, ignore_missing=False)
         return [{"uuid": network.id}]
 
-    def _await_gone(self, instance_id: str) -> None:
-        deadline = time.monotonic() + GONE_S
-        while time.monotonic() < deadline:
-            try:
-                if self.admin.compute.find_server(instance_id) is None:
-                    return
-            except REFUSALS as error:
-                LOG.debug("%s", error)
-            time.sleep(POLL_S)
-        LOG.warning("Server %s is still there; delete it by hand", instance_id)
+
+def delete(admin: Any, instance_ids: Sequence[str]) -> None:
+    """Delete them and wait until they are gone; what stays is logged."""
+    for instance_id in instance_ids:
+        try:
+            admin.compute.delete_server(instance_id, force=True)
+        except REFUSALS as error:
+            LOG.warning("Server %s is not deleted: %s", instance_id, error)
+    for instance_id in instance_ids:
+        _await_gone(admin, instance_id)
+
+
+def _await_gone(admin: Any, instance_id: str) -> None:
+    deadline = time.monotonic() + GONE_S
+    while time.monotonic() < deadline:
+        try:
+            if admin.compute.find_server(instance_id) is None:
+                return
+        except REFUSALS as error:
+            LOG.debug("%s", error)
+        time.sleep(POLL_S)
+    LOG.warning("Server %s is still there; delete it by hand", instance_id)
