@@ -8,9 +8,10 @@ import sys
 import tempfile
 import unittest
 
+from escalator.cmd.doctor import alarms
 from escalator.domain import events
 from tests.cloud import base
-from tests.fixtures import cloud_bed
+from tests.fixtures import bus, cloud_bed
 
 LIMIT_S = 300
 
@@ -36,12 +37,7 @@ class DoctorTestCase(base.CloudTestCase):
         host = host or sorted(self.bed.nodes)[-1]
         told = self.folder / "doctor.json"
         done = subprocess.run(
-            [str(pathlib.Path(sys.prefix, "bin", "escalator-doctor-test"))]
-            + ["--host", host, "--settle-s", "2", "--json", str(told)]
-            + ["--image", base.setting("image", "cirros")]
-            + ["--flavor", base.setting("flavor", "m1.tiny")]
-            + ["--network", base.setting("network", "none")]
-            + ["--log", str(self.folder / "consumer.log"), *more],
+            self.command(host, *more),
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
@@ -51,6 +47,17 @@ class DoctorTestCase(base.CloudTestCase):
         figures = json.loads(told.read_text()) if told.exists() else {}
         return done.returncode, figures, output
 
+    def command(self, host, *more):
+        return [
+            str(pathlib.Path(sys.prefix, "bin", "escalator-doctor-test")),
+            *("--host", host, "--settle-s", "2"),
+            *("--json", str(self.folder / "doctor.json")),
+            *("--image", base.setting("image", "cirros")),
+            *("--flavor", base.setting("flavor", "m1.tiny")),
+            *("--network", base.setting("network", "none")),
+            *("--log", str(self.folder / "consumer.log"), *more),
+        ]
+
     def link(self, host):
         return (
             "--interface",
@@ -58,6 +65,21 @@ class DoctorTestCase(base.CloudTestCase):
             "--namespace",
             self.bed.bed.hub.netns,
         )
+
+    def is_link_up(self, host):
+        argv = ["ip", "-n", self.bed.bed.hub.netns, "-j", "link", "show"]
+        done = subprocess.run(
+            [*argv, self.bed.nodes[host].port],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return "UP" in json.loads(done.stdout)[0]["flags"]
+
+    def alarms(self):
+        """Return the names of the test's alarms."""
+        found = alarms.read_all(self.connection)
+        return [n for n in (each["name"] for each in found) if n.startswith("doctor-")]
 
     def left_behind(self):
         """Return projects of the test that were not taken away."""
@@ -89,6 +111,43 @@ class TestDirect(DoctorTestCase):
             "doctor consumer notified at", (self.folder / "consumer.log").read_text()
         )
         self.assertEqual([], self.left_behind())
+
+    def test_a_test_that_is_killed(self):
+        """Its link is mended; --clear takes away the rest, and nothing of others."""
+        identity = self.connection.identity
+        like_ours = identity.create_project(name="doctor-test-abcdef-0")
+        self.addCleanup(identity.delete_project, like_ours)
+        host = sorted(self.bed.nodes)[-1]
+        process = subprocess.Popen(
+            self.command(host, *self.link(host), "--instances=2", "--owners=2"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertTrue(bus.eventually(lambda: not self.is_link_up(host), LIMIT_S))
+        process.kill()
+        self.assertTrue(bus.eventually(lambda: self.is_link_up(host)))
+        self.assertEqual(3, len(self.left_behind()))
+        self.assertEqual(2, len(self.alarms()))
+        status, _, output = self.run_it("--clear")
+        self.assertEqual(0, status, output)
+        self.assertIn("taken away", output)
+        self.assertEqual([like_ours.name], self.left_behind())
+        self.assertEqual([], self.alarms())
+        names = [
+            each.name
+            for found in (
+                self.connection.compute.servers(all_projects=True),
+                identity.users(),
+            )
+            for each in found
+        ]
+        self.assertEqual([], [n for n in names if n.startswith("doctor-test-")])
+        status, _, output = self.run_it("--clear")
+        self.assertEqual(0, status, output)
+        self.assertIn("Nothing was left", output)
 
     def test_a_failure_that_nobody_sees_is_no_success(self):
         """Exit status 2, the step and the reason; nothing is left behind."""

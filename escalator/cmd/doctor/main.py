@@ -5,7 +5,8 @@ and an alarm for each; starts a consumer; breaks the host; asks for the host's
 status as the owner sees it, inside the consumer's handler; computes the
 notification time; takes everything away.  Exit status 0: every run was OK, 1:
 one was NG, 2: the test could not be made, 128 and the signal's number: it was
-stopped; everything is mended and taken away then as well.
+stopped; everything is mended and taken away then as well.  With --clear: mends the
+host whose failure is named, and takes away what tests that were killed left behind.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 
 from escalator import errors
 from escalator.cmd.doctor import (
+    clearing,
     consumer,
     injection,
     records,
@@ -60,6 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--monitor-log", type=pathlib.Path, help="take the detection from this log")
     add("--log", type=pathlib.Path, help="write the consumer's log here")
     add("--json", type=pathlib.Path, metavar="FILE", help="write every figure here")
+    add("--clear", action="store_true", help="take away what killed tests left")
     options = parser.parse_args(arguments)
     if options.instances < 1 or options.runs < 1 or options.owners < 1:
         parser.error("--instances, --owners and --runs must be at least 1")
@@ -67,7 +70,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("--owners: there are not so many instances")
     if bool(options.inject_command) != bool(options.restore_command):
         parser.error("--inject-command and --restore-command go together")
-    if bool(options.interface) == bool(options.inject_command):
+    failures = bool(options.interface) + bool(options.inject_command)
+    if failures > 1 or not (failures or options.clear):
         parser.error("give either --interface or --inject-command")
     return options
 
@@ -88,6 +92,19 @@ class DoctorTest:
         self.stopping = stopping.Stopping()
         self.runs: list[dict[str, Any]] = []
         self._is_broken = False
+
+    def clear(self) -> None:
+        """Mend the host if its failure is named, and take away what tests left.
+
+        :raises DoctorTestFailed: not everything could be done; it may be tried again.
+        :raises Stopped: a signal ended it.
+        """
+        if self.injection.mend_argv:
+            self.injection.mend()
+        with self.stopping.allowed():
+            admin = scene.connect(self.options.os_cloud)
+        with contextlib.closing(admin):
+            clearing.clear(admin, self.stopping.pause)
 
     def run(self) -> None:
         """Make everything, do the runs, take everything away.
@@ -215,12 +232,13 @@ def main() -> int:
     failure = ""
     with test.stopping as stop:
         try:
-            test.run()
+            test.clear() if options.clear else test.run()
         except errors.DoctorTestFailed as error:
             failure = str(error)
         except stopping.Stopped:
             failure = stop.reason
-        _tell(test, failure or stop.reason)
+        if not options.clear:
+            _tell(test, failure or stop.reason)
     if failure:
         print(f"escalator-doctor-test: {failure}", file=sys.stderr)
     if stop.signum:

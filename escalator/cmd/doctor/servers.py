@@ -106,24 +106,25 @@ class Servers:
         return [{"uuid": network.id}]
 
 
-def delete(admin: Any, instance_ids: Sequence[str]) -> None:
-    """Delete them and wait until they are gone; what stays is logged."""
+def delete(admin: Any, instance_ids: Sequence[str]) -> list[str]:
+    """Delete them and wait until they are gone; returns what stays, and logs it."""
     for instance_id in instance_ids:
         try:
             admin.compute.delete_server(instance_id, force=True)
         except REFUSALS as error:
             LOG.warning("Server %s is not deleted: %s", instance_id, error)
-    for instance_id in instance_ids:
-        _await_gone(admin, instance_id)
+    return [each for each in instance_ids if not _is_gone(admin, each)]
 
 
-def _await_gone(admin: Any, instance_id: str) -> None:
+def _is_gone(admin: Any, instance_id: str) -> bool:
+    """Wait for it, up to ``GONE_S``."""
     deadline = time.monotonic() + GONE_S
     while time.monotonic() < deadline:
         try:
             if admin.compute.find_server(instance_id) is None:
-                return
+                return True
         except REFUSALS as error:
             LOG.debug("%s", error)
         time.sleep(POLL_S)
-    LOG.warning("Server %s is still there; delete it by hand", instance_id)
+    LOG.warning("Server %s is still there", instance_id)
+    return False

@@ -43,6 +43,10 @@ class OptionsTest(unittest.TestCase):
     def test_what_is_broken_must_be_mended(self):
         self.assertIn("go together", self.refused("--inject-command=x"))
 
+    def test_to_clear_needs_no_failure(self):
+        self.assertTrue(main.parse(["--clear"]).clear)
+        self.assertTrue(main.parse(["--clear", "--interface=e"]).clear)
+
     def test_numbers(self):
         self.refused("--interface=e", "--instances=0")
         self.refused("--interface=e", "--owners=2")
