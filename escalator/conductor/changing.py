@@ -91,7 +91,7 @@ class Changing:
         usual = "revision" if "revision" in wish.arguments else "gate"
         kind = wish.arguments.get("kind", usual)
         if kind == "gate":
-            gates.approve(self.engine, self.execution.preflights, wish)
+            gates.approve(self.execution.preflights, wish)
             return
         if kind != "revision":
             raise errors.InvalidInput(

@@ -164,13 +164,11 @@ class Execution:
             self.engine.move_campaign(connection, batch, campaign, to, reason, **whole)
             return situation
         campaign, situation = opening.look(
-            self.engine, self.preflights, connection, batch, campaign, situation
+            self.preflights, connection, batch, campaign, situation
         )
         if campaign["state"] != State.RUNNING:
             return situation
-        campaign = gates.look(
-            self.engine, self.preflights, connection, batch, campaign, situation
-        )
+        campaign = gates.look(self.preflights, connection, batch, campaign, situation)
         campaign, situation = admissions.heed_report(connection, campaign, situation)
         rehearsing.go_on(connection, batch, campaign, situation.plan, situation.slots)
         self.admission.admit(connection, batch, campaign, situation)

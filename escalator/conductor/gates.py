@@ -9,7 +9,6 @@ from typing import Any
 from escalator import errors
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import engine as engines
 from escalator.conductor import preflight
 from escalator.conductor.wishing import Wish
 from escalator.db import gates, session, work
@@ -22,7 +21,6 @@ _ASKED = (State.WAITING, State.SOAKING)
 
 
 def look(
-    engine: engines.Engine,
     preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
@@ -42,7 +40,6 @@ def look(
         for stage in procedure.stages:
             gate = _present(connection, batch, campaign, situation, procedure, stage)
             campaign = _judge(
-                engine,
                 preflights,
                 connection,
                 batch,
@@ -89,7 +86,6 @@ def _present(
 
 
 def _judge(
-    engine: engines.Engine,
     preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
@@ -123,7 +119,7 @@ def _judge(
     _move(connection, batch, _place(campaign, procedure, stage, gate), now_is)
     if now_is.state is State.CLOSED:
         return campaign
-    engine.tell_campaign(connection, batch, campaign, reason)
+    preflights.engine.tell_campaign(connection, batch, campaign, reason)
     return {**campaign, "state_reason": reason}
 
 
@@ -177,7 +173,6 @@ def shut(
 
 
 def approve(
-    engine: engines.Engine,
     preflights: preflight.Preflights,
     wish: Wish,
 ) -> None:
@@ -207,12 +202,12 @@ def approve(
         )
     asked = wish.asked("approve")
     if refusal := preflights.make(connection, batch, campaign, asked):
-        engine.tell_campaign(connection, batch, campaign, refusal)
+        preflights.engine.tell_campaign(connection, batch, campaign, refusal)
         return
     reason = arguments.get("reason") or "approved by an operator"
     opened = stages.Gate(row["id"], State.OPEN, row["take"], reason=reason)
     _move(connection, batch, row, opened)
-    engine.tell_campaign(
+    preflights.engine.tell_campaign(
         connection, batch, campaign, f"gate {wanted} is open: {reason}"
     )
 

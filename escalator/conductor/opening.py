@@ -9,7 +9,6 @@ from typing import Any
 
 from escalator.conductor import admission as admissions
 from escalator.conductor import batch as batches
-from escalator.conductor import engine as engines
 from escalator.conductor import inquiring, preflight, window_report
 from escalator.db import session
 from escalator.domain import states
@@ -18,7 +17,6 @@ Row = Mapping[str, Any]
 
 
 def look(
-    engine: engines.Engine,
     preflights: preflight.Preflights,
     connection: session.Connection,
     batch: batches.Batch,
@@ -41,7 +39,9 @@ def look(
         campaign, situation = admissions.heed_report(connection, campaign, situation)
     if refusal and not preflight.is_wait(refusal) and not _is_midway(situation):
         to = states.CampaignState.HOLDING
-        campaign = engine.move_campaign(connection, batch, campaign, to, refusal)
+        campaign = preflights.engine.move_campaign(
+            connection, batch, campaign, to, refusal
+        )
     return campaign, situation
 
 
