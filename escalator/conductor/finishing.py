@@ -86,6 +86,7 @@ class Finishing:
     ) -> Row:
         """Take the step after which there is no way back; return the new row."""
         to = State.COMMITTED
+        reason = releasing.with_held(self.engine, connection, campaign, reason)
         moved = self.engine.move_campaign(connection, batch, campaign, to, reason)
         releasing.let_go(connection, batch, moved)
         return moved

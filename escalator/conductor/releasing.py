@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from escalator.conductor import batch as batches
+from escalator.conductor import engine as engines
 from escalator.db import releases, session, tokens, work
-from escalator.domain import commands, states
+from escalator.domain import commands, scaling, states
 
 Row = Mapping[str, Any]
 State = states.CampaignState
@@ -39,6 +40,24 @@ def let_go(connection: session.Connection, batch: batches.Batch, campaign: Row) 
         _tell_agents(connection, batch, campaign["id"])
     if state in _NO_WAY_BACK:
         releases.forget_checkpoints(connection, campaign["id"])
+
+
+def with_held(
+    engine: engines.Engine, connection: session.Connection, campaign: Row, reason: str
+) -> str:
+    """Return why a campaign ends; also, if so, that it leaves scaling held."""
+    wanted = (scaling.HOLD, scaling.RELEASE)
+    rows = releases.begun_steps(connection, campaign["id"], wanted)
+    begun = [
+        (row["procedure"], row["name"], row["action"], states.StepState(row["state"]))
+        for row in rows
+    ]
+    if not begun or not scaling.is_held(engine.plan_of(connection, campaign), begun):
+        return reason
+    return (
+        f"{reason}; scaling stays held: release it by a campaign with"
+        f" {scaling.RELEASE}, holder: {campaign['id']}"
+    )
 
 
 def _tell_agents(

@@ -151,7 +151,13 @@ class Steering:
         if preflight_orders.read_wait(wish.connection, wish.campaign["id"]):
             why = "the campaign is cancelled"
             preflight.abandon(wish.connection, wish.batch, wish.campaign, why)
-        wish.move(self.engine, State.CANCELLED, "cancelled by an operator")
+        reason = wish.arguments.get("reason") or "cancelled by an operator"
+        reason = releasing.with_held(
+            self.engine, wish.connection, wish.campaign, reason
+        )
+        wish.campaign = self.engine.move_campaign(
+            wish.connection, wish.batch, wish.campaign, State.CANCELLED, reason
+        )
         releasing.let_go(wish.connection, wish.batch, wish.campaign)
 
 

@@ -1,8 +1,13 @@
 """What a campaign keeps for its undo, and gives up at its end."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
-from escalator.db import models
+from escalator.db import fetching, models
+
+Row = Mapping[str, Any]
 
 
 def read_fences(
@@ -37,3 +42,20 @@ def forget_checkpoints(connection: sa.Connection, campaign_id: str) -> None:
     """Delete the checkpoints of a campaign; idempotent."""
     table = models.checkpoint
     connection.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
+
+
+def begun_steps(
+    connection: sa.Connection, campaign_id: str, actions: Sequence[str]
+) -> list[Row]:
+    """Return the steps of some actions that were begun, in that order."""
+    column = models.step.c
+    query = (
+        sa.select(models.step)
+        .where(
+            column.campaign_id == campaign_id,
+            column.action.in_(actions),
+            column.started_at.is_not(None),
+        )
+        .order_by(column.started_at, column.id)
+    )
+    return fetching.fetch(connection, query)

@@ -9,9 +9,7 @@ from escalator.domain import ordering
 from escalator.domain.finding import Finding, point
 from escalator.domain.plan import Try
 from escalator.domain.reading import ON_FAULT
-
-HOLD = "scaling.hold"
-RELEASE = "scaling.release"
+from escalator.domain.scaling import HOLD, RELEASE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -514,4 +514,11 @@ MUTANTS = (
         "        if False:\n",
         "what was put back counts as undone",
     ),
+    # What is left behind.
+    Mutant(
+        "domain/scaling.py",
+        "        elif action == RELEASE and state in _CARRIED_OUT:\n",
+        "        elif action == RELEASE:\n",
+        "a release that failed releases nothing",
+    ),
 )

@@ -145,10 +145,10 @@ class Case(test_engine.Case):
         self.before = self.policies()
         return self.engine_bed
 
-    def act(self, action):
+    def act(self, action, **arguments):
         bed = self.engine_bed
         steers = steering.Steering(bed.engine, bed.execution)
-        steers.act(self.campaign_id, action, {}, "op", None)
+        steers.act(self.campaign_id, action, arguments, "op", None)
 
     def done(self):
         """Return what was done in order, the same of several hosts once."""
@@ -227,6 +227,54 @@ class TestCampaign(Case):
         results = {row["name"]: row["result"] for row in bed.rows(models.step)}
         self.assertEqual(["on"], results["release"]["enabled_meanwhile"])
         self.assertEqual(self.before, self.policies())
+
+
+class TestLeftHeld(Case):
+    """A campaign that ends without its release says so."""
+
+    def reason(self):
+        (campaign,) = self.engine_bed.rows(models.campaign)
+        return campaign["state_reason"]
+
+    def cancel_when(self, is_time):
+        """Pause when it is time, and cancel; returns why the campaign ended."""
+        bed = self.begin()
+        while not is_time():
+            bed.step()
+        self.act("pause")
+        bed.run_until(["paused"])
+        while any(row["state"] == "active" for row in bed.rows(models.slot)):
+            self.act("resume")
+            bed.step()
+            self.act("pause")
+            bed.run_until(["paused"])
+        self.act("cancel")
+        self.assertEqual("cancelled", bed.state())
+        return self.reason()
+
+    def test_before_the_hold(self):
+        self.assertEqual("cancelled by an operator", self.cancel_when(lambda: True))
+
+    def test_under_the_hold(self):
+        """S-7: the one who cancels reads what is left to be done, and it works."""
+        reason = self.cancel_when(lambda: ("run", "install") in self.done())
+        self.assertIn("scaling stays held", reason)
+        self.assertEqual("", self.vim.scaling.fire("on"))
+        holder = reason.rpartition(" ")[2]
+        self.vim.scaling.release(holder, 30.0)
+        self.assertEqual(self.before, self.policies())
+
+    def test_a_release_that_is_skipped(self):
+        bed = self.begin()
+        while ("run", "install") not in self.done():
+            bed.step()
+        self.act("change", skip=["lead"])
+        self.assertEqual("committed", bed.run_until(OVER))
+        self.assertIn("scaling stays held", self.reason())
+
+    def test_a_release_that_is_done(self):
+        self.assertEqual("committed", self.begin().run_until(OVER))
+        self.assertNotIn("held", self.reason())
 
 
 class TestTwoCampaigns(Case):
