@@ -1,9 +1,11 @@
 """The guides say what the product does: nothing is left out, examples run."""
 
 import importlib
+import importlib.metadata
 import json
 import pathlib
 import re
+import shlex
 import sys
 import tempfile
 import unittest
@@ -130,6 +132,53 @@ class TestUserGuide(unittest.TestCase):
         self.assertFalse(is_genuine("other", headers, body, lambda: now))
         self.assertFalse(is_genuine("secret", headers, body + b" ", lambda: now))
         self.assertFalse(is_genuine("secret", headers, body, lambda: now + 600))
+
+
+class TestCommands(unittest.TestCase):
+    """Whoever types what a page shows is understood."""
+
+    @classmethod
+    def setUpClass(cls):
+        found = importlib.metadata.entry_points(group="openstack.upgrade.v1")
+        cls.known = {each.name.replace("_", " "): each for each in found}
+
+    def split(self, text):
+        """Return the command that a text begins with, and the words behind it."""
+        words = text.split()
+        names = [" ".join(words[:count]) for count in range(2, 5)]
+        name = next((each for each in reversed(names) if each in self.known), None)
+        self.assertIsNotNone(name, f"openstack {text}")
+        return name, words[len(name.split()) :]
+
+    def texts(self):
+        for path in (*SOURCE.rglob("*.rst"), *ROOT.glob("*.rst")):
+            yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+
+    def test_every_command_is_one(self):
+        """The program may be missing, the client's own options may come before."""
+        for path, text in self.texts():
+            for found in re.findall(r"``openstack (?:upgrade|escalator) .*?``", text):
+                words = found.strip("`").partition(" ")[2]
+                with self.subTest(path):
+                    self.split(words)
+
+    def test_every_line_is_understood(self):
+        count = 0
+        for path, text in self.texts():
+            whole = re.sub(r"\\\n\s*", " ", text)
+            for line in re.findall(
+                r"^ +(?:openstack|esc)\b.*?\b(upgrade .*)", whole, re.M
+            ):
+                if line.startswith("upgrade public"):
+                    continue
+                count += 1
+                name, words = self.split(line.partition(" #")[0])
+                parser = self.known[name].load()(None, None).get_parser(name)
+                parser.error = lambda text, told=f"{path}: {line}": self.fail(
+                    f"{told}: {text}"
+                )
+                parser.parse_args(shlex.split(" ".join(words)))
+        self.assertGreater(count, 40)
 
 
 class TestContributorGuide(unittest.TestCase):
