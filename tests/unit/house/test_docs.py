@@ -1,7 +1,9 @@
 """The guides say what the product does: nothing is left out, examples run."""
 
+import contextlib
 import importlib
 import importlib.metadata
+import io
 import json
 import pathlib
 import re
@@ -12,6 +14,8 @@ import unittest
 
 from escalator.api import routes
 from escalator.cmd import draw_states
+from escalator.cmd.doctor import check as doctor_check
+from escalator.cmd.doctor import main as doctor_test
 from escalator.conductor import campaign_shape
 from escalator.domain import lint_redundancy, lints, webhook
 from escalator.drivers import loader
@@ -161,6 +165,24 @@ class TestCommands(unittest.TestCase):
                 words = found.strip("`").partition(" ")[2]
                 with self.subTest(path):
                     self.split(words)
+
+    def test_every_program_is_told(self):
+        text = page("cli/programs.rst")
+        told = set(re.findall(r"``(?:escalator)?(-[a-z-]+)", text))
+        found = importlib.metadata.entry_points(group="console_scripts")
+        ours = {each.name for each in found if each.value.startswith("escalator.")}
+        self.assertGreater(len(ours), 10)
+        self.assertEqual(set(), {n.removeprefix("escalator") for n in ours} - told)
+
+    def test_every_option_of_the_doctor_is_told(self):
+        text = page("cli/programs.rst")
+        for program in (doctor_test.parse, doctor_check.parse):
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), self.assertRaises(SystemExit):
+                program(["--help"])
+            options = set(re.findall(r"--[a-z-]+", said.getvalue())) - {"--help"}
+            told = set(re.findall(r"``(--[a-z-]+)", text))
+            self.assertEqual(set(), options - told)
 
     def test_every_line_is_understood(self):
         count = 0
