@@ -144,6 +144,14 @@ class VimUnavailable(EscalatorError):
     retryable = True
 
 
+class DatabaseUnavailable(EscalatorError):
+    """The database does not answer, or refuses us."""
+
+    code = "database_unavailable"
+    template = "The database does not answer: {reason}"
+    retryable = True
+
+
 class NoSuchDriver(EscalatorError):
     code = "escalator.driver.unknown"
     template = "No driver {name} in {namespace}; installed: {installed}."

@@ -8,17 +8,31 @@ from oslo_db import options as db_options
 from oslo_upgradecheck import common_checks, upgradecheck
 
 from escalator import conf as options
+from escalator import errors
 from escalator.cmd.doctor import check
 from escalator.db import schema, session
+
+USAGE = """\
+usage: escalator-status [--config-file FILE ...] upgrade check [--json]
+       escalator-status doctor check [--config-file FILE ...] [--os-cloud CLOUD] ...
+
+upgrade check: what must be true before the next release is installed
+doctor check:  what would keep owners from being told in time on this cloud
+
+Each has a --help of its own.  Exit status 0: fine, 1: warnings, 2: something fails.
+"""
 
 
 class Checks(upgradecheck.UpgradeCommands):
     """What must be true before the next release is installed."""
 
     def _schema(self) -> upgradecheck.Result:
-        database = session.Database(cfg.CONF.database)
-        with database.engine.connect() as connection:
-            pending = schema.pending(connection)
+        try:
+            database = session.Database(cfg.CONF.database)
+            with database.engine.connect() as connection:
+                pending = schema.pending(connection)
+        except errors.EscalatorError as error:
+            return upgradecheck.Result(upgradecheck.Code.FAILURE, str(error))
         if "expand" in pending:
             return upgradecheck.Result(
                 upgradecheck.Code.FAILURE,
@@ -43,12 +57,22 @@ class Checks(upgradecheck.UpgradeCommands):
 
 def main() -> NoReturn:
     """Run the checks: exit status 0 ok, 1 warning, 2 failure, 255 error."""
-    if sys.argv[1:3] == ["doctor", "check"]:
-        sys.exit(check.main(sys.argv[3:]))
+    words = sys.argv[1:]
+    if words[:2] == ["doctor", "check"]:
+        sys.exit(check.main(words[2:]))
+    if words in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        sys.exit(0)
+    if not words or words[0] == "doctor":
+        print(USAGE, end="", file=sys.stderr)
+        sys.exit(2)
     db_options.set_defaults(cfg.CONF)
     options.register_opts(cfg.CONF)
-    sys.exit(
-        upgradecheck.main(
-            cfg.CONF, project="escalator", upgrade_command=Checks(), argv=sys.argv[1:]
+    try:
+        status = upgradecheck.main(
+            cfg.CONF, project="escalator", upgrade_command=Checks(), argv=words
         )
-    )
+    except cfg.Error as error:
+        print(f"escalator-status: {error}", file=sys.stderr)
+        status = check.ERROR_STATUS
+    sys.exit(status)

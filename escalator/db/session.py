@@ -65,6 +65,7 @@ class Database:
 
     :param section: the ``[database]`` group of the configuration.
     :raises ConfigError: the section names no connection.
+    :raises DatabaseUnavailable: nobody answers there, after ``max_retries``.
     """
 
     def __init__(self, section: Any) -> None:
@@ -76,7 +77,11 @@ class Database:
             )
         manager = enginefacade.transaction_context()
         manager.configure(**_facade_options(section))
-        self.engine: sa.Engine = manager.writer.get_engine()
+        try:
+            self.engine: sa.Engine = manager.writer.get_engine()
+        except db_errors.DBError as error:
+            reason = str(error).partition("\n")[0]
+            raise errors.DatabaseUnavailable(reason=reason) from error
         self.dialect = self.engine.dialect.name
         if self.dialect == "sqlite":
             sa.event.listen(self.engine, "connect", _tune_sqlite)
