@@ -48,6 +48,8 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports --config setup.cfg
 
 docs: $(VENV)/.docs
+	@command -v dot >/dev/null || { \
+	  echo "the pictures need dot: apt-get install graphviz" >&2; exit 1; }
 	$(BIN)/sphinx-build -W -b html doc/source doc/build/html
 
 # Debian splits ensurepip off: where it is missing, virtualenv from pip serves.
@@ -63,8 +65,8 @@ $(VENV)/.demo: $(BIN)/pip setup.cfg requirements.txt
 	$(BIN)/python -m compileall -q -j 0 escalator
 	touch $@
 
-$(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt playbook-requirements.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,playbook,test]'
+$(VENV)/.test: $(BIN)/pip setup.cfg requirements.txt client-requirements.txt test-requirements.txt playbook-requirements.txt doc/requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[client,docs,playbook,test]'
 	$(BIN)/python -m compileall -q -j 0 escalator tests
 	touch $@
 
