@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import cotyledon
 from cotyledon import oslo_config_glue
 
+from escalator import errors
 from escalator.bus import transport
 from escalator.cmd import config, parts
 
@@ -59,8 +60,13 @@ class Worker(cotyledon.Service):
             self.conf, self.binary, parts.instance_of(self.conf, self.worker_id)
         )
         with self._lock:
-            self.running = self.build(self.conf, self.worker_id)
-            self.running.start()
+            try:
+                self.running = self.build(self.conf, self.worker_id)
+                self.running.start()
+            except errors.EscalatorError as error:
+                # The master starts another worker.
+                LOG.error("%s did not start: %s", self.binary, error)
+                sys.exit(1)
         # What was loaded stays: a full collection that looks through it all
         # was measured to stop every thread for 120 to 350 ms.
         gc.collect()
