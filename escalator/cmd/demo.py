@@ -5,6 +5,7 @@ Speaks to the API over HTTP as an operator would; plays the owners itself.
 
 import dataclasses
 import json
+import pathlib
 import time
 
 from rich import console, live
@@ -94,8 +95,7 @@ def _begin(story: Story, campaign: str) -> None:
             raise RuntimeError("the agents did not report within 30 s")
         time.sleep(0.1)
         hosts = story.client.get("/v1/hosts")["hosts"]
-    with open(campaign, encoding="utf-8") as file:
-        document = file.read()
+    document = pathlib.Path(campaign).read_text(encoding="utf-8", errors="replace")
     made = story.client.post("/v1/campaigns", {"campaign": {"document": document}})
     story.campaign_id = made["campaign"]["id"]
     story.client.act(story.campaign_id, "start")

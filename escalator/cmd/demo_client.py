@@ -1,10 +1,13 @@
 """The least HTTP client that the demo needs."""
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
 from typing import Any
+
+from escalator import errors
 
 
 class Client:
@@ -51,6 +54,10 @@ class Client:
         self.post(f"/v1/campaigns/{campaign_id}/actions", {"action": {"name": verb}})
 
     def _call(self, method: str, path: str, body: Any) -> Any:
+        """Return the answer's body.
+
+        :raises InvalidInput: the API refuses; with all that it says.
+        """
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": str(uuid.uuid4()),
@@ -61,5 +68,20 @@ class Client:
             headers=headers,
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                told = "\n".join(map(_tell, json.load(error)["errors"]))
+            raise errors.InvalidInput(kind="request", summary=told) from error
+
+
+def _tell(problem: dict[str, Any]) -> str:
+    """Return one of the API's errors as text: place, what is wrong, rule, remedy."""
+    line = problem.get("source", {}).get("line")
+    place = f"line {line}: " if line else ""
+    rule = problem.get("rule") or problem["code"]
+    told = f"{place}{problem['detail']} [{rule}]"
+    remedy = problem.get("remedy")
+    return f"{told}\n  Remedy: {remedy}" if remedy else told

@@ -59,6 +59,27 @@ class TestDemo(unittest.TestCase):
         self.assertEqual("committed", told["final_state"])
         self.assertEqual({"2.0"}, {h["version_after"] for h in told["hosts"].values()})
 
+    def test_a_campaign_that_is_refused(self):
+        """Place, reason and remedy; nothing is begun."""
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = pathlib.Path(folder, "wrong.yaml")
+            right = CAMPAIGN.read_text()
+            wrong.write_text(right.replace("package.install", "package.instal"))
+            done = subprocess.run(
+                [program("escalator-standalone"), "--demo", wrong],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                cwd=ROOT,
+                env=ENV,
+            )
+        self.assertEqual(1, done.returncode)
+        self.assertRegex(
+            done.stderr, r"line \d+: no action package.instal is installed \[C404\]"
+        )
+        self.assertIn("Remedy: ", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
 
 class TestCommandLine(unittest.TestCase):
     """`openstack upgrade ...` against a live, whole Escalator."""
