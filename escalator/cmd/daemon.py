@@ -35,6 +35,10 @@ NICENESS = -10
 takes the processor from nobody who has yet to tell of it."""
 
 
+STARTING_S = 5.0
+"""How long a stop waits for a start that goes on."""
+
+
 class Worker(cotyledon.Service):
     """One worker process: builds its parts after the fork."""
 
@@ -81,10 +85,19 @@ class Worker(cotyledon.Service):
         LOG.info("%s has re-read its options", self.binary)
 
     def terminate(self) -> None:
-        """Stop; bounded by ``graceful_shutdown_timeout``."""
-        with self._lock:
+        """Stop; bounded by ``graceful_shutdown_timeout``.
+
+        One that still starts, for its broker is away, has taken nothing: it ends as
+        if it were killed, of which nothing is lost.
+        """
+        if not self._lock.acquire(timeout=STARTING_S):
+            LOG.warning("%s is stopped before it has started", self.binary)
+            sys.exit(0)
+        try:
             if self.running is not None:
                 self.running.stop()
+        finally:
+            self._lock.release()
         transport.release(self.conf)
         LOG.info("%s has stopped", self.binary)
 

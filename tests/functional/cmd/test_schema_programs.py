@@ -6,7 +6,7 @@ import sys
 import tempfile
 import unittest
 
-from tests.fixtures import bus, ports
+from tests.fixtures import ports
 
 
 class ProgramsTest(unittest.TestCase):
@@ -64,28 +64,6 @@ class ProgramsTest(unittest.TestCase):
         self.assertEqual(1, self.run_it("escalator-db-manage", given, "upgrade"))
         self.assertIn("The database does not answer", self.said)
         self.assertNotIn("pass-word", self.said)
-
-    def test_a_conductor_without_its_database(self) -> None:
-        """It says so, a line each time, tries on, and stops when it is told to."""
-        given = self.config(
-            f"mysql+pymysql://u:pass-word@127.0.0.1:{ports.free_port()}/x"
-        )
-        log = self.folder / "log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [pathlib.Path(sys.prefix, "bin", "escalator-conductor"), given],
-                stdout=file,
-                stderr=file,
-            )
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        line = "escalator-conductor did not start: The database does not answer"
-        twice = bus.eventually(lambda: log.read_text().count(line) > 1, 60.0)
-        self.assertTrue(twice, log.read_text())
-        process.terminate()
-        self.assertEqual(0, process.wait(30))
-        self.assertNotIn("Traceback", log.read_text())
-        self.assertNotIn("pass-word", log.read_text())
 
     def test_a_file_that_is_not_there(self) -> None:
         given = f"--config-file={self.folder}/none.conf"
